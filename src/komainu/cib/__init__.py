@@ -1,0 +1,1 @@
+"""What is agreed: the cluster state, the commands that change it, and its durable form."""

@@ -1,0 +1,168 @@
+"""List every way in which the cluster state can change: the commands that the ring orders.
+
+A command says what is asked, by whom and why; `apply` (cib/apply.py) says what becomes of it. Commands are
+wire format: they are encoded by `encode` and checked field by field by `decode`.
+"""
+
+from typing import Final
+
+import msgspec
+
+from komainu.model.cause import Cause
+from komainu.model.edit import Edit, Version
+from komainu.model.fencing import FenceRecord
+from komainu.model.ids import NodeName, ResourceId, WallTime
+from komainu.model.operation import ActionRequest, OperationResult
+from komainu.model.view import Position, View
+
+
+class Command(msgspec.Struct, frozen=True, tag_field="command"):
+    """What all commands have: why, when by the sender's wall clock, and at whose wish ("" = the cluster's)."""
+
+    cause: Cause
+    at: WallTime
+    user: str
+
+
+class ReplaceConfiguration(Command, frozen=True, tag="replace-configuration"):
+    """Replace the whole configuration section. Refused when `expected` is not the current version."""
+
+    xml: str  # a <cib> or <configuration> document
+    expected: Version | None
+
+
+class EditConfiguration(Command, frozen=True, tag="edit-configuration"):
+    """Change the configuration by edits, all or none. Refused when `expected` is not the current version."""
+
+    edits: tuple[Edit, ...]
+    expected: Version | None
+
+
+class ChangeMembership(Command, frozen=True, tag="change-membership"):
+    """Record a new view: members become members, the others leave, each with its reason.
+
+    Submitted by the coordinator as its first command in a view. `lost` left without a word; `left` said so.
+    """
+
+    view: View
+    members: tuple[NodeName, ...]
+    lost: tuple[tuple[NodeName, str], ...]  # node, reason
+    left: tuple[tuple[NodeName, str], ...]  # node, reason
+
+
+class JoinNode(Command, frozen=True, tag="join-node"):
+    """Say of the sending node that it holds the state, and replace its history by what its executor knows."""
+
+    node: NodeName
+    history: tuple[OperationResult, ...]
+
+
+class LeaveNode(Command, frozen=True, tag="leave-node"):
+    """Ask to shut a node down: the plan stops its resources, then lets it go."""
+
+    node: NodeName
+
+
+class StartTransition(Command, frozen=True, tag="start-transition"):
+    """Record a plan before it is carried out: each action with its reason. Changes no status."""
+
+    transition: int
+    summary: tuple[str, ...]  # sentences: "move web from a to b, because a was lost and fenced"
+    resource_causes: tuple[tuple[ResourceId, Cause], ...]
+    node_causes: tuple[tuple[NodeName, Cause], ...]
+
+
+class StartAction(Command, frozen=True, tag="start-action"):
+    """Hand one operation to its node. Delivery in order is the order to run it; it is pending until then."""
+
+    request: ActionRequest
+    transition: int
+    action: int
+
+
+class CancelAction(Command, frozen=True, tag="cancel-action"):
+    """Tell a node to stop a recurring operation and forget its history entry."""
+
+    node: NodeName
+    resource: ResourceId
+    operation: str
+    interval_ms: int
+    transition: int
+    action: int
+
+
+class RecordOperation(Command, frozen=True, tag="record-operation"):
+    """Record what came of an operation; counts the failure when the result was not expected."""
+
+    result: OperationResult
+
+
+class ForgetOperations(Command, frozen=True, tag="forget-operations"):
+    """Forget history and fail counts ("cleanup"), so that they no longer weigh and are probed anew."""
+
+    resource: ResourceId | None  # None: all
+    node: NodeName | None  # None: all
+    failures_only: bool
+    transition: int = -1  # set when a plan demands it: the action it confirms
+    action: int = -1
+
+
+class SetAttribute(Command, frozen=True, tag="set-attribute"):
+    """Set, or with value None remove, a transient attribute of a node."""
+
+    node: NodeName
+    name: str
+    value: str | None
+
+
+class RecordFencing(Command, frozen=True, tag="record-fencing"):
+    """Record the start or the outcome of a fencing. DONE with off or reboot makes the target cleanly down."""
+
+    record: FenceRecord
+
+
+class ConfirmOff(Command, frozen=True, tag="confirm-off"):
+    """An operator says that a node is off: the same effect as a fencing that succeeded."""
+
+    node: NodeName
+
+
+class AdoptSnapshot(Command, frozen=True, tag="adopt-snapshot"):
+    """Carry the whole cluster state, as it was at the start of the view, to the members that lack it."""
+
+    position: Position
+    state: str  # cib/durable.py's text
+
+
+AnyCommand = (
+    ReplaceConfiguration
+    | EditConfiguration
+    | ChangeMembership
+    | JoinNode
+    | LeaveNode
+    | StartTransition
+    | StartAction
+    | CancelAction
+    | RecordOperation
+    | ForgetOperations
+    | SetAttribute
+    | RecordFencing
+    | ConfirmOff
+    | AdoptSnapshot
+)
+
+CONFIGURATION_COMMANDS: Final = (ReplaceConfiguration, EditConfiguration)
+"""The commands whose "done" promises durability on every member (S3)."""
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final[msgspec.msgpack.Decoder[AnyCommand]] = msgspec.msgpack.Decoder(AnyCommand)
+
+
+def encode(command: AnyCommand) -> bytes:
+    """Write a command as the ring carries it."""
+    return _ENCODER.encode(command)
+
+
+def decode(data: bytes) -> AnyCommand:
+    """Read a command. Raises msgspec.DecodeError when the bytes are no command of this version."""
+    return _DECODER.decode(data)

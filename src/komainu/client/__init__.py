@@ -1,0 +1,1 @@
+"""The way in: typed requests to the daemon over its Unix socket."""

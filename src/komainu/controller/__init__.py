@@ -1,0 +1,1 @@
+"""Getting it done: the core that drives a transition on the coordinator."""

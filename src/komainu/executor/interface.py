@@ -1,0 +1,95 @@
+"""Say what goes into the executor and what comes out: requests, ends of agents, and runs of agents."""
+
+from dataclasses import dataclass
+from typing import NewType
+
+from komainu.model.ids import ResourceId, WallTime
+from komainu.model.operation import ActionRequest, OperationResult
+from komainu.model.report import Note
+
+RunId = NewType("RunId", int)
+"""One run of an agent, unique in this daemon's life."""
+
+# -- events ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequested:
+    """Run this operation; with an interval, again and again until it is cancelled."""
+
+    request: ActionRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCancelled:
+    """Stop the recurring operation."""
+
+    resource: ResourceId
+    operation: str
+    interval_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFinished:
+    """A run of an agent ended. `exit_code` is None when it was killed for its time-out or a signal ended it.
+
+    `missing` means that there was no agent to run. `output` is bounded by OUTPUT_BYTES_MAX.
+    """
+
+    run: RunId
+    exit_code: int | None
+    timed_out: bool
+    missing: bool
+    output: str
+    error_output: str
+    wall: WallTime
+    exec_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessesGone:
+    """A process that a resource's start left behind has ended: look at the resource now, not at the next turn."""
+
+    resource: ResourceId
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """The executor's deadline has come: a recurring operation is due."""
+
+
+ExecutorEvent = ActionRequested | ActionCancelled | AgentFinished | ProcessesGone | DeadlinePassed
+
+# -- effects --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RunAgent:
+    """Run an agent once. The shell kills its process group after `timeout_ms` and reports either way.
+
+    `environment` are the OCF_* and CRM_* variables of this run, sorted by name; the shell adds only the
+    machine's own (PATH). `watch` asks the shell to report `ProcessesGone` for what a successful start leaves.
+    """
+
+    run: RunId
+    request: ActionRequest
+    environment: tuple[tuple[str, str], ...]
+    timeout_ms: int
+    watch: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReportResult:
+    """An operation ended, or a recurring one gave another result than the last time: tell the cluster."""
+
+    result: OperationResult
+
+
+@dataclass(frozen=True, slots=True)
+class StopWatching:
+    """The resource was stopped: its processes are no longer of interest."""
+
+    resource: ResourceId
+
+
+ExecutorEffect = RunAgent | ReportResult | StopWatching | Note

@@ -1,0 +1,211 @@
+"""Define what programs ask a daemon over its Unix socket and what it answers: typed, versioned by their tags.
+
+Wire form: four bytes of length (big endian), then JSON of one request or reply (client/, node/ipc.py).
+"""
+
+from typing import Final
+
+import msgspec
+
+from komainu.model.edit import Edit, Version
+from komainu.model.ids import NodeId, NodeName, ResourceId, WallTime
+from komainu.model.link import LinkState
+
+FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Largest request or reply; a CIB of thousands of resources takes a few megabytes."""
+
+# -- requests -------------------------------------------------------------------------------------------
+
+
+class AskStatus(msgspec.Struct, frozen=True, tag="status"):
+    """Ask for the state of the cluster, as this node sees it."""
+
+
+class AskConfiguration(msgspec.Struct, frozen=True, tag="configuration"):
+    """Give the CIB as XML text; with `status` the status section too."""
+
+    status: bool = False
+
+
+class ApplyConfiguration(msgspec.Struct, frozen=True, tag="apply-configuration"):
+    """Replace the configuration by this document. Answered when it is stored on every member."""
+
+    xml: str
+    expected: Version | None = None
+    file: str = "<stdin>"  # named in reports
+
+
+class EditConfigurationRequest(msgspec.Struct, frozen=True, tag="edit-configuration"):
+    """Change the configuration by edits, all or none. Answered when it is stored on every member."""
+
+    edits: tuple[Edit, ...]
+    reason: str  # what the operator did: "komainu node standby a"
+
+
+class Cleanup(msgspec.Struct, frozen=True, tag="cleanup"):
+    """Forget failures of a resource (None: all) on a node (None: all) and probe anew."""
+
+    resource: ResourceId | None
+    node: NodeName | None
+
+
+class ConfirmNodeOff(msgspec.Struct, frozen=True, tag="confirm-off"):
+    """The operator says that this node is off."""
+
+    node: NodeName
+
+
+class AskWhy(msgspec.Struct, frozen=True, tag="why"):
+    """Ask why this resource or node is as it is. `at`: as of that moment; None: now."""
+
+    subject: str
+    at: WallTime | None = None
+
+
+class StopNode(msgspec.Struct, frozen=True, tag="stop-node"):
+    """Stop this node's resources in order, leave the ring, and end the daemon."""
+
+
+Request = (
+    AskStatus
+    | AskConfiguration
+    | ApplyConfiguration
+    | EditConfigurationRequest
+    | Cleanup
+    | ConfirmNodeOff
+    | AskWhy
+    | StopNode
+)
+
+# -- replies --------------------------------------------------------------------------------------------
+
+
+class LinkView(msgspec.Struct, frozen=True):
+    """One link to one peer, both ends: `state` is this node's view, `peer_state` the peer's own end."""
+
+    link: int
+    peer: NodeName
+    state: LinkState
+    reason: str
+    peer_state: LinkState
+    peer_reason: str
+    since: WallTime
+    round_trip_ms: float | None
+
+
+class NodeView(msgspec.Struct, frozen=True):
+    """One node of the cluster as the agreed state has it."""
+
+    name: NodeName
+    node_id: NodeId
+    state: str  # online, standby, maintenance, pending, unclean, offline
+    is_coordinator: bool
+    reason: str  # why it is not online; "" when it is
+
+
+class ResourceView(msgspec.Struct, frozen=True):
+    """One resource, with its members where it has any."""
+
+    resource: ResourceId
+    kind: str  # primitive, group, clone, bundle
+    agent: str  # "" for collectives
+    role: str
+    nodes: tuple[NodeName, ...]
+    flags: tuple[str, ...]  # disabled, blocked, unmanaged, failed
+    pending: str  # "starting on b", or ""
+    members: tuple["ResourceView", ...] = ()
+
+
+class FailureView(msgspec.Struct, frozen=True):
+    """One failed operation that still counts."""
+
+    resource: ResourceId
+    operation: str
+    node: NodeName
+    exit_code: int
+    outcome: str  # "timed out after 20 s", "not running"
+    exit_reason: str
+    at: WallTime
+
+
+class FenceView(msgspec.Struct, frozen=True):
+    """One entry of the fencing history."""
+
+    target: NodeName
+    action: str
+    state: str
+    delegate: NodeName
+    reason: str
+    outcome: str
+    at: WallTime
+
+
+class Status(msgspec.Struct, frozen=True, tag="status-reply"):
+    """The state of the cluster as one node sees it."""
+
+    cluster: str
+    node: NodeName
+    version: str
+    view: str  # "17.1"; "" before the first
+    is_quorate: bool
+    quorum_reason: str
+    cib_version: str
+    doing: str  # what the coordinator is at: "idle", "carrying out transition 4 (2 of 7 actions done)"
+    nodes: tuple[NodeView, ...]
+    links: tuple[LinkView, ...]
+    resources: tuple[ResourceView, ...]
+    failures: tuple[FailureView, ...]
+    fencing: tuple[FenceView, ...]  # newest first, at most ten
+    warnings: tuple[str, ...]  # "fencing is off: a lost node's resources …"
+    at: WallTime
+
+
+class Configuration(msgspec.Struct, frozen=True, tag="configuration-reply"):
+    """The CIB as XML text."""
+
+    xml: str
+    version: Version
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """The change took effect and is stored as promised."""
+
+    version: str
+    message: str = ""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """One reason why a request was refused; the wire form of a Report."""
+
+    code: str
+    message: str
+    hint: str
+    place: str
+
+
+class RefusedReply(msgspec.Struct, frozen=True, tag="refused"):
+    """Nothing was changed, for these reasons."""
+
+    reasons: tuple[Refusal, ...]
+
+
+class WhyLine(msgspec.Struct, frozen=True):
+    """One link of a chain of causes. `depth` 0 is what happened; each greater depth is what caused it."""
+
+    depth: int
+    at: WallTime
+    node: NodeName  # who recorded it
+    code: str
+    text: str
+    position: str  # the flight record that holds it
+
+
+class Why(msgspec.Struct, frozen=True, tag="why-reply"):
+    """The chain of causes of a subject's last change; the answer in one sentence first."""
+
+    subject: str
+    answer: str
+    chain: tuple[WhyLine, ...]
+
+
+Reply = Status | Configuration | Done | RefusedReply | Why

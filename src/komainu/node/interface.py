@@ -1,0 +1,112 @@
+"""Say what goes into a node's drive and what comes out: the events and effects that the shells carry.
+
+The drive (node/drive.py) is pure and joins the cores; the daemon's shells and the simulator (sim/) feed it
+the same events and carry out the same effects.
+"""
+
+from dataclasses import dataclass
+from typing import NewType
+
+from komainu.executor.interface import AgentFinished, ProcessesGone, RunAgent, StopWatching
+from komainu.fencing.interface import FenceAgentFinished, RunFenceAgent
+from komainu.model.report import Note
+from komainu.model.request import Reply, Request
+from komainu.network.interface import NetworkEvent
+from komainu.recorder.record import Record
+from komainu.ring.interface import PacketReceived, PeerRefused, SendPacket
+
+ClientId = NewType("ClientId", int)
+"""One question on the Unix socket: each gets exactly one answer."""
+
+# -- events ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Persisted:
+    """The Persist with this token is on stable storage."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersistFailed:
+    """The disk refused the Persist with this token."""
+
+    token: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAsked:
+    """A program on this machine asks; `user` is its name by SO_PEERCRED."""
+
+    client: ClientId
+    request: Request
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """The machine wants the daemon to end (SIGTERM): stop resources in order, then leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """The drive's deadline has come."""
+
+
+DriveEvent = (
+    PacketReceived
+    | PeerRefused
+    | NetworkEvent
+    | AgentFinished
+    | ProcessesGone
+    | FenceAgentFinished
+    | Persisted
+    | PersistFailed
+    | ClientAsked
+    | StopAsked
+    | DeadlinePassed
+)
+
+# -- effects --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Store this text durably and atomically, then say Persisted.
+
+    A later Persist may overtake an unfinished one: the shell may skip to the newest text, and then says
+    Persisted for each token that it covers.
+    """
+
+    token: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppendRecord:
+    """Append one line to the flight record. Not waited for; synced within a second."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer a client."""
+
+    client: ClientId
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """End the daemon. 0: as it was asked to."""
+
+    code: int
+    reason: str
+
+
+DriveEffect = (
+    SendPacket | RunAgent | StopWatching | RunFenceAgent | Persist | AppendRecord | Answer | Exit | Note
+)

@@ -1,0 +1,1 @@
+"""The memory: flight records, chains of causes, and the answer to why."""

@@ -1,0 +1,178 @@
+"""Say what goes into a ring and what comes out: the one interface that every engine offers.
+
+Engines (builtin cores, Corosync, simulated) take these events and give these effects, in order; see
+DESIGN.md, section 5. Nothing here decides.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from komainu.model.ids import Instant, LinkNumber, NodeId, NodeName
+from komainu.model.link import LinkState
+from komainu.model.report import Note
+from komainu.model.view import Position, View
+from komainu.ring.packet import Packet
+
+# -- events ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PacketReceived:
+    """A packet that passed authentication and the replay window came from a peer on a link."""
+
+    link: LinkNumber
+    peer: NodeId
+    packet: Packet
+
+
+@dataclass(frozen=True, slots=True)
+class EndChanged:
+    """The kernel told something about this node's own end of a link."""
+
+    link: LinkNumber
+    state: LinkState  # UP, NO_INTERFACE, ADMIN_DOWN, NO_CARRIER or NO_ADDRESS
+    reason: str  # "eth1: carrier lost"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRefused:
+    """The peer's host answered that nobody listens on the ring's port: its daemon is gone, the host lives."""
+
+    link: LinkNumber
+    peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Broadcast this payload in total order. `token` comes back in `Deliver` on this node only."""
+
+    payload: bytes
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """This node's stable storage (or its memory, for what needs none) holds the state up to here."""
+
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Leave the ring now, and tell the peers."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """The core's deadline has come."""
+
+
+RingEvent = PacketReceived | EndChanged | PeerRefused | Submit | Stored | Leave | DeadlinePassed
+
+# -- effects --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SendPacket:
+    """Send a packet to a peer over one link; it may be lost."""
+
+    link: LinkNumber
+    peer: NodeId
+    packet: Packet
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """The next payload of the total order. `token` is that of our own Submit, else None.
+
+    `position` is where the state stands after this payload is applied.
+    """
+
+    position: Position
+    origin: NodeId
+    payload: bytes
+    token: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A node that was in the previous view and is not in this one."""
+
+    node: NodeId
+    clean: bool  # it said that it leaves
+    reason: str  # one sentence: "silent on both links for 0.80 s"
+
+
+@dataclass(frozen=True, slots=True)
+class InstallView:
+    """A new view begins. All deliveries of the old one came before this effect.
+
+    `owner` holds the state that the view goes on with. The members in `keeps_state` hold the same; every
+    other member must wait for the owner's AdoptSnapshot and buffer what is delivered before it.
+    """
+
+    view: View
+    position: Position  # where the state stands as the view begins
+    owner: NodeId
+    keeps_state: tuple[NodeId, ...]
+    departures: tuple[Departure, ...]
+    arrivals: tuple[NodeId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stable:
+    """Every member of the current view has stored the state up to here."""
+
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged:
+    """A link to a peer changed its state as this node sees it."""
+
+    link: LinkNumber
+    peer: NodeId
+    state: LinkState
+    reason: str
+
+
+RingEffect = SendPacket | Deliver | InstallView | Stable | LinkChanged | Note
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReport:
+    """One link towards one peer, for status."""
+
+    link: LinkNumber
+    peer: NodeId
+    state: LinkState
+    reason: str
+    peer_state: LinkState  # the peer's own end, as it last told us
+    peer_reason: str
+    since: Instant
+    round_trip_ms: float | None
+
+
+class Ring(Protocol):
+    """What every engine offers to the drive."""
+
+    @property
+    def deadline(self) -> Instant | None:
+        """When the core wants `DeadlinePassed`; None while it waits for nothing."""
+
+    @property
+    def view(self) -> View | None:
+        """The current view; None before the first."""
+
+    @property
+    def stable(self) -> Position:
+        """Up to where every member of the current view has stored the state."""
+
+    def handle(self, event: RingEvent, now: Instant) -> list[RingEffect]:
+        """Apply one event; return what is to be done, in order."""
+
+    def links(self) -> list[LinkReport]:
+        """Report every link to every peer, by peer and link."""
+
+    def name_of(self, node: NodeId) -> NodeName:
+        """Return a node's name."""
