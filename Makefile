@@ -1,0 +1,45 @@
+# Each target does its own set-up: on a fresh machine with Python >= 3.11, `make demo` and `make test` are enough.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.komainu-installed
+
+.PHONY: help setup demo test check bench soak docs clean
+
+help:           ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: $(STAMP) ## make .venv with komainu and its tools in it
+
+$(STAMP): constraints.txt pyproject.toml tools/setup
+	@PYTHON="$(PYTHON)" tools/setup "$(VENV)"
+	@touch $@
+
+demo: $(STAMP)  ## start a two-node cluster in network namespaces and put it through nine faults
+	@tools/system-packages demo
+	@$(BIN)/komainu drill run demo
+
+test: $(STAMP)  ## check the code, then run every test
+	@tools/system-packages test
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) ## the quick gate: format, lint, types, tidiness
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_tidy.py
+
+bench: $(STAMP) ## measure: take-over, memory, idle CPU, simulator speed
+	@tools/system-packages demo
+	@$(BIN)/python benchmarks/run.py
+
+soak: $(STAMP)  ## run the simulator over many seeds (SEEDS=2000)
+	@KOMAINU_SEEDS=$${SEEDS:-2000} $(BIN)/python -m pytest -q tests/simulation
+
+docs:           ## say where the documentation is; it is plain Markdown
+	@ls -1 README.md ARCHITECTURE.md docs/*/*.md
+
+clean:          ## remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist src/*.egg-info
