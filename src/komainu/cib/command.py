@@ -63,6 +63,14 @@ class LeaveNode(Command, frozen=True, tag="leave-node"):
     node: NodeName
 
 
+class ReleaseNode(Command, frozen=True, tag="release-node"):
+    """Let a node go that asked to leave: nothing runs on it any more. Changes no status; the node leaves."""
+
+    node: NodeName
+    transition: int
+    action: int
+
+
 class StartTransition(Command, frozen=True, tag="start-transition"):
     """Record a plan before it is carried out: each action with its reason. Changes no status."""
 
@@ -140,6 +148,7 @@ AnyCommand = (
     | ChangeMembership
     | JoinNode
     | LeaveNode
+    | ReleaseNode
     | StartTransition
     | StartAction
     | CancelAction

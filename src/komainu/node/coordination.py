@@ -1,0 +1,392 @@
+"""Decide when to plan and carry the plan's actions to the ring, on the coordinator of a view.
+
+A core without input or output. It must not know how plans are made (the function is given), how agents are
+run, or who the clients are. Every act is a command, so that each node sees the same acts in the same order.
+
+Theory of operation. Each applied command that the running plan did not count on is a trigger: it aborts the
+transition, and its position becomes part of the next plan's cause. A new plan is made when nothing of the
+last one is under way, no member has an operation pending, and all members have joined. The plan is first
+broadcast (StartTransition); when that command is delivered and nothing else came in between, the state is
+still the one that was planned on, and the controller may begin. Otherwise the plan is thrown away.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from komainu.cib.command import (
+    AnyCommand,
+    CancelAction,
+    ChangeMembership,
+    ForgetOperations,
+    RecordFencing,
+    RecordOperation,
+    ReleaseNode,
+    StartAction,
+    StartTransition,
+)
+from komainu.cib.pending import pending_operations
+from komainu.cib.state import ClusterState
+from komainu.controller.controller import Controller
+from komainu.controller.interface import (
+    ActionConfirmed,
+    ControllerEffect,
+    DeadlinePassed,
+    Execute,
+    PlanMade,
+    TransitionAborted,
+    TransitionEnded,
+)
+from komainu.fencing.interface import FenceRequested
+from komainu.model.cause import Cause
+from komainu.model.fencing import FenceRecord, FenceState
+from komainu.model.ids import Instant, NodeName, WallTime
+from komainu.model.plan import Action, ActionKind, Plan
+from komainu.model.report import Level, Note
+from komainu.model.view import ViewId
+from komainu.node.membership import nodes_joined
+from komainu.node.replica import Broadcast, CommandApplied
+
+TRIGGERS_MAX: Final = 8
+"""How many causes a plan names; the oldest are the ones that began it."""
+
+JOIN_WAIT_MS: Final = 5_000
+"""How long a new member may take to say what runs on it before the others are planned without it."""
+
+FENCE_RETRY_MS: Final = 2_000
+"""Pause after a fencing that failed, so that a dead device is not asked in a tight loop."""
+
+RECHECK_MS: Final = 15 * 60_000
+"""Plan again at least this often (Pacemaker's cluster-recheck-interval), a net under missed triggers."""
+
+MakePlan = Callable[[ClusterState, WallTime], Plan]
+
+CoordinationEffect = Broadcast | FenceRequested | Note
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A plan that waits for its StartTransition to be delivered."""
+
+    transition: int
+    plan: Plan
+    changes: int  # how many relevant commands had been applied when it was made
+
+
+class Coordination:
+    """The coordinator's loop: trigger, plan, transition, and again."""
+
+    def __init__(self, me: NodeName, life: str, make_plan: MakePlan) -> None:
+        """`life` is 36 characters that no other coordinator's life has; it ends every transition key."""
+        assert len(life) == 36, "the CIB's transition keys end in a UUID"
+        self._me = me
+        self._life = life
+        self._make_plan = make_plan
+        self._transition = 0
+        self._view_id: ViewId | None = None
+        self._reset(is_coordinator=False)
+
+    def _reset(self, *, is_coordinator: bool) -> None:
+        self._is_coordinator = is_coordinator
+        self._view_is_known = False  # the view's ChangeMembership was applied
+        self._controller = Controller(self._life)
+        self._proposed: Proposed | None = None
+        self._is_active = False
+        self._wants_plan = False
+        self._triggers: tuple[str, ...] = ()
+        self._because: tuple[str, ...] = ()  # of the commands that the running transition submits
+        self._in_flight: dict[tuple[int, int], Action] = {}
+        self._changes = 0
+        self._join_by: Instant | None = None
+        self._not_before: Instant | None = None
+        self._recheck_at: Instant | None = None
+
+    @property
+    def deadline(self) -> Instant | None:
+        """When `tick` is wanted."""
+        own = (self._join_by, self._not_before, self._recheck_at, self._controller.deadline)
+        return min((moment for moment in own if moment is not None), default=None)
+
+    def doing(self) -> str:
+        """Say what the coordinator is at, for status."""
+        if not self._is_coordinator:
+            return ""
+        if self._is_active:
+            done, total = self._controller.progress()
+            return f"carrying out transition {self._transition} ({done} of {total} actions done)"
+        if self._wants_plan or self._proposed is not None:
+            return "about to plan"
+        return "idle"
+
+    def begin_view(self, view_id: ViewId, *, is_coordinator: bool, yield_ms: int, now: Instant) -> None:
+        """Forget the last view's work: its actions that still run are seen as pending in the state.
+
+        `yield_ms` is how long this side of a split lets the other one act first (node/race.py).
+        """
+        self._reset(is_coordinator=is_coordinator)
+        self._view_id = view_id
+        if is_coordinator:
+            self._join_by = Instant(now + JOIN_WAIT_MS)
+            self._not_before = Instant(now + yield_ms) if yield_ms else None
+
+    def observe(
+        self, done: CommandApplied, state: ClusterState, now: Instant, wall: WallTime
+    ) -> list[CoordinationEffect]:
+        """Take note of an applied command; go on with the transition or plan anew."""
+        if not self._is_coordinator:
+            return []
+        effects: list[CoordinationEffect] = []
+        match done.command:
+            case ChangeMembership(view=view):
+                # One of an earlier view may be ordered late, and must not be planned on.
+                self._view_is_known = view.view_id == self._view_id
+                self._trigger(done)
+            case StartTransition() if done.origin == self._me:
+                effects += self._begin_transition(done, now, wall)
+            case StartAction() | StartTransition():
+                pass
+            case RecordOperation(result=result):
+                effects += self._confirm_operation(done, result.request.transition_key, now, wall)
+            case RecordFencing(record=record):
+                effects += self._confirm_fencing(done, record, now, wall)
+            case (
+                CancelAction(transition=transition, action=action)
+                | ForgetOperations(transition=transition, action=action)
+                | ReleaseNode(transition=transition, action=action)
+            ) if done.origin == self._me and (transition, action) in self._in_flight:
+                effects += self._confirm(transition, action, done.applied.is_accepted, "done", now, wall)
+            case _:
+                self._trigger(done)
+        return effects + self._go_on(state, now, wall)
+
+    def tick(self, state: ClusterState, now: Instant, wall: WallTime) -> list[CoordinationEffect]:
+        """Do what waited for time to pass."""
+        if self._recheck_at is not None and now >= self._recheck_at:
+            self._recheck_at = None
+            self._wants_plan = True
+        if self._not_before is not None and now >= self._not_before:
+            self._not_before = None
+        if self._join_by is not None and now >= self._join_by:
+            self._join_by = None
+        effects: list[CoordinationEffect] = []
+        if self._controller.deadline is not None and now >= self._controller.deadline:
+            effects += self._carry(self._controller.handle(DeadlinePassed(), now), wall)
+        return effects + self._go_on(state, now, wall)
+
+    # -- triggers and plans -----------------------------------------------------------------------------
+
+    def _trigger(self, done: CommandApplied) -> None:
+        """Remember that the state changed in a way that asks for a new plan."""
+        if not done.applied.is_accepted:
+            return
+        self._changes += 1
+        self._wants_plan = True
+        self._triggers = (*self._triggers, str(done.position))[:TRIGGERS_MAX]
+
+    def _go_on(self, state: ClusterState, now: Instant, wall: WallTime) -> list[CoordinationEffect]:
+        """Abort what a trigger made stale, and plan when the way is free."""
+        if not self._is_coordinator or not self._wants_plan:
+            return []
+        effects: list[CoordinationEffect] = []
+        if self._is_active:
+            aborted = self._controller.handle(TransitionAborted("the cluster state changed"), now)
+            effects += self._carry(aborted, wall)
+        if self._may_plan(state):
+            effects += self._propose(state, now, wall)
+        return effects
+
+    def _may_plan(self, state: ClusterState) -> bool:
+        """Whether nothing is under way, everybody has joined, and it is this side's turn."""
+        if self._is_active or self._proposed is not None:
+            return False
+        if not self._view_is_known or self._not_before is not None:
+            return False
+        if self._join_by is not None:
+            if not nodes_joined(state.cib):
+                return False
+            self._join_by = None
+        return not pending_operations(state.cib)
+
+    def _propose(self, state: ClusterState, now: Instant, wall: WallTime) -> list[CoordinationEffect]:
+        """Make a plan and broadcast it; an empty one ends here."""
+        self._wants_plan = False
+        try:
+            plan = self._make_plan(state, wall)
+        except Exception as error:  # noqa: BLE001 - a state that breaks the planner must not stop every node in turn
+            self._triggers = ()
+            text = f"no plan could be made, everything stays as it is: {type(error).__name__}: {error}"
+            return [Note(Level.ERROR, "coordination.plan-failed", text)]
+        self._recheck_at = Instant(now + _until_recheck(plan, wall))
+        if plan.is_empty:
+            self._triggers = ()
+            return []
+        self._transition += 1
+        self._proposed = Proposed(self._transition, plan, self._changes)
+        because, self._triggers = self._triggers, ()
+        command = StartTransition(
+            cause=Cause("plan.made", "; ".join(plan.summary) or "monitors are brought up to date", because),
+            at=wall,
+            user="",
+            transition=self._transition,
+            summary=plan.summary,
+            resource_causes=plan.resource_causes,
+            node_causes=plan.node_causes,
+        )
+        return [Broadcast(command)]
+
+    def _begin_transition(
+        self, done: CommandApplied, now: Instant, wall: WallTime
+    ) -> list[CoordinationEffect]:
+        """Our StartTransition was delivered: begin, unless the state has moved on since the plan was made."""
+        proposed = self._proposed
+        assert isinstance(done.command, StartTransition), "called for StartTransition only"
+        if proposed is None or proposed.transition != done.command.transition:
+            return []
+        self._proposed = None
+        if proposed.changes != self._changes:
+            self._wants_plan = True
+            return []
+        self._is_active = True
+        self._because = (str(done.position),)
+        event = PlanMade(plan=proposed.plan, transition=proposed.transition)
+        return self._carry(self._controller.handle(event, now), wall)
+
+    # -- carrying out -----------------------------------------------------------------------------------
+
+    def _carry(self, effects: list[ControllerEffect], wall: WallTime) -> list[CoordinationEffect]:
+        """Turn the controller's effects into commands."""
+        carried: list[CoordinationEffect] = []
+        for effect in effects:
+            match effect:
+                case Execute():
+                    self._in_flight[effect.transition, effect.action.action_id] = effect.action
+                    carried.append(Broadcast(self._command_for(effect, wall)))
+                case TransitionEnded():
+                    self._is_active = False
+                    self._in_flight.clear()
+                    self._wants_plan = self._wants_plan or not effect.is_complete
+                case Note():
+                    carried.append(effect)
+        return carried
+
+    def _command_for(self, execute: Execute, wall: WallTime) -> AnyCommand:
+        """Write an action as the command that starts it."""
+        action, transition = execute.action, execute.transition
+        cause = Cause(f"plan.{action.kind.value}", action.reason, self._because)
+        match action.kind:
+            case ActionKind.RESOURCE:
+                assert execute.request is not None, "a resource action has a request"
+                return StartAction(cause, wall, "", execute.request, transition, action.action_id)
+            case ActionKind.CANCEL:
+                assert action.node is not None, "a cancel has a place"
+                assert action.resource is not None, "a cancel has a resource"
+                return CancelAction(
+                    cause=cause,
+                    at=wall,
+                    user="",
+                    node=action.node,
+                    resource=action.resource,
+                    operation=action.operation,
+                    interval_ms=action.interval_ms,
+                    transition=transition,
+                    action=action.action_id,
+                )
+            case ActionKind.FENCE:
+                assert action.node is not None, "a fencing has a target"
+                record = FenceRecord(
+                    request=f"{transition}.{action.action_id}",
+                    target=action.node,
+                    action=action.operation,
+                    state=FenceState.STARTED,
+                    delegate=self._me,
+                    device="",
+                    reason=action.reason,
+                    outcome="",
+                    at=wall,
+                )
+                return RecordFencing(cause, wall, "", record)
+            case ActionKind.SHUTDOWN:
+                assert action.node is not None, "a shutdown has a node"
+                return ReleaseNode(cause, wall, "", action.node, transition, action.action_id)
+            case ActionKind.CLEAR_FAILURES | ActionKind.DELETE_HISTORY:
+                return ForgetOperations(
+                    cause=cause,
+                    at=wall,
+                    user="",
+                    resource=action.resource,
+                    node=action.node,
+                    failures_only=action.kind is ActionKind.CLEAR_FAILURES,
+                    transition=transition,
+                    action=action.action_id,
+                )
+            case ActionKind.PSEUDO:
+                raise AssertionError("the controller confirms pseudo actions itself")
+
+    def _confirm(
+        self, transition: int, action: int, succeeded: bool, outcome: str, now: Instant, wall: WallTime
+    ) -> list[CoordinationEffect]:
+        self._in_flight.pop((transition, action), None)
+        event = ActionConfirmed(transition=transition, action=action, succeeded=succeeded, outcome=outcome)
+        return self._carry(self._controller.handle(event, now), wall)
+
+    def _confirm_operation(
+        self, done: CommandApplied, transition_key: str, now: Instant, wall: WallTime
+    ) -> list[CoordinationEffect]:
+        """A result came: of an action under way, or one that nobody counted on."""
+        assert isinstance(done.command, RecordOperation), "called for RecordOperation only"
+        result = done.command.result
+        action, transition, life = _read_key(transition_key)
+        if life != self._life or (transition, action) not in self._in_flight:
+            self._trigger(done)
+            return []
+        succeeded = result.is_expected and done.applied.is_accepted
+        if not succeeded:
+            self._trigger(done)
+        outcome = "as expected" if succeeded else result.exit_reason or f"exit code {result.exit_code}"
+        return self._confirm(transition, action, succeeded, outcome, now, wall)
+
+    def _confirm_fencing(
+        self, done: CommandApplied, record: FenceRecord, now: Instant, wall: WallTime
+    ) -> list[CoordinationEffect]:
+        """A fencing of ours starts now, or has an outcome."""
+        transition, _, action = record.request.partition(".")
+        is_ours = done.origin == self._me and transition.isdigit() and action.isdigit()
+        number = (int(transition), int(action)) if is_ours else (-1, -1)
+        if number not in self._in_flight:
+            if record.state is not FenceState.STARTED:
+                self._trigger(done)
+            return []
+        if record.state is FenceState.STARTED:
+            return [
+                FenceRequested(
+                    request=record.request,
+                    target=record.target,
+                    action=record.action,
+                    timeout_ms=self._in_flight[number].timeout_ms,
+                    reason=record.reason,
+                    wall=wall,
+                )
+            ]
+        succeeded = record.state is FenceState.DONE and done.applied.is_accepted
+        if succeeded:
+            # What the transition starts from here on, it may start because of this.
+            self._because = (*self._because, str(done.position))[-TRIGGERS_MAX:]
+        else:
+            self._trigger(done)
+            self._not_before = Instant(now + FENCE_RETRY_MS)
+        return self._confirm(*number, succeeded, record.outcome, now, wall)
+
+
+def _until_recheck(plan: Plan, wall: WallTime) -> int:
+    """Return how many milliseconds from now time alone may change the plan."""
+    if plan.recheck_at_s is None:
+        return RECHECK_MS
+    return max(1, min(RECHECK_MS, plan.recheck_at_s * 1000 - wall))
+
+
+def _read_key(transition_key: str) -> tuple[int, int, str]:
+    """Read ACTION, TRANSITION and LIFE from a key; (-1, -1, "") when it is none of ours."""
+    parts = transition_key.split(":")
+    if len(parts) != 4 or not parts[0].isdigit() or not parts[1].isdigit():
+        return -1, -1, ""
+    return int(parts[0]), int(parts[1]), parts[3]

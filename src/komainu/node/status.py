@@ -1,0 +1,245 @@
+"""Put together what `komainu status` shows, from the agreed state and this node's own view of its links.
+
+Decides nothing. Where a resource is comes from the same reading of the history that plans are made from.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import komainu
+from komainu.cib.document import show
+from komainu.cib.element import Element
+from komainu.cib.options import cluster_option
+from komainu.cib.state import ClusterState
+from komainu.cib.version import version_of
+from komainu.model.ids import Instant, NodeName, ResourceId, WallTime
+from komainu.model.plan import Placement
+from komainu.model.request import (
+    Configuration,
+    FailureView,
+    FenceView,
+    LinkView,
+    NodeView,
+    ResourceView,
+    Status,
+)
+from komainu.node.membership import NodeCondition, node_conditions
+
+if TYPE_CHECKING:
+    from komainu.node.drive import Drive
+
+FENCING_SHOWN_MAX: Final = 10
+KINDS: Final = {
+    "primitive": "primitive",
+    "group": "group",
+    "clone": "clone",
+    "master": "clone",
+    "bundle": "bundle",
+}
+
+
+def status_of(drive: "Drive", now: Instant, wall: WallTime) -> Status:
+    """Show the whole state as this node sees it."""
+    state, view = drive.replica.state, drive.ring.view
+    conditions = node_conditions(state.cib)
+    return Status(
+        cluster=drive.settings.cluster,
+        node=drive.me,
+        version=komainu.__version__,
+        view="" if view is None else str(view.view_id),
+        is_quorate=view is not None and view.quorate,
+        quorum_reason="no view yet" if view is None else view.quorum_reason,
+        cib_version=str(version_of(state.cib)),
+        doing=drive.coordination.doing(),
+        nodes=_nodes(drive, conditions),
+        links=_links(drive, now, wall),
+        resources=_resources(state, drive.make_plan(state, wall).placements),
+        failures=failures_of(state.cib),
+        fencing=_fencing(state),
+        warnings=_warnings(state.cib, conditions),
+        at=wall,
+    )
+
+
+def configuration_of(state: ClusterState, *, with_status: bool) -> Configuration:
+    """Give the CIB as text, with or without its status."""
+    cib = state.cib if with_status else state.cib.without(lambda child: child.tag == "status")
+    return Configuration(xml=show(cib), version=version_of(state.cib))
+
+
+def _nodes(drive: "Drive", conditions: tuple[NodeCondition, ...]) -> tuple[NodeView, ...]:
+    """Show each configured node; one that the state does not know yet is shown as offline."""
+    view = drive.ring.view
+    coordinator = None if view is None else drive.names[view.coordinator]
+    known = {condition.name: condition for condition in conditions}
+    shown = []
+    for node in drive.settings.nodes:
+        condition = known.get(node.name)
+        word = "offline" if condition is None else condition.word
+        reason = "" if word == "online" else _why_not_online(drive, node.name, word)
+        shown.append(
+            NodeView(
+                name=node.name,
+                node_id=node.node,
+                state=word,
+                is_coordinator=node.name == coordinator,
+                reason=reason,
+            )
+        )
+    return tuple(shown)
+
+
+def _why_not_online(drive: "Drive", node: NodeName, word: str) -> str:
+    if word == "standby":
+        return "the node attribute standby is set"
+    if word == "pending":
+        return "it has not yet said what runs on it"
+    return drive.index.why(node, None).answer
+
+
+def _links(drive: "Drive", now: Instant, wall: WallTime) -> tuple[LinkView, ...]:
+    return tuple(
+        LinkView(
+            link=link.link,
+            peer=drive.names[link.peer],
+            state=link.state,
+            reason=link.reason,
+            peer_state=link.peer_state,
+            peer_reason=link.peer_reason,
+            since=WallTime(wall - (now - link.since)),
+            round_trip_ms=link.round_trip_ms,
+        )
+        for link in drive.ring.links()
+    )
+
+
+def _resources(state: ClusterState, placements: tuple[Placement, ...]) -> tuple[ResourceView, ...]:
+    """Show the configured resources as a tree, each where the history says it is."""
+    resources = state.cib.at("configuration", "resources")
+    by_id = {placement.resource: placement for placement in placements}
+    pending = _pending(state.cib)
+    failed = {failure.resource for failure in failures_of(state.cib)}
+    if resources is None:
+        return ()
+    return tuple(
+        _resource(element, by_id, pending, failed) for element in resources.children if element.tag in KINDS
+    )
+
+
+def _resource(
+    element: Element,
+    placements: Mapping[ResourceId, Placement],
+    pending: Mapping[ResourceId, str],
+    failed: set[ResourceId],
+) -> ResourceView:
+    resource = ResourceId(element.id)
+    placement = placements.get(resource)
+    members = tuple(
+        _resource(child, placements, pending, failed) for child in element.children if child.tag in KINDS
+    )
+    parts = (element.get("class"), element.get("provider"), element.get("type"))
+    flags = ["failed"] if resource in failed else []
+    if meta_of(element, "target-role") == "Stopped":
+        flags.append("disabled")
+    if meta_of(element, "is-managed") == "false":
+        flags.append("unmanaged")
+    return ResourceView(
+        resource=resource,
+        kind=KINDS[element.tag],
+        agent=":".join(part for part in parts if part) if element.tag == "primitive" else "",
+        role="Stopped" if placement is None else placement.current_role.label,
+        nodes=() if placement is None else placement.current,
+        flags=tuple(flags),
+        pending=pending.get(resource, ""),
+        members=members,
+    )
+
+
+def meta_of(element: Element, name: str) -> str | None:
+    """Read one meta attribute of a resource element itself."""
+    for block in element.all("meta_attributes"):
+        for pair in block.all("nvpair"):
+            if pair.get("name") == name:
+                return pair.get("value")
+    return None
+
+
+_DOING: Final = {"start": "starting", "stop": "stopping", "monitor": "monitoring", "promote": "promoting"}
+
+
+def _pending(cib: Element) -> dict[ResourceId, str]:
+    found: dict[ResourceId, str] = {}
+    for node, resource, operation in _operations(cib):
+        if operation.get("op-status") == "-1":
+            task = operation.get("operation") or ""
+            found[resource] = f"{_DOING.get(task, task)} on {node}"
+    return found
+
+
+def failures_of(cib: Element) -> tuple[FailureView, ...]:
+    """Read the failures that still count."""
+    return tuple(
+        FailureView(
+            resource=resource,
+            operation=operation.get("operation") or "",
+            node=node,
+            exit_code=_number(operation.get("rc-code")),
+            outcome="timed out" if operation.get("op-status") == "2" else "failed",
+            exit_reason=operation.get("exit-reason") or "",
+            at=WallTime(1000 * _number(operation.get("last-rc-change"))),
+        )
+        for node, resource, operation in _operations(cib)
+        if operation.id.endswith("_last_failure_0")
+    )
+
+
+def _operations(cib: Element) -> list[tuple[NodeName, ResourceId, Element]]:
+    status = cib.at("status")
+    found = []
+    for node_state in () if status is None else status.all("node_state"):
+        history = node_state.at("lrm", "lrm_resources")
+        for resource in () if history is None else history.all("lrm_resource"):
+            name = NodeName(node_state.get("uname") or "")
+            found += [(name, ResourceId(resource.id), op) for op in resource.all("lrm_rsc_op")]
+    return found
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text is not None and text.lstrip("-").isdigit() else 0
+
+
+def _fencing(state: ClusterState) -> tuple[FenceView, ...]:
+    newest = state.fencing[::-1][:FENCING_SHOWN_MAX]
+    return tuple(
+        FenceView(
+            target=entry.target,
+            action=entry.action,
+            state=entry.state.value,
+            delegate=entry.delegate,
+            reason=entry.reason,
+            outcome=entry.outcome,
+            at=entry.at,
+        )
+        for entry in newest
+    )
+
+
+def _warnings(cib: Element, conditions: tuple[NodeCondition, ...]) -> tuple[str, ...]:
+    """Say what an administrator should know before it hurts."""
+    warnings = []
+    if cluster_option(cib, "stonith-enabled") == "false":
+        warnings.append(
+            "fencing is off (stonith-enabled=false): after a lost node its resources start elsewhere "
+            "although it may still run them"
+        )
+    elif not any(element.get("class") == "stonith" for element in cib.walk() if element.tag == "primitive"):
+        warnings.append("no fence device is configured: resources of a lost node cannot be taken over")
+    warnings += [
+        f"node {node.name} is lost and not confirmed off: its resources wait for its fencing "
+        f"(or: komainu fence confirm {node.name})"
+        for node in conditions
+        if node.is_lost
+    ]
+    if cluster_option(cib, "maintenance-mode") == "true":
+        warnings.append("the cluster is in maintenance mode: nothing is started, stopped or watched")
+    return tuple(warnings)

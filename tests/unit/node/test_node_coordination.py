@@ -1,0 +1,197 @@
+"""The coordinator's loop: when it plans, when it throws a plan away, and what it does with outcomes."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from komainu.cib.command import (
+    AnyCommand,
+    ChangeMembership,
+    JoinNode,
+    RecordFencing,
+    SetAttribute,
+    StartTransition,
+    encode,
+)
+from komainu.cib.initial import empty_cib
+from komainu.cib.state import ClusterState
+from komainu.fencing.interface import FenceRequested
+from komainu.model.cause import Cause
+from komainu.model.fencing import FenceRecord, FenceState
+from komainu.model.ids import Instant, NodeId, NodeName, WallTime
+from komainu.model.plan import Action, ActionKind, Plan
+from komainu.model.report import Note
+from komainu.model.view import Position, View, ViewId
+from komainu.node.coordination import FENCE_RETRY_MS, JOIN_WAIT_MS, Coordination, CoordinationEffect
+from komainu.node.replica import Broadcast, CommandApplied, Replica
+from komainu.ring.interface import Deliver, InstallView
+
+A, B = NodeName("a"), NodeName("b")
+FIRST = NodeId(1)
+NAMES = {NodeId(1): A, NodeId(2): B}
+LIFE = "00000000-0000-0000-0000-000000000001"
+WALL = WallTime(1_700_000_000_000)
+NOW = Instant(1_000)
+VIEW = View(ViewId(7, NodeId(1)), (NodeId(1), NodeId(2)), quorate=True, quorum_reason="2 of 2 votes")
+
+FENCE_B = Action(1, ActionKind.FENCE, "off", B, None, 0, 5_000, None, (), "b was lost")
+EMPTY = Plan((), (), (), (), ())
+
+
+def plan_of(*actions: Action) -> Plan:
+    return Plan(actions, (), ("fence b",), (), ())
+
+
+class Bench:
+    """A coordination on a state that commands really change."""
+
+    def __init__(self, plans: Sequence[Plan | Exception]) -> None:
+        self.plans = list(plans)
+        self.made = 0
+        self.replica = Replica(
+            NodeId(1), NAMES, ClusterState(empty_cib("t", ((NodeId(1), A), (NodeId(2), B))))
+        )
+        self.replica.install(
+            InstallView(VIEW, Position(7, 0), NodeId(1), VIEW.members, (), VIEW.members), WALL
+        )
+        self.coordination = Coordination(A, LIFE, self._plan)
+        self.coordination.begin_view(VIEW.view_id, is_coordinator=True, yield_ms=0, now=NOW)
+        self.index = 0
+        self.now = NOW
+
+    def _plan(self, state: ClusterState, wall: WallTime) -> Plan:
+        self.made += 1
+        planned = self.plans.pop(0) if self.plans else EMPTY
+        if isinstance(planned, Exception):
+            raise planned
+        return planned
+
+    def apply(self, command: AnyCommand, origin: NodeId = FIRST) -> list[CoordinationEffect]:
+        self.index += 1
+        out: list[CoordinationEffect] = []
+        for effect in self.replica.deliver(Deliver(Position(7, self.index), origin, encode(command), None)):
+            if isinstance(effect, CommandApplied):
+                out += self.coordination.observe(effect, self.replica.state, self.now, WALL)
+        return out
+
+    def gather(self) -> list[CoordinationEffect]:
+        """Bring both members in; return what the last of these commands led to."""
+        self.apply(ChangeMembership(Cause("t", "t"), WALL, "", VIEW, (A, B), (), ()))
+        self.apply(JoinNode(Cause("t", "t"), WALL, "", A, ()))
+        return self.apply(JoinNode(Cause("t", "t"), WALL, "", B, ()), NodeId(2))
+
+    def tick(self, after_ms: int) -> list[CoordinationEffect]:
+        self.now = Instant(self.now + after_ms)
+        return self.coordination.tick(self.replica.state, self.now, WALL)
+
+
+def commands(effects: list[CoordinationEffect]) -> list[AnyCommand]:
+    return [effect.command for effect in effects if isinstance(effect, Broadcast)]
+
+
+def change() -> SetAttribute:
+    return SetAttribute(Cause("t", "t"), WALL, "", A, "colour", "red")
+
+
+def test_no_plan_before_all_members_have_joined() -> None:
+    bench = Bench([plan_of(FENCE_B)])
+    bench.apply(ChangeMembership(Cause("t", "t"), WALL, "", VIEW, (A, B), (), ()))
+    bench.apply(JoinNode(Cause("t", "t"), WALL, "", A, ()))
+    assert bench.made == 0
+    assert bench.coordination.deadline == NOW + JOIN_WAIT_MS
+    bench.tick(JOIN_WAIT_MS)
+    assert bench.made == 1
+
+
+def test_a_membership_of_an_earlier_view_is_not_planned_on() -> None:
+    bench = Bench([plan_of(FENCE_B)])
+    old = View(ViewId(6, NodeId(1)), (NodeId(1),), quorate=True, quorum_reason="")
+    bench.apply(ChangeMembership(Cause("t", "t"), WALL, "", old, (A,), ((B, "silent"),), ()))
+    bench.tick(JOIN_WAIT_MS)
+    assert bench.made == 0
+
+
+def test_a_plan_is_broadcast_before_anything_is_done() -> None:
+    bench = Bench([plan_of(FENCE_B)])
+    (started,) = commands(bench.gather())
+    assert isinstance(started, StartTransition)
+    assert started.cause.because == ("7.1", "7.2", "7.3")
+    (fencing,) = commands(bench.apply(started))
+    assert isinstance(fencing, RecordFencing)
+    assert fencing.record.state is FenceState.STARTED
+    assert fencing.cause.because == ("7.4",)
+
+
+def test_a_plan_is_thrown_away_when_something_came_in_between() -> None:
+    bench = Bench([plan_of(FENCE_B), EMPTY])
+    (started,) = commands(bench.gather())
+    bench.apply(change())
+    assert commands(bench.apply(started)) == []
+    assert bench.made == 2
+
+
+def test_a_change_during_a_transition_stops_it_and_is_planned_on() -> None:
+    bench = Bench([plan_of(FENCE_B), EMPTY])
+    (started,) = commands(bench.gather())
+    (fencing,) = commands(bench.apply(started))
+    assert isinstance(fencing, RecordFencing)
+    bench.apply(fencing)
+    bench.apply(change())
+    assert bench.made == 1, "what runs is waited for"
+    bench.apply(RecordFencing(Cause("t", "t"), WALL, "", _ended(fencing, FenceState.DONE)))
+    assert bench.made == 2
+
+
+def test_a_fencing_runs_when_its_start_is_delivered_and_not_before() -> None:
+    bench = Bench([plan_of(FENCE_B)])
+    (started,) = commands(bench.gather())
+    effects = bench.apply(started)
+    assert not any(isinstance(effect, FenceRequested) for effect in effects)
+    (fencing,) = commands(effects)
+    (request,) = [effect for effect in bench.apply(fencing) if isinstance(effect, FenceRequested)]
+    assert (request.target, request.timeout_ms) == (B, 5_000)
+
+
+def test_a_failed_fencing_is_tried_again_after_a_pause() -> None:
+    bench = Bench([plan_of(FENCE_B), plan_of(FENCE_B)])
+    (started,) = commands(bench.gather())
+    (fencing,) = commands(bench.apply(started))
+    assert isinstance(fencing, RecordFencing)
+    bench.apply(fencing)
+    bench.apply(RecordFencing(Cause("t", "t"), WALL, "", _ended(fencing, FenceState.FAILED)))
+    assert bench.made == 1
+    bench.tick(FENCE_RETRY_MS - 1)
+    assert bench.made == 1
+    bench.tick(1)
+    assert bench.made == 2
+
+
+def test_a_planner_that_breaks_stops_nobody_and_is_asked_again_after_the_next_change() -> None:
+    bench = Bench([ValueError("no such thing"), EMPTY])
+    (note,) = bench.gather()
+    assert isinstance(note, Note)
+    assert "ValueError: no such thing" in note.message
+    bench.apply(change())
+    assert bench.made == 2
+
+
+def test_others_than_the_coordinator_plan_nothing() -> None:
+    bench = Bench([plan_of(FENCE_B)])
+    bench.coordination.begin_view(VIEW.view_id, is_coordinator=False, yield_ms=0, now=NOW)
+    bench.gather()
+    assert bench.made == 0
+    assert bench.coordination.deadline is None
+    assert bench.coordination.doing() == ""
+
+
+def test_the_side_that_waits_in_a_split_plans_only_after_its_wait() -> None:
+    bench = Bench([plan_of(FENCE_B)])
+    bench.coordination.begin_view(VIEW.view_id, is_coordinator=True, yield_ms=2_000, now=NOW)
+    bench.gather()
+    assert bench.made == 0
+    bench.tick(2_000)
+    assert bench.made == 1
+
+
+def _ended(started: RecordFencing, state: FenceState) -> FenceRecord:
+    return msgspec.structs.replace(started.record, state=state, device="lab", outcome="said so")

@@ -1,0 +1,184 @@
+"""One node's drive on its own: clients, promises, and the ways a daemon ends."""
+
+from komainu.cib.initial import empty_cib
+from komainu.cib.state import ClusterState
+from komainu.model.edit import SetOption
+from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName, WallTime
+from komainu.model.link import LinkEnd
+from komainu.model.plan import Plan
+from komainu.model.request import (
+    AskConfiguration,
+    AskStatus,
+    AskWhy,
+    Configuration,
+    Done,
+    EditConfigurationRequest,
+    RefusedReply,
+    Reply,
+    Request,
+    Status,
+    Why,
+)
+from komainu.node.drive import Drive
+from komainu.node.interface import (
+    Answer,
+    AppendRecord,
+    ClientAsked,
+    ClientId,
+    DeadlinePassed,
+    DriveEffect,
+    DriveEvent,
+    Exit,
+    Persist,
+    Persisted,
+    PersistFailed,
+    StopAsked,
+)
+from komainu.ring.settings import NodeSettings, RingSettings
+
+WALL = WallTime(1_700_000_000_000)
+SET = EditConfigurationRequest(
+    (SetOption("crm_config", "cluster_property_set", "colour", "red"),), "set colour"
+)
+
+
+def no_plan(state: ClusterState, wall: WallTime) -> Plan:
+    return Plan((), (), (), (), ())
+
+
+class Bench:
+    """A drive of a cluster of one, with a disk that answers when it is told to."""
+
+    def __init__(self, nodes: int = 1) -> None:
+        members = tuple(
+            NodeSettings(NodeId(number), NodeName(name), (LinkEnd(LinkNumber(0), f"10.0.0.{number}"),))
+            for number, name in zip(range(1, nodes + 1), "abc", strict=False)
+        )
+        self.now = Instant(1_000)
+        self.seen: list[DriveEffect] = []
+        self.drive = Drive(
+            RingSettings("test", NodeId(1), members),
+            state=ClusterState(empty_cib("test", ((one.node, one.name) for one in members))),
+            incarnation=Incarnation(5),
+            history=(),
+            make_plan=no_plan,
+            now=self.now,
+            wall=WALL,
+        )
+        self.take(self.drive.start())
+
+    def take(self, effects: list[DriveEffect]) -> list[DriveEffect]:
+        self.seen += effects
+        return effects
+
+    def give(self, event: DriveEvent) -> list[DriveEffect]:
+        return self.take(self.drive.handle(event, self.now, WALL))
+
+    def run(self, milliseconds: int) -> None:
+        end = self.now + milliseconds
+        while self.drive.deadline is not None and self.drive.deadline <= end:
+            self.now = max(self.now, self.drive.deadline)
+            self.give(DeadlinePassed())
+        self.now = Instant(end)
+
+    def finish_writes(self) -> None:
+        done: set[int] = set()
+        while True:
+            waiting = [effect.token for effect in self.seen if isinstance(effect, Persist)]
+            todo = [token for token in waiting if token not in done]
+            if not todo:
+                return
+            for token in todo:
+                done.add(token)
+                self.give(Persisted(token))
+
+    def ask(self, request: Request) -> Reply | None:
+        """Ask, and return the answer if it came at once."""
+        effects = self.give(ClientAsked(ClientId(1), request, "root"))
+        return next((effect.reply for effect in effects if isinstance(effect, Answer)), None)
+
+
+def joined() -> Bench:
+    bench = Bench()
+    bench.run(5_000)
+    bench.finish_writes()
+    bench.seen.clear()
+    return bench
+
+
+def test_a_change_is_done_only_when_it_is_on_the_disk() -> None:
+    bench = joined()
+    assert bench.ask(SET) is None
+    (write,) = [effect for effect in bench.seen if isinstance(effect, Persist)]
+    assert "colour" in write.text
+    (answer,) = [effect for effect in bench.give(Persisted(write.token)) if isinstance(effect, Answer)]
+    assert isinstance(answer.reply, Done)
+
+
+def test_a_change_that_does_not_fit_is_refused_at_once_and_not_written() -> None:
+    bench = joined()
+    edit = SetOption("no-such-resource", "meta_attributes", "target-role", "Stopped")
+    reply = bench.ask(EditConfigurationRequest((edit,), "a mistake"))
+    assert isinstance(reply, RefusedReply)
+    assert "no-such-resource" in reply.reasons[0].message
+    assert not any(isinstance(effect, Persist) for effect in bench.seen)
+
+
+def test_a_node_that_has_not_joined_says_so() -> None:
+    bench = Bench()
+    reply = bench.ask(SET)
+    assert isinstance(reply, RefusedReply)
+    assert reply.reasons[0].code == "node.not-joined"
+
+
+def test_two_nodes_of_which_one_was_never_seen_promise_nothing() -> None:
+    """wait_for_all: alone after its start, a node has no quorum, and changes are refused."""
+    bench = Bench(nodes=2)
+    bench.run(10_000)
+    bench.finish_writes()
+    reply = bench.ask(SET)
+    assert isinstance(reply, RefusedReply)
+
+
+def test_status_configuration_and_why_are_answered_from_what_is_known() -> None:
+    bench = joined()
+    status = bench.ask(AskStatus())
+    assert isinstance(status, Status)
+    assert (status.node, status.is_quorate, status.nodes[0].state) == ("a", True, "online")
+    configuration = bench.ask(AskConfiguration())
+    assert isinstance(configuration, Configuration)
+    assert "<status" not in configuration.xml
+    why = bench.ask(AskWhy("a"))
+    assert isinstance(why, Why)
+    assert why.answer
+
+
+def test_a_disk_that_refuses_the_state_ends_the_daemon() -> None:
+    bench = joined()
+    bench.ask(SET)
+    (write,) = [effect for effect in bench.seen if isinstance(effect, Persist)]
+    effects = bench.give(PersistFailed(write.token, "no space left on device"))
+    (end,) = [effect for effect in effects if isinstance(effect, Exit)]
+    assert end.code == 74
+    assert "no space left" in end.reason
+    assert not any(isinstance(effect, Answer) for effect in effects)
+
+
+def test_a_stop_before_joining_ends_at_once() -> None:
+    bench = Bench()
+    (end,) = [effect for effect in bench.give(StopAsked()) if isinstance(effect, Exit)]
+    assert end.code == 0
+
+
+def test_after_its_end_a_drive_does_nothing_more() -> None:
+    bench = Bench()
+    bench.give(StopAsked())
+    assert bench.give(ClientAsked(ClientId(2), AskStatus(), "root")) == []
+
+
+def test_every_applied_command_becomes_a_record() -> None:
+    bench = joined()
+    bench.ask(SET)
+    (record,) = [effect.record for effect in bench.seen if isinstance(effect, AppendRecord)]
+    assert record.kind == "edit-configuration"
+    assert record.cause.text == "root ran: set colour"
