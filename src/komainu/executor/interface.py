@@ -15,9 +15,13 @@ RunId = NewType("RunId", int)
 
 @dataclass(frozen=True, slots=True)
 class ActionRequested:
-    """Run this operation; with an interval, again and again until it is cancelled."""
+    """Run this operation; with an interval, again and again until it is cancelled.
+
+    `wall` dates the results of what needs no run, such as the stop of a fence device.
+    """
 
     request: ActionRequest
+    wall: WallTime = WallTime(0)
 
 
 @dataclass(frozen=True, slots=True)
