@@ -154,7 +154,8 @@ class Coordination:
                 | ForgetOperations(transition=transition, action=action)
                 | ReleaseNode(transition=transition, action=action)
             ) if done.origin == self._me and (transition, action) in self._in_flight:
-                effects += self._confirm(transition, action, done.applied.is_accepted, "done", now, wall)
+                confirmed = ActionConfirmed(transition, action, done.applied.is_accepted, "done")
+                effects += self._confirm(confirmed, now, wall)
             case _:
                 self._trigger(done)
         return effects + self._go_on(state, now, wall)
@@ -322,12 +323,9 @@ class Coordination:
             case ActionKind.PSEUDO:
                 raise AssertionError("the controller confirms pseudo actions itself")
 
-    def _confirm(
-        self, transition: int, action: int, succeeded: bool, outcome: str, now: Instant, wall: WallTime
-    ) -> list[CoordinationEffect]:
-        self._in_flight.pop((transition, action), None)
-        event = ActionConfirmed(transition=transition, action=action, succeeded=succeeded, outcome=outcome)
-        return self._carry(self._controller.handle(event, now), wall)
+    def _confirm(self, confirmed: ActionConfirmed, now: Instant, wall: WallTime) -> list[CoordinationEffect]:
+        self._in_flight.pop((confirmed.transition, confirmed.action), None)
+        return self._carry(self._controller.handle(confirmed, now), wall)
 
     def _confirm_operation(
         self, done: CommandApplied, transition_key: str, now: Instant, wall: WallTime
@@ -343,7 +341,7 @@ class Coordination:
         if not succeeded:
             self._trigger(done)
         outcome = "as expected" if succeeded else result.exit_reason or f"exit code {result.exit_code}"
-        return self._confirm(transition, action, succeeded, outcome, now, wall)
+        return self._confirm(ActionConfirmed(transition, action, succeeded, outcome), now, wall)
 
     def _confirm_fencing(
         self, done: CommandApplied, record: FenceRecord, now: Instant, wall: WallTime
@@ -374,7 +372,7 @@ class Coordination:
         else:
             self._trigger(done)
             self._not_before = Instant(now + FENCE_RETRY_MS)
-        return self._confirm(*number, succeeded, record.outcome, now, wall)
+        return self._confirm(ActionConfirmed(*number, succeeded, record.outcome), now, wall)
 
 
 def _until_recheck(plan: Plan, wall: WallTime) -> int:

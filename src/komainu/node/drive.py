@@ -15,7 +15,6 @@ from komainu.cib.command import (
     AnyCommand,
     CancelAction,
     ChangeMembership,
-    ConfirmOff,
     EditConfiguration,
     ForgetOperations,
     JoinNode,
@@ -44,7 +43,6 @@ from komainu.fencing.fencing import Fencer
 from komainu.fencing.interface import DevicesChanged, FenceAgentFinished, FencingEnded, RunFenceAgent
 from komainu.model.cause import Cause
 from komainu.model.ids import Incarnation, Instant, WallTime
-from komainu.model.operation import OperationResult
 from komainu.model.report import Level, Note
 from komainu.model.request import (
     ApplyConfiguration,
@@ -55,16 +53,14 @@ from komainu.model.request import (
     ConfirmNodeOff,
     Done,
     EditConfigurationRequest,
-    Refusal,
-    RefusedReply,
-    Reply,
     StopNode,
 )
-from komainu.model.view import Position
 from komainu.network import interface as network
 from komainu.network.link_ends import LinkEnds
 from komainu.node import race, status
+from komainu.node.causes import Causes, of_link
 from komainu.node.coordination import Coordination, MakePlan
+from komainu.node.desk import NOT_JOINED, Desk, command_of, may_promise
 from komainu.node.devices import fence_devices
 from komainu.node.interface import (
     Answer,
@@ -80,7 +76,7 @@ from komainu.node.interface import (
     PersistFailed,
     StopAsked,
 )
-from komainu.node.membership import node_conditions
+from komainu.node.membership import has_joined
 from komainu.node.replica import (
     Broadcast,
     CommandApplied,
@@ -95,28 +91,10 @@ from komainu.recorder.record import Record
 from komainu.recorder.subjects import record_of
 from komainu.ring import interface as ring
 from komainu.ring.builtin import BuiltinRing
-from komainu.ring.settings import RingSettings, derive
+from komainu.ring.settings import RingSettings
 
 STOP_WITHIN_MS: Final = 20 * 60_000
 """How long an orderly stop may take before the daemon leaves anyway (Pacemaker's shutdown-escalation)."""
-
-ASKED_MAX: Final = 1_000
-"""Operations whose command position is remembered, to name it as the cause of their result."""
-
-_CHECK_HINT: Final = "see what holds with `komainu config show`, then ask again"
-_REFUSED_ABANDONED: Final = RefusedReply(
-    (
-        Refusal(
-            "node.abandoned",
-            "this node was cut off when it made the change, which was not kept",
-            _CHECK_HINT,
-            "",
-        ),
-    )
-)
-_REFUSED_UNKNOWN: Final = RefusedReply(
-    (Refusal("node.unknown-outcome", "this node was cut off when the change had its turn", _CHECK_HINT, ""),)
-)
 
 
 class Drive:
@@ -143,16 +121,14 @@ class Drive:
         self.ends = LinkEnds(settings.of(settings.me).ends)
         self.index = FlightIndex()
         self.coordination = Coordination(self.me, _life(incarnation), make_plan)
+        self.desk = Desk()
+        self.causes = Causes(self.me)
         self.make_plan = make_plan
         self._now, self._wall = now, wall
         self._started_wall, self._started = wall, now
         self._out: list[DriveEffect] = []
         self._to_ring: deque[ring.RingEvent] = deque()
         self._token = 0
-        self._questions: dict[int, ClientId] = {}  # by the token of the command that answers them
-        self._promised: list[tuple[Position, ClientId]] = []  # applied, not yet stored everywhere
-        self._asked: dict[str, str] = {}  # transition key -> position of its StartAction
-        self._processes_gone: dict[str, Instant] = {}
         self._stop_by: Instant | None = None
         self._has_ended = False
         for record in history:
@@ -189,7 +165,7 @@ class Drive:
             ):
                 self._take_network(self.ends.handle(event, now))
             case ProcessesGone(resource=resource):
-                self._processes_gone[resource] = now
+                self.causes.saw_process_end(resource, now)
                 self._take_executor(self.executor.handle(event, now))
             case AgentFinished():
                 self._take_executor(self.executor.handle(event, now))
@@ -217,7 +193,9 @@ class Drive:
         while self._to_ring:
             for effect in self.ring.handle(self._to_ring.popleft(), self._now):
                 self._take_ring(effect)
-        self._keep_promises()
+        view, cib = self.ring.view, self.replica.state.cib
+        if self.desk.has_promised and may_promise(view, len(self.names), cib):
+            self._out += self.desk.keep(self.ring.stable)
         out, self._out = self._out, []
         return out
 
@@ -245,22 +223,28 @@ class Drive:
             case ring.Deliver():
                 self._take_replica(self.replica.deliver(effect))
             case ring.Absorbed(token=token):
-                client = self._questions.pop(token, None)
-                if client is not None:
-                    self._reply(client, _REFUSED_UNKNOWN)
+                self._out += self.desk.absorbed(token)
             case ring.InstallView(view=view):
-                self._abandon_promises(effect)
+                if self.settings.me not in effect.keeps_state:
+                    self._out += self.desk.abandon()
                 self.coordination.begin_view(
                     view.view_id,
                     is_coordinator=view.coordinator == self.settings.me,
-                    yield_ms=self._yield_ms(effect),
+                    yield_ms=race.yield_in(
+                        effect,
+                        self.settings,
+                        self.replica.state.cib,
+                        links=self.ring.links(),
+                        now=self._now,
+                    ),
                     now=self._now,
                 )
                 self._take_replica(self.replica.install(effect, self._wall))
             case ring.Stable():
                 pass  # _keep_promises looks at the ring's mark after every event
             case ring.LinkChanged():
-                self._note_link(effect)
+                cause = of_link(effect, self.names[effect.peer])
+                self._note_local("link", cause, (self.me, self.names[effect.peer]))
             case _:
                 assert_never(effect)
 
@@ -300,7 +284,7 @@ class Drive:
                 case RunAgent() | StopWatching() | Note():
                     self._out.append(effect)
                 case ReportResult(result=result):
-                    cause = self._cause_of(result)
+                    cause = self.causes.of_result(result)
                     self._broadcast(RecordOperation(cause=cause, at=self._wall, user="", result=result))
                 case _:
                     assert_never(effect)
@@ -311,10 +295,7 @@ class Drive:
                 case RunFenceAgent() | Note():
                     self._out.append(effect)
                 case FencingEnded(record=record):
-                    started = self._asked.get(f"fence {record.request}")
-                    text = f"fencing of {record.target} by {record.device or 'no device'}: {record.outcome}"
-                    because = () if started is None else (started,)
-                    cause = Cause(f"fencing.{record.state.value}", text, because)
+                    cause = self.causes.of_fencing(record)
                     self._broadcast(RecordFencing(cause, self._wall, "", record))
                 case _:
                     assert_never(effect)
@@ -329,23 +310,6 @@ class Drive:
                 case _:
                     assert_never(effect)
 
-    def _yield_ms(self, begun: ring.InstallView) -> int:
-        """How long this side of a split lets the other one act first."""
-        lost = {self.names[gone.node] for gone in begun.departures if not gone.clean}
-        members = {self.names[node] for node in begun.view.members}
-        if not lost or 2 * len(members) > len(self.names):
-            return 0
-        return race.yield_ms(
-            race.Split(
-                weight=race.weight_of(self.replica.state.cib, members),
-                lost_weight=race.weight_of(self.replica.state.cib, lost),
-                is_lowest=min(begun.view.members) < min(gone.node for gone in begun.departures),
-                links=tuple(self.ring.links()),
-            ),
-            detect_within_ms=derive(self.settings).detect_within_ms,
-            now=self._now,
-        )
-
     # -- what was applied -------------------------------------------------------------------------------
 
     def _observe(self, done: CommandApplied) -> None:
@@ -353,7 +317,7 @@ class Drive:
         record = record_of(done.command, position=done.position, node=done.origin, applied=done.applied)
         self.index.add(record)
         self._out.append(AppendRecord(record))
-        self._settle_question(done)
+        self._out += self.desk.settle(done)
         if done.applied.is_accepted:
             self._carry_out(done)
         effects = self.coordination.observe(done, self.replica.state, self._now, self._wall)
@@ -363,7 +327,7 @@ class Drive:
         """Do this node's own part of an accepted command."""
         match done.command:
             case StartAction(request=request) if request.node == self.me:
-                self._remember(request.transition_key, str(done.position))
+                self.causes.asked(request.transition_key, str(done.position))
                 self._take_executor(self.executor.handle(ActionRequested(request, self._wall), self._now))
             case CancelAction() as cancel if cancel.node == self.me:
                 event = ActionCancelled(cancel.resource, cancel.operation, cancel.interval_ms)
@@ -371,8 +335,10 @@ class Drive:
             case ForgetOperations() as forget if forget.node in {None, self.me} and not forget.failures_only:
                 self.executor.forget(forget.resource)
             case RecordFencing(record=record) if record.delegate == self.me:
-                self._remember(f"fence {record.request}", str(done.position))
-            case ChangeMembership() if self._must_join():
+                self.causes.asked(record.request, str(done.position))
+            case ChangeMembership() if self.replica.has_adopted or not has_joined(
+                self.replica.state.cib, self.me
+            ):
                 cause = Cause("membership.joined", f"{self.me} says what runs on it", (str(done.position),))
                 history = self.executor.history()
                 self._broadcast(JoinNode(cause, self._wall, "", self.me, history))
@@ -383,39 +349,16 @@ class Drive:
             case _:
                 pass
 
-    def _must_join(self) -> bool:
-        """Whether the state does not know yet what runs here."""
-        mine = (node for node in node_conditions(self.replica.state.cib) if node.name == self.me)
-        return self.replica.has_adopted or not any(node.has_joined for node in mine)
-
     def _change_devices(self) -> None:
         devices = fence_devices(self.replica.state.cib)
         self._take_fencer(self.fencer.handle(DevicesChanged(devices), self._now))
-
-    def _remember(self, key: str, position: str) -> None:
-        self._asked[key] = position
-        while len(self._asked) > ASKED_MAX:
-            del self._asked[next(iter(self._asked))]
-
-    def _cause_of(self, result: OperationResult) -> Cause:
-        """Name why a result came: the action that was asked for, or what was seen here."""
-        request = result.request
-        what = f"{request.operation} of {request.resource} on {self.me}"
-        if result.is_expected:
-            because = self._asked.get(request.transition_key)
-            text = f"{what}: as expected"
-            return Cause("operation.done", text, () if because is None else (because,))
-        gone = self._processes_gone.pop(request.resource, None)
-        seen = "" if gone is None else f"a process of {request.resource} ended; "
-        outcome = result.exit_reason or f"exit code {result.exit_code}"
-        return Cause("operation.failed", f"{seen}{what} failed: {outcome}")
 
     # -- commands and clients ---------------------------------------------------------------------------
 
     def _broadcast(self, command: AnyCommand, client: ClientId | None = None) -> None:
         self._token += 1
         if client is not None:
-            self._questions[self._token] = client
+            self.desk.expect(self._token, client)
         self._to_ring.append(ring.Submit(encode(command), self._token))
 
     def _answer(self, asked: ClientAsked) -> None:
@@ -423,87 +366,25 @@ class Drive:
         request, client, at = asked.request, asked.client, self._wall
         match request:
             case AskStatus():
-                self._reply(client, status.status_of(self, self._now, at))
+                self._out.append(Answer(client, status.status_of(self, self._now, at)))
             case AskConfiguration(status=with_status):
-                self._reply(client, status.configuration_of(self.replica.state, with_status=with_status))
+                self._out.append(
+                    Answer(client, status.configuration_of(self.replica.state, with_status=with_status))
+                )
             case AskWhy(subject=subject, at=moment):
-                self._reply(client, self.index.why(subject, moment))
+                self._out.append(Answer(client, self.index.why(subject, moment)))
             case StopNode():
                 self._stop()
-                self._reply(client, Done(str(self.replica.state.position), f"{self.me} is stopping"))
-            case ApplyConfiguration(xml=xml, expected=expected):
-                cause = _operator(asked.user, "replaced the configuration")
-                self._ask_ring(ReplaceConfiguration(cause, at, asked.user, xml, expected), client)
-            case EditConfigurationRequest(edits=edits, reason=reason):
-                cause = _operator(asked.user, f"ran: {reason}")
-                self._ask_ring(EditConfiguration(cause, at, asked.user, edits, None), client)
-            case Cleanup(resource=resource, node=node):
-                cause = _operator(asked.user, f"asked to forget failures of {resource or 'all resources'}")
-                command = ForgetOperations(cause, at, asked.user, resource, node, failures_only=False)
-                self._ask_ring(command, client)
-            case ConfirmNodeOff(node=node):
-                cause = _operator(asked.user, f"confirmed that {node} is off")
-                self._ask_ring(ConfirmOff(cause, at, asked.user, node), client)
+                self._out.append(
+                    Answer(client, Done(str(self.replica.state.position), f"{self.me} is stopping"))
+                )
+            case ApplyConfiguration() | EditConfigurationRequest() | Cleanup() | ConfirmNodeOff():
+                if self.ring.view is None or not self.replica.is_synced:
+                    self._out.append(Answer(client, NOT_JOINED))
+                else:
+                    self._broadcast(command_of(request, asked.user, at), client)
             case _:
                 assert_never(request)
-
-    def _ask_ring(self, command: AnyCommand, client: ClientId) -> None:
-        if self.ring.view is None or not self.replica.is_synced:
-            hint = "wait until `komainu status` shows this node as online, then try again"
-            refusal = Refusal("node.not-joined", "this node has not joined the cluster yet", hint, "")
-            self._reply(client, RefusedReply((refusal,)))
-            return
-        self._broadcast(command, client)
-
-    def _settle_question(self, done: CommandApplied) -> None:
-        """Refuse a client's command at once, or promise an answer for when it is stored everywhere."""
-        client = None if done.token is None else self._questions.pop(done.token, None)
-        if client is None:
-            return
-        if done.applied.is_accepted:
-            self._promised.append((done.position, client))
-            return
-        reasons = tuple(
-            Refusal(
-                report.code, report.message, report.hint, "" if report.place is None else str(report.place)
-            )
-            for report in done.applied.refusals
-        )
-        self._reply(client, RefusedReply(reasons))
-
-    def _keep_promises(self) -> None:
-        """Say done for what every member has stored and no lost peer can still contradict (S3)."""
-        if not self._promised or not self._may_acknowledge():
-            return
-        stable = self.ring.stable
-        for position, client in self._promised:
-            if position <= stable:
-                self._reply(client, Done(str(position)))
-        self._promised = [(position, client) for position, client in self._promised if position > stable]
-
-    def _abandon_promises(self, begun: ring.InstallView) -> None:
-        """Another line of state goes on: what was applied here without it will not be kept."""
-        if self.settings.me in begun.keeps_state:
-            return
-        for _, client in self._promised:
-            self._reply(client, _REFUSED_ABANDONED)
-        self._promised = []
-
-    def _may_acknowledge(self) -> bool:
-        """Whether what this view agrees on cannot be lost to another partition.
-
-        A partition with at most half of the nodes (two_node) may still meet its equal: it promises nothing
-        until each lost peer is confirmed off.
-        """
-        view = self.ring.view
-        if view is None or not view.quorate:
-            return False
-        if 2 * len(view.members) > len(self.names):
-            return True
-        return not any(node.is_lost for node in node_conditions(self.replica.state.cib))
-
-    def _reply(self, client: ClientId, reply: Reply) -> None:
-        self._out.append(Answer(client, reply))
 
     # -- ending, and what only this node sees -----------------------------------------------------------
 
@@ -532,16 +413,6 @@ class Drive:
         self._to_ring.clear()
         self._has_ended = True
 
-    def _note_link(self, change: ring.LinkChanged) -> None:
-        peer = self.names[change.peer]
-        text = f"link {change.link} to {peer}: {change.state.label}"
-        if change.reason:
-            text = f"link {change.link} to {peer}: {change.reason}"
-        cause = Cause(f"link.{change.state.value}", text)
-        self._note_local("link", cause, (self.me, peer))
-        level = Level.NOTICE if change.state.value == "up" else Level.WARNING
-        self._out.append(Note(level, cause.code, text))
-
     def _note_local(self, kind: str, cause: Cause, subjects: tuple[str, ...]) -> None:
         record = Record(position="", at=self._wall, node=self.me, kind=kind, cause=cause, subjects=subjects)
         self.index.add(record)
@@ -552,7 +423,3 @@ def _life(incarnation: Incarnation) -> str:
     """Write an incarnation in the form of a UUID, as transition keys want it."""
     digits = f"{incarnation & (2**128 - 1):032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
-def _operator(user: str, what: str) -> Cause:
-    return Cause("operator", f"{user or 'somebody'} {what}")

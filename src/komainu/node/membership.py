@@ -7,8 +7,9 @@ expected) and node attributes.
 from dataclasses import dataclass
 from typing import Final
 
+from komainu.cib import nodes
 from komainu.cib.element import Element
-from komainu.cib.nodes import has_joined, is_member, name_of, node_entries, node_states
+from komainu.cib.nodes import is_member, name_of, node_entries, node_states
 from komainu.model.ids import NodeName
 
 _YES: Final = {"true", "yes", "on", "1", "y"}
@@ -50,6 +51,11 @@ def node_conditions(cib: Element) -> tuple[NodeCondition, ...]:
     )
 
 
+def has_joined(cib: Element, name: NodeName) -> bool:
+    """Whether the state knows what runs on this node."""
+    return nodes.has_joined(nodes.node_state(cib, name))
+
+
 def nodes_joined(cib: Element) -> bool:
     """Whether every member has said what runs on it."""
     return all(node.has_joined for node in node_conditions(cib) if node.is_member)
@@ -63,7 +69,7 @@ def _condition(node: Element, state: Element | None) -> NodeCondition:
     return NodeCondition(
         name=NodeName(node.get("uname") or node.id),
         is_member=is_here,
-        has_joined=has_joined(state),
+        has_joined=nodes.has_joined(state),
         is_lost=not is_here and expected == "member",
         is_standby=attributes.get("standby", "").lower() in _YES,
         is_in_maintenance=attributes.get("maintenance", "").lower() in _YES,

@@ -21,7 +21,8 @@ from typing import Final
 from komainu.cib.element import Element
 from komainu.model.ids import Instant, NodeName
 from komainu.model.link import LinkState
-from komainu.ring.interface import LinkReport
+from komainu.ring.interface import InstallView, LinkReport
+from komainu.ring.settings import RingSettings, derive
 
 CUT_OFF_FACTOR: Final = 4
 NOT_FAVOURED_FACTOR: Final = 2
@@ -39,6 +40,26 @@ class Split:
     lost_weight: int  # active resources of the side that is out of sight
     is_lowest: bool  # this side has the lowest node id of both
     links: tuple[LinkReport, ...]
+
+
+def yield_in(
+    begun: InstallView, settings: RingSettings, cib: Element, *, links: list[LinkReport], now: Instant
+) -> int:
+    """Return how many milliseconds this side waits in the view that begins; 0 when no equal half was lost.
+
+    `cib` is the state that both sides agreed on last.
+    """
+    lost = {gone.node for gone in begun.departures if not gone.clean}
+    members = set(begun.view.members)
+    if not lost or 2 * len(members) > len(settings.nodes):
+        return 0
+    split = Split(
+        weight=weight_of(cib, {settings.of(node).name for node in members}),
+        lost_weight=weight_of(cib, {settings.of(node).name for node in lost}),
+        is_lowest=min(members) < min(lost),
+        links=tuple(links),
+    )
+    return yield_ms(split, detect_within_ms=derive(settings).detect_within_ms, now=now)
 
 
 def yield_ms(split: Split, *, detect_within_ms: int, now: Instant) -> int:
