@@ -56,8 +56,9 @@ class Element:
         return next((element for element in self.walk() if element.id == element_id), None)
 
     def with_attributes(self, **changes: str | None) -> "Element":
-        """Return a copy with attributes set, or removed where the value is None. `_` in a name stands for `-`
-        only in the CIB names that have one; pass those through `with_attribute`.
+        """Return a copy with attributes set, or removed where the value is None.
+
+        For names with a hyphen there is `with_attribute`.
         """
         merged = {**self.attributes, **{name: text for name, text in changes.items() if text is not None}}
         for name, text in changes.items():

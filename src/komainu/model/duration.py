@@ -1,6 +1,7 @@
 """Read durations as the CIB writes them: `10`, `10s`, `500ms`, `2min`, `PT1M30S`.
 
-Source: Pacemaker Explained, "Time and interval specifications": a bare number is seconds.
+Source: Pacemaker Explained, "Time and interval specifications": a bare number is seconds. As in the field the
+T of an ISO duration may be missing where nothing is ambiguous: `P10S` is ten seconds, `P5M` five months.
 """
 
 import re
@@ -19,10 +20,11 @@ _UNIT_MS: Final = {
     "h": 3_600_000,
     "hr": 3_600_000,
 }
-_SIMPLE: Final = re.compile(r"\s*(\d+)(?:\.\d*)?\s*([a-z]*)\s*$", re.IGNORECASE)
+# More digits than 15 are no duration that anybody means, and Python refuses to read some thousands of them.
+_SIMPLE: Final = re.compile(r"\s*([0-9]{1,15})(?:\.[0-9]*)?\s*([a-z]*)\s*$", re.IGNORECASE)
 _ISO: Final = re.compile(
-    r"P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
-    r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?$"
+    r"P(?:(?P<years>[0-9]{1,15})Y)?(?:(?P<months>[0-9]{1,15})M)?(?:(?P<weeks>[0-9]{1,15})W)?(?:(?P<days>[0-9]{1,15})D)?"
+    r"(?:T?(?:(?P<hours>[0-9]{1,15})H)?(?:(?P<minutes>[0-9]{1,15})M)?(?:(?P<seconds>[0-9]{1,15})S)?)?$"
 )
 _ISO_SECONDS: Final = {
     "years": 365 * 86_400,

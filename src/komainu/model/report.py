@@ -48,7 +48,7 @@ class Report:
         return f"{where}{self.severity.value}: {self.message}{hint}"
 
 
-class Refused(Exception):  # noqa: N818 - it reads as what happened, not as a fault of ours
+class Refused(Exception):
     """The user's input was refused, whole; carries every report that was found."""
 
     def __init__(self, reports: tuple[Report, ...]) -> None:

@@ -11,6 +11,7 @@ INFINITY: Final = Score(1_000_000)
 MINUS_INFINITY: Final = Score(-1_000_000)
 ZERO: Final = Score(0)
 
+_DIGITS: Final = "0123456789"
 _WORDS: Final = {
     "INFINITY": INFINITY,
     "+INFINITY": INFINITY,
@@ -46,12 +47,14 @@ def parse(text: str | None, default: Score = ZERO) -> Score:
     sign = word[:1] in {"+", "-"}
     digits = ""
     for character in word[1:] if sign else word:
-        if not character.isdigit():
+        if character not in _DIGITS:
             break
         digits += character
     if not digits:
         return default
-    return clamp(-int(digits) if word[:1] == "-" else int(digits))
+    # A score ends at a million: more than nine digits say no more, and Python refuses to read thousands.
+    number = int(digits.lstrip("0")[:9] or "0")
+    return clamp(-number if word[:1] == "-" else number)
 
 
 def show(score: int) -> str:

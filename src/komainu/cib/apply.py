@@ -1,0 +1,239 @@
+"""Apply a command to the cluster state: the one way in which it changes, alike on every node.
+
+Decides what each command makes of the state, or that it is refused. Must not know who submitted it, what time
+it is here, or what follows. `apply` is total: for every command of any content it returns, and a refused one
+leaves everything but the position as it was, since a command that stopped one node would stop all (DESIGN.md,
+section 2).
+"""
+
+from dataclasses import replace
+from typing import assert_never
+
+from komainu.cib.command import (
+    AdoptSnapshot,
+    AnyCommand,
+    CancelAction,
+    ChangeMembership,
+    ConfirmOff,
+    EditConfiguration,
+    ForgetOperations,
+    JoinNode,
+    LeaveNode,
+    RecordFencing,
+    RecordOperation,
+    ReleaseNode,
+    ReplaceConfiguration,
+    SetAttribute,
+    StartAction,
+    StartTransition,
+)
+from komainu.cib.document import is_storable, storable
+from komainu.cib.durable import load
+from komainu.cib.edits import missing_member, with_document, with_edits
+from komainu.cib.element import Element
+from komainu.cib.failures import with_counted_failure, without_operations
+from komainu.cib.fencing import operator_record, record_history, with_fencing, with_operator_word
+from komainu.cib.history import is_recorded, with_pending, with_result, without_operation
+from komainu.cib.membership import with_join, with_leave, with_nodes, with_view
+from komainu.cib.nodes import has_joined, node_id, node_state
+from komainu.cib.pairs import set_transient
+from komainu.cib.refusal import refuse
+from komainu.cib.schema import validate
+from komainu.cib.state import Applied, ClusterState
+from komainu.cib.version import (
+    is_same_configuration,
+    version_of,
+    with_configuration_change,
+    with_status_change,
+)
+from komainu.model.edit import Version
+from komainu.model.ids import NodeName
+from komainu.model.operation import ActionRequest
+from komainu.model.report import Refused, Severity
+from komainu.model.view import Position
+
+
+def apply(
+    state: ClusterState,
+    command: AnyCommand,
+    *,
+    position: Position,
+    origin: NodeName,
+    is_quorate: bool,
+) -> Applied:
+    """Apply one command. Never raises; what is refused says why.
+
+    `position` is where the state stands afterwards, `origin` the node that submitted the command, and
+    `is_quorate` whether the view in which it was delivered has quorum.
+    """
+    try:
+        match command:
+            case ReplaceConfiguration() | EditConfiguration():
+                _check_may_change(state.cib, command.expected, is_quorate=is_quorate)
+                return _with_configuration(state, command, position, origin)
+            case ChangeMembership():
+                return _with_membership(state, command, position, origin, is_quorate=is_quorate)
+            case AdoptSnapshot():
+                adopted = load(command.state, "<snapshot>")
+                return Applied(replace(adopted, position=position), changes_configuration=True)
+            case _:
+                return _with_status(state, command, position, origin)
+    except Refused as refused:
+        return Applied(replace(state, position=position), refused.reports)
+
+
+def _check_may_change(cib: Element, expected: Version | None, *, is_quorate: bool) -> None:
+    if not is_quorate:
+        refuse(
+            "cib.no-quorum",
+            "this part of the cluster has no quorum, so its configuration cannot be changed",
+            "`komainu status` says who is missing",
+        )
+    current = version_of(cib)
+    if expected is not None and not is_same_configuration(expected, current):
+        refuse(
+            "cib.stale",
+            f"the configuration is at {current} by now; the change was made for {expected}",
+            "look at the new one, and make the change again",
+        )
+
+
+def _with_configuration(
+    state: ClusterState,
+    command: ReplaceConfiguration | EditConfiguration,
+    position: Position,
+    origin: NodeName,
+) -> Applied:
+    """Change the configuration, unless that makes it wrong in a way in which it was not wrong before."""
+    if isinstance(command, ReplaceConfiguration):
+        changed = with_document(state.cib, command.xml, "<configuration>")
+    else:
+        changed = with_edits(state.cib, command.edits)
+    if changed == state.cib:
+        return Applied(replace(state, position=position))
+    missing = missing_member(changed)
+    if missing is not None:
+        refuse(
+            "cib.node-is-here", f"node {missing} is a member, so it cannot be removed", "stop it there first"
+        )
+    known = {(report.code, report.message) for report in validate(state.cib, "<configuration>")}
+    errors = tuple(
+        report
+        for report in validate(changed, "<configuration>")
+        if report.severity is Severity.ERROR and (report.code, report.message) not in known
+    )
+    if errors:
+        raise Refused(errors)
+    stamped = with_configuration_change(
+        changed, at=command.at, origin=NodeName(storable(origin)), user=storable(command.user)
+    )
+    return Applied(replace(state, cib=stamped, position=position), changes_configuration=True)
+
+
+def _with_membership(
+    state: ClusterState, command: ChangeMembership, position: Position, origin: NodeName, *, is_quorate: bool
+) -> Applied:
+    """Record a view. A member that the configuration lacks is added to it, but only with quorum."""
+    if not all(is_storable(name) for name in command.members):
+        refuse(
+            "cib.bad-view", f"view {command.view.view_id} has a member with control characters in its name"
+        )
+    cib = state.cib
+    if is_quorate and command.view.quorate and len(command.members) == len(command.view.members):
+        ids = zip(command.members, command.view.members, strict=True)
+        cib = with_nodes(cib, {name: str(number) for name, number in ids})
+    is_new = cib is not state.cib
+    changed = with_view(cib, command, is_quorate=is_quorate)
+    if is_new:
+        stamped = with_configuration_change(
+            changed, at=command.at, origin=NodeName(storable(origin)), user=""
+        )
+    else:
+        stamped = changed if changed == state.cib else with_status_change(changed)
+    return Applied(replace(state, cib=stamped, position=position), changes_configuration=is_new)
+
+
+_StatusCommand = (
+    JoinNode
+    | LeaveNode
+    | ReleaseNode
+    | StartTransition
+    | StartAction
+    | CancelAction
+    | RecordOperation
+    | ForgetOperations
+    | SetAttribute
+    | RecordFencing
+    | ConfirmOff
+)
+
+
+def _with_status(
+    state: ClusterState, command: _StatusCommand, position: Position, origin: NodeName
+) -> Applied:
+    """Change the status, and the fencing history where fencing is recorded."""
+    fencing = state.fencing
+    changed = _status_after(state.cib, command, origin)
+    if isinstance(command, RecordFencing):
+        fencing = record_history(fencing, command.record)
+    elif isinstance(command, ConfirmOff):
+        fencing = record_history(fencing, operator_record(command, position, origin))
+    cib = state.cib if changed is state.cib or changed == state.cib else with_status_change(changed)
+    return Applied(ClusterState(cib, fencing, position))
+
+
+def _status_after(cib: Element, command: _StatusCommand, origin: NodeName) -> Element:
+    """Say what each command makes of the status. Raises Refused."""
+    match command:
+        case JoinNode():
+            if origin != command.node:
+                refuse("cib.wrong-origin", f"{origin} cannot join in the name of {command.node}")
+            return with_join(cib, command)
+        case LeaveNode():
+            return with_leave(cib, command)
+        case StartTransition() | ReleaseNode():
+            return cib
+        case StartAction():
+            _check_request(cib, command.request)
+            return with_pending(cib, command.request, at_s=command.at // 1000)
+        case CancelAction():
+            return without_operation(
+                cib, command.node, command.resource, command.operation, command.interval_ms
+            )
+        case RecordOperation():
+            return _with_operation(cib, command)
+        case ForgetOperations():
+            return without_operations(cib, command)
+        case SetAttribute():
+            return _with_attribute(cib, command)
+        case RecordFencing():
+            return with_fencing(cib, command)
+        case ConfirmOff():
+            return with_operator_word(cib, command)
+        case _:
+            assert_never(command)
+
+
+def _with_operation(cib: Element, command: RecordOperation) -> Element:
+    """Record a result once. One that comes from a node after it was declared down is about its earlier life."""
+    _check_request(cib, command.result.request)
+    if is_recorded(cib, command.result):
+        return cib
+    return with_counted_failure(with_result(cib, command.result), command.result)
+
+
+def _with_attribute(cib: Element, command: SetAttribute) -> Element:
+    if node_id(cib, command.node) is None:
+        refuse("cib.unknown-node", f"there is no node {command.node}", "`komainu status` lists the nodes")
+    if not command.name or storable(command.name) != command.name:
+        refuse("cib.bad-text", f"an attribute cannot be called {command.name[:80]!r}")
+    value = None if command.value is None else storable(command.value)
+    return set_transient(cib, command.node, command.name, value)
+
+
+def _check_request(cib: Element, request: ActionRequest) -> None:
+    """Refuse what is for a node that is not here, or has names that cannot be stored."""
+    if not has_joined(node_state(cib, request.node)):
+        refuse("cib.not-joined", f"node {request.node} is not a member that has joined")
+    if storable(request.key) != request.key:
+        refuse("cib.bad-text", f"an operation cannot be called {request.key[:80]!r}")

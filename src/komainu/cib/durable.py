@@ -1,0 +1,78 @@
+"""Write the cluster state as text for a disk or a snapshot, and read it back only when it is whole.
+
+Decides which stored text is believed. Must not know where it is stored.
+Form: one line with the form's number, the position, and the SHA-256 of the position and what follows; one
+line of JSON with the fencing history; then the CIB as XML, its status included, so that a snapshot carries all.
+"""
+
+import hashlib
+import re
+from typing import Final, NoReturn
+
+import msgspec
+
+from komainu.cib.document import parse, show
+from komainu.cib.state import ClusterState
+from komainu.model.fencing import FenceRecord
+from komainu.model.report import Place, Refused, Report
+from komainu.model.view import Position
+
+FORM: Final = 1
+
+STATE_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Largest state that is read: the status of 32 nodes with 1000 resources takes some 60 megabytes."""
+
+_HEADER: Final = re.compile(
+    r"komainu-state (?P<form>\d{1,9}) (?P<lineage>\d{1,18})\.(?P<index>\d{1,18}) sha256=(?P<sum>[0-9a-f]{64})$",
+    re.ASCII,
+)
+_FENCING: Final = msgspec.json.Decoder(tuple[FenceRecord, ...])
+_REMEDY: Final = "remove the file: the node then takes the state from its peers, or from an older file"
+
+
+def store(state: ClusterState) -> str:
+    """Write a state. Promise: `load(store(state))` equals the state."""
+    body = msgspec.json.encode(state.fencing).decode() + "\n" + show(state.cib)
+    position = str(state.position)
+    return f"komainu-state {FORM} {position} sha256={_checksum(position, body)}\n{body}"
+
+
+def load(text: str, file: str = "<state>") -> ClusterState:
+    """Read a state. Raises Refused when the text is damaged, cut off, or of another form."""
+    header, _, body = text.partition("\n")
+    found = _HEADER.match(header)
+    if found is None:
+        _refuse(file, 1, "does not begin as a stored state does")
+    if int(found["form"]) != FORM:
+        _refuse(file, 1, f"has form {found['form']}; this version reads form {FORM}")
+    position = Position(int(found["lineage"]), int(found["index"]))
+    if _checksum(str(position), body) != found["sum"]:
+        _refuse(file, 1, "is damaged: its checksum does not fit")
+    history, _, xml = body.partition("\n")
+    try:
+        fencing = _FENCING.decode(history)
+    except msgspec.DecodeError as error:
+        raise Refused((_report(file, 2, f"has a fencing history that cannot be read: {error}"),)) from error
+    cib = parse(xml, file, bytes_max=STATE_BYTES_MAX)
+    if cib.tag != "cib":
+        _refuse(file, 3, f"holds a <{cib.tag}>, not a <cib>")
+    return ClusterState(cib, fencing, position)
+
+
+def without_status(state: ClusterState) -> ClusterState:
+    """Return what survives a crash of the whole cluster: what ran where is not known any more."""
+    cib = state.cib.with_children(tuple(child for child in state.cib.children if child.tag != "status"))
+    cib = cib.with_attribute("dc-uuid", None).with_attribute("have-quorum", "0")
+    return ClusterState(cib, state.fencing, state.position)
+
+
+def _checksum(position: str, body: str) -> str:
+    return hashlib.sha256(f"{position}\n{body}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _refuse(file: str, line: int, message: str) -> NoReturn:
+    raise Refused((_report(file, line, message),))
+
+
+def _report(file: str, line: int, message: str) -> Report:
+    return Report("state.damaged", f"the stored state {message}", _REMEDY, Place(file, line))

@@ -1,0 +1,188 @@
+"""Write down who is here: members that come, join, leave, are lost, and are confirmed off.
+
+Decides what each change of membership makes of a node's state. Must not know what follows from it: whether a
+node has to be fenced is the scheduler's reading of what stands here.
+Source: Pacemaker Explained, "Cluster Node State" (in_ccm, crmd, join, expected). A member that has not said
+what runs on it has join="pending"; a node that went without a word keeps expected="member", and so has to be
+fenced; a node that left or was fenced has expected="down".
+
+Theory of operation. `view` on the status is ours: the newest view that was recorded. What a coordinator
+submitted in an older one may be ordered late, and must not undo it. `fence-request` on a node's state is ours: it stands there from the start of a fencing
+until its end, and goes when the node comes back. A fencing that ends on a member without it is about an
+earlier life of that node, and must not put the present one down.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+from komainu.cib.command import ChangeMembership, JoinNode, LeaveNode
+from komainu.cib.document import storable
+from komainu.cib.element import Element
+from komainu.cib.history import may_be_active, with_history
+from komainu.cib.nodes import (
+    STATUS,
+    has_joined,
+    is_member,
+    name_of,
+    node_entries,
+    node_id,
+    node_state,
+    node_states,
+    update_state,
+    with_all,
+)
+from komainu.cib.options import read_int
+from komainu.cib.pairs import set_transient
+from komainu.cib.refusal import refuse
+from komainu.cib.tree import replace_child, update_at
+from komainu.model.ids import NodeName
+from komainu.model.view import ViewId
+
+FENCE_MARK: Final = "fence-request"
+VIEW_MARK: Final = "view"
+
+_DOWN: Final = {"in_ccm": "false", "crmd": "offline", "join": "down", "expected": "down"}
+_LOST: Final = {"in_ccm": "false", "crmd": "offline", "join": "down"}
+_NODES: Final = ("configuration", "nodes")
+
+
+def with_nodes(cib: Element, ids: Mapping[NodeName, str]) -> Element:
+    """Return a CIB whose `nodes` section has an entry for each of these; a renamed node keeps its entry."""
+    for name, identity in ids.items():
+        entries = tuple(node_entries(cib))
+        if any(node.get("uname") == name for node in entries):
+            continue
+        namesake = next((node for node in entries if node.id == identity), None)
+        entry = (
+            Element("node", {"id": identity, "uname": name})
+            if namesake is None
+            else namesake.with_attribute("uname", name)
+        )
+        cib = update_at(cib, _NODES, partial(_put_node, entry=entry))
+    return cib
+
+
+def with_view(cib: Element, command: ChangeMembership, *, is_quorate: bool) -> Element:
+    """Record a view: its members, who left, and who is not here any more. Raises Refused for an older view."""
+    if not command.members or len(command.members) != len(command.view.members):
+        refuse("cib.bad-view", f"view {command.view.view_id} does not name each of its members")
+    if _is_older(command.view.view_id, cib):
+        refuse("cib.stale-view", f"view {command.view.view_id} is over")
+    cib = update_at(cib, STATUS, lambda status: with_all(status, {VIEW_MARK: str(command.view.view_id)}))
+    ids = dict(zip(command.members, command.view.members, strict=True))
+    left = {name for name, _ in command.left}
+    lost = {name for name, _ in command.lost}
+    cib = cib.with_attribute("have-quorum", "1" if is_quorate and command.view.quorate else "0")
+    coordinator = next((name for name, number in ids.items() if number == command.view.coordinator), None)
+    if coordinator is not None:
+        cib = cib.with_attribute("dc-uuid", node_id(cib, coordinator) or str(command.view.coordinator))
+    # A view that nobody could record may lie between: who is not named but not here either was lost, too.
+    gone = {name_of(state) for state in node_states(cib) if is_member(state)} - set(ids)
+    for name in sorted(gone | lost | left):
+        cib = _with_left(cib, name) if name in left - lost else _with_lost(cib, name)
+    for name in command.members:
+        cib = update_state(cib, name, _arrive)
+    return cib
+
+
+def with_join(cib: Element, command: JoinNode) -> Element:
+    """Record what runs on a member. One that was away starts without the attributes of its earlier life."""
+    state = node_state(cib, command.node)
+    if not is_member(state):
+        refuse("cib.not-a-member", f"node {command.node} is not a member, so it cannot join")
+    if any(storable(result.request.key) != result.request.key for result in command.history):
+        refuse("cib.bad-text", f"the history of {command.node} has names with control characters")
+    stayed = has_joined(state)
+    cib = with_history(cib, command.node, command.history, keep_open=stayed)
+    if not stayed:
+        cib = update_state(cib, command.node, _without_attributes)
+    joined = {"crmd": "online", "join": "member", "expected": "member", "crm-debug-origin": "komainu"}
+    return update_state(cib, command.node, lambda here: with_all(here, {**joined}))
+
+
+def with_leave(cib: Element, command: LeaveNode) -> Element:
+    """Ask a node to leave: the scheduler stops what runs on it."""
+    if not is_member(node_state(cib, command.node)):
+        refuse("cib.not-a-member", f"node {command.node} is not a member, so it cannot leave")
+    return set_transient(cib, command.node, "shutdown", str(max(1, command.at // 1000)))
+
+
+def with_fence_mark(cib: Element, node: NodeName, request: str | None) -> Element:
+    """Note on a node's state that its fencing runs, or with None that it ended."""
+    if node_state(cib, node) is None and request is None:
+        return cib
+    mark = None if request is None else storable(request)
+    return update_state(cib, node, lambda here: with_all(here, {FENCE_MARK: mark}))
+
+
+def with_confirmed_off(cib: Element, node: NodeName) -> Element:
+    """Make a node cleanly down: nothing runs on it, and nothing of its status holds any more.
+
+    A member without a running fencing is back from it, and stays.
+    """
+    state = node_state(cib, node)
+    if is_member(state) and state is not None and state.get(FENCE_MARK) is None:
+        return cib
+    return update_state(cib, node, lambda here: with_all(here.with_children(()), {**_DOWN, FENCE_MARK: None}))
+
+
+def _is_older(view: ViewId, cib: Element) -> bool:
+    """Whether a newer view was recorded already."""
+    status = cib.first("status")
+    counter, _, proposer = ("" if status is None else status.get(VIEW_MARK, "") or "").partition(".")
+    return (view.counter, view.proposer) < (read_int(counter, -1), read_int(proposer, -1))
+
+
+def _put_node(nodes: Element, entry: Element) -> Element:
+    namesake = next((node for node in nodes.all("node") if node.id == entry.id), None)
+    if namesake is not None:
+        return replace_child(nodes, namesake, entry)
+    return nodes.with_children((*nodes.children, entry))
+
+
+def _arrive(state: Element) -> Element:
+    """Make a node a member. One that was a member all along stays as it is."""
+    if is_member(state) and state.get("crmd") == "online":
+        return state
+    # A node that was cleanly down before is expected once it joins; any other may still hold what it ran.
+    was_down = state.get("in_ccm") == "false" and state.get("expected") == "down"
+    return with_all(
+        state,
+        {
+            "in_ccm": "true",
+            "crmd": "online",
+            "join": "pending",
+            "expected": "down" if was_down else "member",
+            "crm-debug-origin": "komainu",
+            FENCE_MARK: None,
+        },
+    )
+
+
+def _with_lost(cib: Element, name: NodeName) -> Element:
+    """A node went without a word: unless it was down already, it counts as dangerous until it is fenced."""
+
+    def lose(state: Element) -> Element:
+        was_down = state.get("expected") == "down"
+        return with_all(state, {**_LOST, "expected": "down" if was_down else "member"})
+
+    return update_state(cib, name, lose)
+
+
+def _with_left(cib: Element, name: NodeName) -> Element:
+    """A node said that it leaves. What it left running, if anything, stays on record."""
+
+    def leave(state: Element) -> Element:
+        listing = state.at("lrm", "lrm_resources")
+        is_running = listing is not None and any(may_be_active(home) for home in listing.children)
+        known = state if is_running else state.without(lambda child: child.tag == "lrm")
+        return with_all(_without_attributes(known), _DOWN)
+
+    return update_state(cib, name, leave)
+
+
+def _without_attributes(state: Element) -> Element:
+    if state.first("transient_attributes") is None:
+        return state
+    return state.without(lambda child: child.tag == "transient_attributes")
