@@ -107,6 +107,9 @@ def _of_plan(record: Record, command: StartTransition, subjects: tuple[str, ...]
     main, *nearby = subjects
     order = (main, *nearby) if main in nearby else (*reversed(nearby), main)
     cause = next((named[subject] for subject in order if subject in named), record.cause)
+    # The plan says why this one; what made the coordinator plan at all stands in the command.
+    because = tuple(dict.fromkeys((*cause.because, *record.cause.because)))
+    cause = Cause(cause.code, cause.text, because)
     return Told(Weight.MENTION, f"{cause.text}, at {clock(record.at)}", cause, clause=cause.text)
 
 

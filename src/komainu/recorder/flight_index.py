@@ -66,13 +66,31 @@ class FlightIndex:
         record = self._find(subject, at)
         if record is None:
             return Why(subject, f"nothing is recorded about {subject}", ())
+        return self._explain(subject, record)
+
+    def _explain(self, subject: str, record: Record) -> Why:
+        """Tell one record with the chain of its causes."""
         told = tell(record, command_of(record), (subject,))
         lines = [_line(record, told.cause.code, told.head, depth=0)]
         clauses: list[str] = []
         _add_clause(clauses, told.reason)
         self._follow(told, (subject, *record.subjects), lines, clauses)
-        reasons = "".join(f", because {clause}" for clause in clauses[:CLAUSES_MAX])
-        return Why(subject, told.head + reasons, tuple(lines))
+        answer = told.head + "".join(f", because {clause}" for clause in clauses[:CLAUSES_MAX])
+        earlier = self._before(subject, record) if told.is_arrival else None
+        if earlier is None:
+            return Why(subject, answer, tuple(lines))
+        # Who asks about a node that is back wants to know why it went.
+        return Why(subject, f"{answer}. Before: {earlier.answer}", (*lines, *earlier.chain)[:LINES_MAX])
+
+    def _before(self, subject: str, arrival: Record) -> Why | None:
+        """Explain what made a subject go before it arrived; None when nothing is recorded of that."""
+        is_older = False
+        for record in reversed(self._by_subject.get(subject, ())):
+            is_older = is_older or record is arrival
+            told = tell(record, command_of(record), (subject,))
+            if is_older and told.weight is Weight.CHANGE and not told.is_arrival:
+                return self._explain(subject, record)
+        return None
 
     def _find(self, subject: str, at: WallTime | None) -> Record | None:
         """Find the newest record that weighs most; of a row of arrivals the first."""

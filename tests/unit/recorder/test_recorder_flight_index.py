@@ -216,3 +216,27 @@ def test_large_commands_push_out_the_oldest(monkeypatch: pytest.MonkeyPatch) -> 
         index.add(Record("", WallTime(NOON), A, "x", Cause("x", f"turn {name}"), (name,), "", "A" * 40))
     assert "nothing is recorded" in index.why("a").answer
     assert "turn c" in index.why("c").answer
+
+
+def test_a_node_that_is_back_is_explained_with_why_it_went() -> None:
+    story = failover()
+    gone = story.index.why("a")
+    story.tell(JoinNode(Cause("membership.joined", "a says what runs on it"), story.at, "", A, ()))
+    back = story.index.why("a")
+    assert back.answer.startswith("node a is a member since")
+    assert back.answer.endswith(f"Before: {gone.answer}")
+    assert back.chain[-len(gone.chain) :] == gone.chain
+
+
+def test_the_reason_of_a_plan_does_not_hide_what_made_it() -> None:
+    """A plan says why this resource; the event that set the coordinator planning is a cause, too."""
+    story = Story()
+    lost = ChangeMembership(
+        Cause("membership.changed", SILENT), story.at, "", VIEW, (B,), ((A, "silent"),), ()
+    )
+    view = story.tell(lost)
+    cause = Cause("plan.made", "move web", (view,))
+    own = ((WEB, Cause("plan.move", "web moves from a to b")),)
+    made = story.tell(StartTransition(cause, story.at, "", 1, (), own, ()))
+    result(story, "start", made)
+    assert [line.text for line in story.index.why("web").chain][1:] == ["web moves from a to b", SILENT]
