@@ -1,0 +1,71 @@
+"""Judge a made-up world after every event by the safety rules of the design, by their numbers.
+
+A checker looks at the truth (what runs on which machine), never at what a daemon believes, except where the
+rule is about belief: a start while a peer is not confirmed off (S2).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from komainu.cib.element import Element
+from komainu.model.ids import Instant, NodeName, ResourceId
+from komainu.node.membership import node_conditions
+from komainu.sim.machine import Machine
+
+ONE_FAULT_MS: Final = 15_000
+"""Two nodes of a pair that are fenced within this time went down for one fault (S4)."""
+
+
+class SafetyViolated(AssertionError):
+    """A safety rule did not hold; the message names the rule, the time and the machines."""
+
+
+@dataclass(slots=True)
+class Checks:
+    """The checkers of one world and what they must remember."""
+
+    fenced: list[tuple[Instant, NodeName]] = field(default_factory=list)
+    acknowledged: set[str] = field(default_factory=set)  # names of options whose setting was answered "done"
+
+    def one_copy(self, machines: Iterable[Machine], now: Instant) -> None:
+        """S1: what may run once never runs on two machines."""
+        seen: dict[ResourceId, NodeName] = {}
+        for machine in machines:
+            for resource in machine.running:
+                if resource in seen:
+                    fail("S1", now, f"{resource} runs on {seen[resource]} and on {machine.name}")
+                seen[resource] = machine.name
+
+    def fenced_before(self, machine: Machine, resource: ResourceId, now: Instant) -> None:
+        """S2: nothing is started while a lost node is not confirmed off."""
+        assert machine.drive is not None, "only a living daemon starts something"
+        lost = [node.name for node in node_conditions(machine.drive.replica.state.cib) if node.is_lost]
+        if lost:
+            fail("S2", now, f"{machine.name} starts {resource} while {', '.join(lost)} is not confirmed off")
+
+    def not_both(self, target: NodeName, machines: tuple[Machine, ...], now: Instant) -> None:
+        """S4: in a two-node cluster one fault never takes both nodes down."""
+        self.fenced.append((now, target))
+        recent = {name for at, name in self.fenced if now - at <= ONE_FAULT_MS}
+        if len(machines) == 2 and len(recent) == 2:
+            fail("S4", now, "both nodes of a pair were fenced for one fault")
+
+    def acknowledged_is_kept(self, machine: Machine, now: Instant) -> None:
+        """S3: what was answered "done" is in the configuration of every node that has the cluster's state."""
+        assert machine.drive is not None, "only a living daemon has a state"
+        missing = sorted(self.acknowledged - option_names(machine.drive.replica.state.cib))
+        if missing:
+            fail("S3", now, f"{machine.name} lost acknowledged changes: {', '.join(missing)}")
+
+
+def option_names(cib: Element) -> set[str]:
+    """Give the names of all cluster options that are set."""
+    options = cib.at("configuration", "crm_config")
+    blocks = () if options is None else options.all("cluster_property_set")
+    return {pair.get("name") or "" for block in blocks for pair in block.all("nvpair")}
+
+
+def fail(rule: str, now: Instant, what: str) -> None:
+    """End the run."""
+    raise SafetyViolated(f"{rule} violated at {now / 1000:.3f} s: {what}")

@@ -1,0 +1,298 @@
+"""Run a whole cluster of real drives in one process: their machines, network, disks, agents and power are made up.
+
+Nothing here decides for the cluster. It carries out what each drive wants, as the shells of the daemon would,
+but on a virtual clock and with faults; after each event the checkers (sim/checks.py) look at the truth. The
+same seed gives the same run, to the byte, on any machine.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Final, assert_never
+
+from komainu.cib.durable import load, without_status
+from komainu.cib.state import ClusterState
+from komainu.executor.interface import ProcessesGone, RunAgent, StopWatching
+from komainu.fencing.interface import RunFenceAgent
+from komainu.model.edit import SetOption
+from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName, ResourceId, WallTime
+from komainu.model.link import LinkEnd, LinkState
+from komainu.model.plan import Plan
+from komainu.model.report import Note
+from komainu.model.request import Done, EditConfigurationRequest, Request
+from komainu.network.interface import AddAddress, FindCulprit, NetworkEvent, RemoveAddress, UseInterface
+from komainu.node.drive import Drive
+from komainu.node.interface import (
+    Answer,
+    AppendRecord,
+    ClientAsked,
+    ClientId,
+    DeadlinePassed,
+    DriveEffect,
+    DriveEvent,
+    Exit,
+    Persist,
+    Persisted,
+)
+from komainu.ring.interface import PacketReceived, SendPacket
+from komainu.ring.settings import RingSettings
+from komainu.scheduler.plan import plan
+from komainu.sim import agents, wires
+from komainu.sim.checks import Checks, fail
+from komainu.sim.clock import Clock
+from komainu.sim.machine import Machine
+from komainu.sim.network import Network
+
+EPOCH_MS: Final = 1_700_000_000_000
+"""The wall clock at the beginning of every world."""
+
+DISK_MS: Final = (1, 25)
+BOOT_MS: Final = (3_000, 9_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a world is made of."""
+
+    settings: tuple[RingSettings, ...]  # one per node, in order of ids
+    state: ClusterState  # on every disk at the beginning
+    seed: int
+
+
+class World:
+    """A cluster, its machines, and everything around them."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.chance = Random(setup.seed)
+        self.clock = Clock()
+        self.settings = {settings.me: settings for settings in setup.settings}
+        self.machines = {settings.me: Machine(settings.me, _name(settings)) for settings in setup.settings}
+        self.by_name = {machine.name: machine for machine in self.machines.values()}
+        self.network = Network(
+            self.clock,
+            Random(self.chance.getrandbits(64)),
+            deliver=self._arrive,
+        )
+        self.checks = Checks()
+        self.devices_alive = True
+        self.plans_made = 0
+        self.trace: list[str] = []
+        self._initial = setup.state
+        self._asked: dict[tuple[NodeId, ClientId], str] = {}
+        self._client = 0
+        self._wakes: dict[NodeId, Instant] = {}
+
+    # -- time -------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> Instant:
+        """The world's time; every node's monotonic clock agrees with it here."""
+        return self.clock.now
+
+    @property
+    def wall(self) -> WallTime:
+        """The world's wall clock."""
+        return WallTime(EPOCH_MS + self.now)
+
+    def run_until(self, moment: Instant) -> None:
+        """Let the world go on until this moment."""
+        self.clock.run_until(moment)
+
+    def run_while(self, claim: Callable[[], bool], *, at_most_ms: int) -> bool:
+        """Go on while the claim holds; true when it ended in time."""
+        end = Instant(self.now + at_most_ms)
+        while claim():
+            if self.now >= end:
+                return False
+            self.run_until(Instant(min(end, self.now + 50)))
+        return True
+
+    # -- machines ---------------------------------------------------------------------------------------
+
+    def boot(self, node: NodeId) -> None:
+        """Switch a machine on and start its daemon."""
+        machine = self.machines[node]
+        if not machine.is_on:
+            machine.is_on = True
+            self.say(f"{machine.name} boots")
+        self.start_daemon(node)
+
+    def start_daemon(self, node: NodeId) -> None:
+        """Start the daemon of a machine that is on, from what its disk holds."""
+        machine = self.machines[node]
+        if not machine.is_on or machine.drive is not None:
+            return
+        text = machine.disk.text
+        state = self._initial if text is None else without_status(load(text))
+        machine.life += 1
+        machine.drive = Drive(
+            self.settings[node],
+            state=state,
+            incarnation=Incarnation(self.chance.getrandbits(62) + 1),
+            history=(),
+            make_plan=self._plan_twice,
+            now=self.now,
+            wall=self.wall,
+        )
+        self._carry_out(machine, machine.drive.start())
+        self._give_all(machine, wires.dump(self.network, machine.node_id, self.ends_of(machine)))
+
+    def lose_power(self, node: NodeId, *, boot_again: bool = True) -> None:
+        """Take a machine's power; by and by it is switched on again."""
+        machine = self.machines[node]
+        if machine.is_on:
+            self.say(f"{machine.name} loses power")
+            machine.lose_power()
+            if boot_again:
+                self.clock.after(self.chance.randint(*BOOT_MS), lambda: self.boot(node))
+
+    def crash_daemon(self, node: NodeId) -> None:
+        """Kill a daemon; what it started keeps running, and it is started again."""
+        machine = self.machines[node]
+        if machine.drive is not None:
+            self.say(f"the daemon of {machine.name} is killed")
+            machine.end_daemon()
+            self.clock.after(self.chance.randint(200, 3_000), lambda: self.start_daemon(node))
+
+    def kill_resource(self, resource: ResourceId) -> None:
+        """Kill what runs of a resource; its machine's kernel tells the daemon."""
+        for machine in self.machines.values():
+            if resource in machine.running:
+                self.say(f"{resource} dies on {machine.name}")
+                machine.running.discard(resource)
+                self.give(machine, ProcessesGone(resource))
+
+    def set_end(self, node: NodeId, link: LinkNumber, state: LinkState) -> None:
+        """Put a machine's own end of a link into a state, as the kernel would tell it."""
+        machine = self.machines[node]
+        self.network.set_end(node, link, state)
+        self.say(f"{machine.name}'s end of link {link}: {state.value}")
+        end = next(end for end in self.ends_of(machine) if end.link == link)
+        self._give_all(machine, wires.events_of(end, state))
+
+    # -- clients ----------------------------------------------------------------------------------------
+
+    def ask(self, node: NodeId, request: Request, *, promises: str = "") -> None:
+        """Ask a node something; `promises` names the option that must not be lost once it is done."""
+        machine = self.machines[node]
+        if machine.drive is None:
+            return
+        self._client += 1
+        client = ClientId(self._client)
+        self._asked[node, client] = promises
+        self.give(machine, ClientAsked(client, request, "root"))
+
+    def set_option(self, node: NodeId, name: str) -> None:
+        """Set a cluster option of this name, to be found again later (S3)."""
+        edit = SetOption(owner="crm_config", set_tag="cluster_property_set", name=name, value="1")
+        self.ask(node, EditConfigurationRequest((edit,), f"set {name}"), promises=name)
+
+    def set_standby(self, node: NodeId, target: NodeName, *, standby: bool) -> None:
+        """Put a node into standby, or back."""
+        value = "on" if standby else None
+        edit = SetOption(owner=target, set_tag="instance_attributes", name="standby", value=value)
+        self.ask(node, EditConfigurationRequest((edit,), f"standby of {target}: {standby}"))
+
+    # -- events and effects -----------------------------------------------------------------------------
+
+    def give(self, machine: Machine, event: DriveEvent) -> None:
+        """Give a daemon an event, carry out what it wants, and look at the result."""
+        if machine.drive is None:
+            return
+        self._carry_out(machine, machine.drive.handle(event, self.now, self.wall))
+        self.checks.one_copy(self.machines.values(), self.now)
+
+    def _give_all(self, machine: Machine, events: list[NetworkEvent]) -> None:
+        for event in events:
+            self.give(machine, event)
+
+    def _carry_out(self, machine: Machine, effects: list[DriveEffect]) -> None:
+        for effect in effects:
+            self._carry(machine, effect)
+            if machine.drive is None:
+                return
+        self._wake(machine)
+
+    def _carry(self, machine: Machine, effect: DriveEffect) -> None:
+        match effect:
+            case SendPacket(link=link, peer=peer, packet=packet):
+                self.network.send(machine.node_id, peer, link, packet)
+            case RunAgent():
+                agents.run_agent(self, machine, effect)
+            case StopWatching() | UseInterface() | FindCulprit() | AddAddress() | RemoveAddress():
+                pass
+            case RunFenceAgent():
+                agents.run_fence_agent(self, machine, effect)
+            case Persist(token=token, text=text):
+                machine.disk.writing[token] = text
+                self.later(machine, self.chance.randint(*DISK_MS), lambda: self._persisted(machine, token))
+            case AppendRecord(record=record):
+                machine.records.append(record)
+            case Answer(client=client, reply=reply):
+                promised = self._asked.pop((machine.node_id, client), "")
+                if promised and isinstance(reply, Done):
+                    self.checks.acknowledged.add(promised)
+            case Exit(code=code, reason=reason):
+                self.say(f"the daemon of {machine.name} ends with {code}: {reason}")
+                machine.end_daemon()
+                if code:
+                    fail("S4", self.now, f"the daemon of {machine.name} exited with {code}: {reason}")
+            case Note(level=level, message=message):
+                self.say(f"{machine.name} {level.value}: {message}")
+            case _:
+                assert_never(effect)
+
+    def _arrive(self, receiver: NodeId, received: PacketReceived) -> None:
+        self.give(self.machines[receiver], received)
+
+    def _persisted(self, machine: Machine, token: int) -> None:
+        if machine.disk.finish(token):
+            self.give(machine, Persisted(token))
+
+    def later(self, machine: Machine, delay_ms: int, act: Callable[[], None]) -> None:
+        """Do something later, unless the daemon's life ends before."""
+        life = machine.life
+        self.clock.after(delay_ms, lambda: act() if machine.life == life else None)
+
+    def _wake(self, machine: Machine) -> None:
+        """Arm the one timer of a daemon."""
+        assert machine.drive is not None, "only a living daemon has a timer"
+        deadline = machine.drive.deadline
+        if deadline is None or self._wakes.get(machine.node_id) == deadline:
+            return
+        self._wakes[machine.node_id] = deadline
+        life = machine.life
+
+        def wake() -> None:
+            if self._wakes.get(machine.node_id) == deadline:
+                del self._wakes[machine.node_id]
+            if machine.life == life and machine.drive is not None:
+                due = machine.drive.deadline
+                if due is not None and due <= self.now:
+                    self.give(machine, DeadlinePassed())
+                else:
+                    self._wake(machine)
+
+        self.clock.at(Instant(max(deadline, self.now)), wake)
+
+    # -- the rest ---------------------------------------------------------------------------------------
+
+    def _plan_twice(self, state: ClusterState, wall: WallTime) -> Plan:
+        """Plan, and hold the planner to its promise that equal input gives equal plans (S5)."""
+        made = plan(state.cib, wall // 1000)
+        self.plans_made += 1
+        if plan(state.cib, wall // 1000) != made:
+            fail("S5", self.now, "the same state gave two plans")
+        return made
+
+    def ends_of(self, machine: Machine) -> tuple[LinkEnd, ...]:
+        """Return a machine's own ends of all links."""
+        return self.settings[machine.node_id].of(machine.node_id).ends
+
+    def say(self, what: str) -> None:
+        """Add a line to the trace."""
+        self.trace.append(f"{self.now / 1000:9.3f} {what}")
+
+
+def _name(settings: RingSettings) -> NodeName:
+    return next(node.name for node in settings.nodes if node.node == settings.me)
