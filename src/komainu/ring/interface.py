@@ -30,7 +30,7 @@ class EndChanged:
     """The kernel told something about this node's own end of a link."""
 
     link: LinkNumber
-    state: LinkState  # UP, NO_INTERFACE, ADMIN_DOWN, NO_CARRIER or NO_ADDRESS
+    state: LinkState  # any but SILENT
     reason: str  # "eth1: carrier lost"
 
 
@@ -44,10 +44,16 @@ class PeerRefused:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Broadcast this payload in total order. `token` comes back in `Deliver` on this node only."""
+    """Broadcast this payload in total order. `token` comes back in `Deliver` on this node only.
+
+    `is_snapshot`: it is the owner's state, for the members that lack it. They hold the state of the view once
+    this is delivered to them. It is of no use in a later view: it ends, unanswered, with the view in which it was
+    submitted.
+    """
 
     payload: bytes
     token: int
+    is_snapshot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +101,18 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class Absorbed:
+    """Our Submit with this token took effect in the line of state that we are about to adopt.
+
+    It was ordered in a view that we lost, so no `Deliver` will bring it back here; the snapshot holds it.
+    """
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
 class Departure:
-    """A node that was in the previous view and is not in this one."""
+    """A node that was in the owner's previous view and is not in this one."""
 
     node: NodeId
     clean: bool  # it said that it leaves
@@ -108,7 +124,11 @@ class InstallView:
     """A new view begins. All deliveries of the old one came before this effect.
 
     `owner` holds the state that the view goes on with. The members in `keeps_state` hold the same; every
-    other member must wait for the owner's AdoptSnapshot and buffer what is delivered before it.
+    other member must wait for the owner's AdoptSnapshot and buffer what is delivered before it. If it becomes
+    the owner of a later view before that came, it goes on with the state that it held before.
+
+    `departures` and `arrivals` are the difference to the view that the owner comes from: what the state has to
+    be told. They, too, are the same on all members.
     """
 
     view: View
@@ -121,7 +141,11 @@ class InstallView:
 
 @dataclass(frozen=True, slots=True)
 class Stable:
-    """Every member of the current view has stored the state up to here."""
+    """Every member of the current view, which is quorate, has stored the state up to here.
+
+    A node that does not keep its state in a new view (see InstallView) cannot tell from this what became of its
+    earlier commands.
+    """
 
     position: Position
 
@@ -136,7 +160,17 @@ class LinkChanged:
     reason: str
 
 
-RingEffect = SendPacket | Deliver | InstallView | Stable | LinkChanged | Note
+@dataclass(frozen=True, slots=True)
+class PeerEndChanged:
+    """A peer told something new about its own end of a link."""
+
+    link: LinkNumber
+    peer: NodeId
+    state: LinkState
+    reason: str
+
+
+RingEffect = SendPacket | Deliver | Absorbed | InstallView | Stable | LinkChanged | PeerEndChanged | Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +200,7 @@ class Ring(Protocol):
 
     @property
     def stable(self) -> Position:
-        """Up to where every member of the current view has stored the state."""
+        """Up to where every member of a quorate view, this one or an earlier, has stored the state."""
 
     def handle(self, event: RingEvent, now: Instant) -> list[RingEffect]:
         """Apply one event; return what is to be done, in order."""

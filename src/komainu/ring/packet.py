@@ -1,7 +1,204 @@
-"""Define the packets that ring nodes exchange. (The ring's author replaces this.)"""
+"""Define the packets that ring nodes exchange, and the values that they carry.
+
+Every packet names the life (incarnation) of its sender, so that what an earlier life sent is never taken for
+the present one's. Must not know: how packets are sealed (wire.py) or what they lead to.
+"""
 
 import msgspec
 
+from komainu.model.ids import Incarnation, LinkNumber, NodeId
+from komainu.model.link import LinkState
+from komainu.model.view import Position, View, ViewId
 
-class Packet(msgspec.Struct, frozen=True, tag_field="packet"):
-    """What all packets have."""
+# -- values ---------------------------------------------------------------------------------------------
+
+
+class Member(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """One life of a node. A daemon that was restarted is another member."""
+
+    node: NodeId
+    life: Incarnation
+
+
+class ViewKey(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """A view's name and the life that proposed it.
+
+    A restarted daemon that stored nothing could use a view id again; with its life the name is unique.
+    """
+
+    view_id: ViewId
+    life: Incarnation
+
+
+class EndState(msgspec.Struct, frozen=True, array_like=True):
+    """A node's own end of a link, when it is not up."""
+
+    link: LinkNumber
+    state: LinkState
+    reason: str
+
+
+class Piece(msgspec.Struct, frozen=True, array_like=True):
+    """A payload, or one of its parts. `submit` numbers the payloads of one life from 1."""
+
+    submit: int
+    part: int
+    parts: int
+    is_snapshot: bool
+    payload: bytes
+
+
+class Gone(msgspec.Struct, frozen=True, array_like=True):
+    """A member that is no longer there, and why. `clean`: it said that it leaves."""
+
+    node: NodeId
+    clean: bool
+    reason: str
+
+
+class Delivered(msgspec.Struct, frozen=True, array_like=True):
+    """The last payload of one life that a line of state has taken in."""
+
+    node: NodeId
+    life: Incarnation
+    submit: int
+
+
+class LastOf(msgspec.Struct, frozen=True, array_like=True):
+    """The last sequence that the members leaving this view deliver in it."""
+
+    view: ViewKey
+    sequence: int
+
+
+class Beat(msgspec.Struct, frozen=True, array_like=True):
+    """What a node tells of itself with every heartbeat.
+
+    `hears`: the lives that reach it. `wants`: the members of the view that it would form from what it knows.
+    `seen`: the greatest view counter it knows. `blocked`: the ballot that it has answered and whose view it waits
+    for. `received` and `ordered` are sequences of its view: all up to it are here; the last that it gave out.
+    """
+
+    view: ViewKey | None
+    hears: tuple[Member, ...]
+    wants: tuple[NodeId, ...]
+    seen: int
+    blocked: ViewId | None
+    received: int
+    ordered: int
+    stored: Position
+    ends: tuple[EndState, ...]
+
+
+class Decision(msgspec.Struct, frozen=True, array_like=True):
+    """A view with all that its members need to begin it. `lives` goes with `view.members`."""
+
+    view: View
+    lives: tuple[Incarnation, ...]
+    position: Position
+    owner: NodeId
+    keeps_state: tuple[NodeId, ...]
+    departures: tuple[Gone, ...]
+    arrivals: tuple[NodeId, ...]
+    last: tuple[LastOf, ...]
+    delivered: tuple[Delivered, ...]
+    waits_for_all: bool
+
+
+# -- packets --------------------------------------------------------------------------------------------
+
+
+class Packet(msgspec.Struct, frozen=True, array_like=True, tag_field="packet"):
+    """What all packets have: the life of their sender."""
+
+    life: Incarnation
+
+
+class Heartbeat(Packet, frozen=True, tag="b"):
+    """Say "I am here" on one link. Numbers grow within a life; a lower one tells old things.
+
+    `sent_at` is the sender's clock, and `echo_at` the last that it got on this link, `echo_held_ms` ago: from
+    these the other side knows the round trip.
+    """
+
+    number: int
+    sent_at: int
+    echo_at: int | None
+    echo_held_ms: int
+    beat: Beat
+
+
+class Leaving(Packet, frozen=True, tag="l"):
+    """Say that this life ends now."""
+
+
+class Propose(Packet, frozen=True, tag="p"):
+    """Ask the members of a ballot to stop delivering in their view and to say what they hold."""
+
+    ballot: ViewId
+    members: tuple[Member, ...]
+
+
+class Flush(Packet, frozen=True, tag="f"):
+    """Answer a proposal: what this node holds of its view, which it has stopped.
+
+    `received`: all sequences up to it are here; `beyond`: others that are here. `position` and `delivered` stand
+    where they will after the delivery of `received`.
+    """
+
+    ballot: ViewId
+    view: ViewKey | None
+    members: tuple[Member, ...]  # of `view`
+    quorate: bool  # `view` is
+    received: int
+    beyond: tuple[int, ...]
+    position: Position
+    has_state: bool
+    waits_for_all: bool
+    gone: tuple[Gone, ...]  # members of `view` that this node takes for gone
+    delivered: tuple[Delivered, ...]
+
+
+class Share(Packet, frozen=True, tag="s"):
+    """Ask a member to send what it holds of its view to another who lacks it."""
+
+    ballot: ViewId
+    view: ViewKey
+    to: NodeId
+    sequences: tuple[int, ...]
+
+
+class Install(Packet, frozen=True, tag="i"):
+    """Begin this view."""
+
+    decision: Decision
+
+
+class Request(Packet, frozen=True, tag="r"):
+    """Ask the coordinator to order a piece. `number` counts the sender's pieces in this view from 1."""
+
+    view: ViewId
+    number: int
+    piece: Piece
+
+
+class Ordered(Packet, frozen=True, tag="o"):
+    """The piece at one place of the view's order. Everyone has all up to `everyone_has`: it may be forgotten."""
+
+    view: ViewId
+    sequence: int
+    origin: NodeId
+    piece: Piece
+    everyone_has: int
+
+
+class Acknowledge(Packet, frozen=True, tag="a"):
+    """Say what is here and what is stored; `missing` are sequences to be sent again."""
+
+    view: ViewId
+    received: int
+    missing: tuple[int, ...]
+    stored: Position
+
+
+AnyPacket = Heartbeat | Leaving | Propose | Flush | Share | Install | Request | Ordered | Acknowledge

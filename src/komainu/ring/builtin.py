@@ -1,0 +1,360 @@
+"""Join the cores of the builtin ring behind the one interface of all engines.
+
+Must not know: sockets, clocks, and what payloads mean. Packets come in opened and go out to be sealed (wire.py).
+
+Theory of operation. Every `heartbeat_ms` each node sends a heartbeat to each peer on each link. From these
+    links.py      learns which paths carry, and picks the best for everything else,
+    watch.py      learns which lives are here and whom they hear,
+    formation.py  learns which view is wanted, and leads the members from the old view into the new,
+    order.py      learns what members hold and have stored. It orders payloads within one view.
+A change in what a node tells is told at once, not with the next beat; in quiet times nothing but beats is sent.
+
+Positions. A quorate view begins at (its counter, 0), a view without quorum goes on counting in the lineage that
+its owner holds. So the state of a quorate line is always greater than one that was left behind, and stays so on
+disk. A member that comes from another view than the owner takes the owner's state, whatever it holds itself.
+
+Our own stall. When an event comes far later than the deadline that was asked for, it was this node that stood
+still: peers are not accused of the silence that we slept through, they get a fresh time to be heard.
+
+Source: DESIGN.md, section 5; each module names its own.
+"""
+
+from collections.abc import Iterable
+from typing import Final, assert_never
+
+from komainu.model.duration import show_ms
+from komainu.model.ids import Incarnation, Instant, NodeId, NodeName
+from komainu.model.link import LinkState
+from komainu.model.report import Level, Note
+from komainu.model.view import Position, View
+from komainu.ring.formation import Formation
+from komainu.ring.interface import (
+    DeadlinePassed,
+    EndChanged,
+    Leave,
+    LinkReport,
+    PacketReceived,
+    PeerRefused,
+    RingEffect,
+    RingEvent,
+    SendPacket,
+    Stable,
+    Stored,
+    Submit,
+)
+from komainu.ring.links import Links
+from komainu.ring.order import Mail
+from komainu.ring.outbox import Outbox
+from komainu.ring.packet import (
+    Acknowledge,
+    AnyPacket,
+    Beat,
+    EndState,
+    Flush,
+    Heartbeat,
+    Install,
+    Leaving,
+    Ordered,
+    Packet,
+    Propose,
+    Request,
+    Share,
+)
+from komainu.ring.passage import Installed
+from komainu.ring.settings import RingSettings, derive
+from komainu.ring.watch import Watch, is_about_views
+
+FAREWELLS: Final = 2
+"""How often a farewell is sent on each link: a lost one costs the peers the whole time of detection."""
+
+Out = Mail | RingEffect
+
+
+class BuiltinRing:
+    """The ring that needs nothing but Python. See interface.Ring for what it promises."""
+
+    def __init__(
+        self, settings: RingSettings, incarnation: Incarnation, now: Instant, position: Position | None = None
+    ) -> None:
+        """Start a life. `incarnation` is drawn anew for each; `position` is that of the stored state."""
+        self._settings = settings
+        self._timing = derive(settings)
+        self._me = settings.me
+        self._life = incarnation
+        self._names = {node.node: node.name for node in settings.nodes}
+        self._links = Links(settings, self._timing, now)
+        self._watch = Watch(settings, self._timing, self._links, incarnation)
+        self._outbox = Outbox(settings.me, incarnation)
+        started = (position or Position(), now)
+        self._formation = Formation(settings, self._timing, self._watch, self._outbox, started)
+        self._number = 0
+        self._told: Beat | None = None
+        self._told_of: object = None  # what the last beat was made of, as far as it is news
+        self._beat_at = now
+        self._check_at: Instant | None = None
+        self._checked = -1  # the watch's changes at that time
+        self._deadline: Instant | None = now
+        self._stable = Position()
+        self._in_view: Installed | None = None
+        self._has_left = False
+
+    # -- questions ------------------------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> Instant | None:
+        """When `DeadlinePassed` is wanted; None after we left."""
+        return self._deadline
+
+    @property
+    def view(self) -> View | None:
+        """The current view; None before the first."""
+        current = self._formation.passage.current
+        return None if current is None else current.decision.view
+
+    @property
+    def stable(self) -> Position:
+        """Up to where every member of a quorate view has stored the state."""
+        return self._stable
+
+    def name_of(self, node: NodeId) -> NodeName:
+        """Return a node's name."""
+        return self._names[node]
+
+    def links(self) -> list[LinkReport]:
+        """Report every link to every peer, by peer and link."""
+        reports = []
+        for peer in self._watch.peers.values():
+            ends = {} if peer.beat is None else {end.link: end for end in peer.beat.ends}
+            for path in self._links.paths(peer.node):
+                end = ends.get(path.link)
+                unknown = LinkState.SILENT if peer.beat is None else LinkState.UP
+                reports.append(
+                    LinkReport(
+                        link=path.link,
+                        peer=peer.node,
+                        state=path.state,
+                        reason=path.reason,
+                        peer_state=unknown if end is None else end.state,
+                        peer_reason="" if end is None else end.reason,
+                        since=path.since,
+                        round_trip_ms=path.round_trip_ms,
+                    )
+                )
+        return reports
+
+    # -- events ---------------------------------------------------------------------------------------------
+
+    def handle(self, event: RingEvent, now: Instant) -> list[RingEffect]:
+        """Apply one event; return what is to be done, in order."""
+        if self._has_left:
+            return []
+        out: list[Out] = [*self._notice_stall(now)]
+        match event:
+            case PacketReceived():
+                news = self._receive(event, now)
+                if news is None and not out and self._deadline is not None and now < self._deadline:
+                    return []  # nothing new: nearly every heartbeat
+                out += news or []
+            case EndChanged():
+                out += self._links.end_changed(event, now)
+            case PeerRefused(link=link, peer=peer):
+                path = self._links.path(peer, link) if peer in self._watch.peers else None
+                if path is not None:
+                    self._links.refused(path, now)
+            case Submit(payload=payload, token=token, is_snapshot=is_snapshot):
+                waiting = self._outbox.add(payload, token, is_snapshot=is_snapshot)
+                current = self._formation.passage.current
+                out += [] if current is None else current.order.submit(waiting, now)
+            case Stored(position=position):
+                out += self._formation.passage.stored(position)
+            case Leave():
+                return self._effects([*out, *self._say_farewell()], now)
+            case DeadlinePassed():
+                pass  # whatever is due is done below, after every event
+            case _:
+                assert_never(event)
+        return self._effects(self._settle(out, now, is_idle=isinstance(event, DeadlinePassed)), now)
+
+    def _receive(self, event: PacketReceived, now: Instant) -> list[Out] | None:
+        """Take in a packet; None when it told nothing new."""
+        peer = self._watch.peers.get(event.peer)
+        path = None if peer is None else self._links.path(event.peer, event.link)
+        if peer is None or path is None:
+            return None
+        packet = event.packet
+        if isinstance(packet, Heartbeat):
+            changed, notes = self._watch.heartbeat(packet, path, now)
+            if not changed:
+                return None
+            return [*notes, *self._take_beat(event.peer, now)]
+        if packet.life != peer.life:
+            return None
+        if isinstance(packet, Leaving):
+            return [*self._watch.leaving(peer, packet.life)]
+        return [*self._watch.heard(peer, path, now), *self._take(event.peer, packet, now)]
+
+    def _take_beat(self, peer: NodeId, now: Instant) -> list[Out]:
+        """Pass on what a heartbeat says about order."""
+        beat = self._watch.peers[peer].beat
+        if beat is None:
+            return []
+        passage = self._formation.passage
+        passage.seen = max(passage.seen, beat.seen)
+        current = passage.current
+        if current is None or beat.view != current.key or not passage.is_member(peer):
+            return []
+        if peer == current.members[0].node:
+            current.order.heard_of(beat.ordered, now)
+        return [*current.order.told(peer, beat.received, beat.stored, now)]
+
+    def _take(self, peer: NodeId, packet: Packet, now: Instant) -> list[Out]:
+        formation = self._formation
+        order = None if formation.passage.current is None else formation.passage.current.order
+        match packet:
+            case Propose():
+                return [*formation.propose(peer, packet, now)]
+            case Flush():
+                return [*formation.flush(peer, packet, now)]
+            case Share():
+                return [*formation.passage.share(packet)]
+            case Install():
+                return [*formation.install(packet, now)]
+            case Request() if order is not None:
+                return [*order.request(peer, packet, now)]
+            case Ordered() if order is not None:
+                before = order.log.received
+                out: list[Out] = [*order.take(packet, now)]
+                return out + (formation.shared(now) if order.log.received > before else [])
+            case Acknowledge() if order is not None:
+                return [*order.acknowledged(peer, packet, now)]
+            case _:
+                return []  # of an order, before our first view
+
+    def _say_farewell(self) -> list[Out]:
+        self._has_left = True
+        self._deadline = None
+        packet = Leaving(self._life)
+        paths = [path for peer in self._watch.peers for path in self._links.paths(peer)]
+        return [SendPacket(path.link, path.peer, packet) for _ in range(FAREWELLS) for path in paths]
+
+    def _notice_stall(self, now: Instant) -> list[Out]:
+        if self._deadline is None or now - self._deadline < self._timing.stall_ms:
+            return []
+        late_ms = now - self._deadline
+        self._links.spare(now, late_ms)
+        self._deadline = now
+        return [
+            Note(
+                Level.WARNING,
+                "ring.stalled",
+                f"this node stood still for {show_ms(late_ms)}; no peer is accused for that time",
+                {"milliseconds": late_ms},
+            )
+        ]
+
+    # -- after every event ----------------------------------------------------------------------------------
+
+    def _settle(self, out: list[Out], now: Instant, *, is_idle: bool) -> list[Out]:
+        """Do what is due, tell what changed, and set the deadline. `is_idle`: nothing but time went on."""
+        is_beat = now >= self._beat_at
+        if is_beat:
+            self._beat_at = Instant(now + self._timing.heartbeat_ms)
+            out += self._links.tick(now)
+        if self._links.has_refusals or (self._check_at is not None and now >= self._check_at):
+            out += self._watch.tick(now)
+        due = self._formation.deadline
+        if not is_idle or out or (due is not None and now >= due):
+            out += self._formation.consider(now)
+            out += self._catch_up(now)
+            out += self._tell_stable()
+            due = self._formation.deadline
+        passage = self._formation.passage
+        told = (
+            self._watch.changes,
+            self._formation.wishes.nodes,
+            passage.current,
+            passage.blocked,
+            self._links.ends,
+        )
+        if is_beat or told != self._told_of:
+            self._told_of = told
+            out += self._tell(self._make_beat(), now, at_once=not is_beat)
+        if (
+            is_beat
+            or self._checked != self._watch.changes
+            or (self._check_at is not None and now >= self._check_at)
+        ):
+            # What is heard until the next beat can only make this moment later.
+            self._check_at, self._checked = self._watch.next_check(), self._watch.changes
+        moments = [self._beat_at, self._check_at, due]
+        # Never earlier than the next millisecond: a deadline that stays in the past would never let go.
+        self._deadline = max(Instant(now + 1), min(each for each in moments if each is not None))
+        return out
+
+    def _catch_up(self, now: Instant) -> list[Out]:
+        """As a view begins, use what its members said in heartbeats before we were in it: they may not repeat it."""
+        current = self._formation.passage.current
+        if current is self._in_view or current is None:
+            return []
+        self._in_view = current
+        return [
+            each
+            for peer in current.members
+            if peer.node != self._me
+            for each in self._take_beat(peer.node, now)
+        ]
+
+    def _tell_stable(self) -> list[Out]:
+        current = self._formation.passage.current
+        if current is None or not current.decision.view.quorate:
+            return []  # what a part without quorum has stored may be replaced: nobody must rely on it
+        stable = current.order.stable()
+        begins = current.decision.position
+        if stable is None or stable < begins or stable <= self._stable:
+            return []
+        self._stable = stable
+        return [Stable(stable)]
+
+    def _make_beat(self) -> Beat:
+        passage = self._formation.passage
+        current = passage.current
+        order = None if current is None else current.order
+        return Beat(
+            view=None if current is None else current.key,
+            hears=self._watch.hears(),
+            wants=self._formation.wishes.nodes,
+            seen=passage.seen,
+            blocked=passage.blocked,
+            received=0 if order is None else order.log.received,
+            ordered=0 if order is None else order.ordered,
+            stored=Position() if order is None or order.stored is None else order.stored,
+            ends=tuple(EndState(end.link, end.state, end.reason) for end in self._links.ends_down()),
+        )
+
+    def _tell(self, beat: Beat, now: Instant, *, at_once: bool) -> list[Out]:
+        """Send a heartbeat on every path; between two regular ones only when peers have to know this now.
+
+        What is received and stored has packets of its own.
+        """
+        told, self._told = self._told, beat
+        if at_once and told is not None and not is_about_views(told, beat) and told.ends == beat.ends:
+            return []
+        self._number += 1
+        out: list[Out] = []
+        for peer in self._watch.peers:
+            for path in self._links.paths(peer):
+                held_ms = now - path.peer_sent_came
+                packet = Heartbeat(self._life, self._number, now, path.peer_sent_at, held_ms, beat)
+                out.append(SendPacket(path.link, peer, packet))
+        return out
+
+    def _effects(self, out: Iterable[Out], now: Instant) -> list[RingEffect]:
+        """Put each packet on the best link of its peer."""
+        effects: list[RingEffect] = []
+        for each in out:
+            if isinstance(each, Mail):
+                packet: AnyPacket = each.packet
+                effects += [SendPacket(link, each.peer, packet) for link in self._links.route(each.peer, now)]
+            else:
+                effects.append(each)
+        return effects

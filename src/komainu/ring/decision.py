@@ -1,0 +1,117 @@
+"""Decide a view from what its members hold: whose state goes on, who keeps it, who came and went, and quorum.
+
+Pure functions of the answers to one proposal. Must not know: time, links, or how answers are collected.
+
+Source: virtual synchrony (Birman and Joseph 1987): members that move together from one view to the next have
+delivered the same. The choice of the owner obeys rule S3: what was acknowledged lives on.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from komainu.model.ids import NodeId
+from komainu.model.view import Position, View, ViewId
+from komainu.ring.packet import Decision, Flush, Gone, LastOf, Member, ViewKey
+from komainu.ring.quorum import judge
+from komainu.ring.settings import RingSettings
+
+Answers = Mapping[NodeId, Flush]
+
+
+def groups(answers: Answers) -> dict[ViewKey, list[NodeId]]:
+    """Sort the members by the view that they come from; those that come from none are in no group."""
+    found: dict[ViewKey, list[NodeId]] = {}
+    for node in sorted(answers):
+        view = answers[node].view
+        if view is not None:
+            found.setdefault(view, []).append(node)
+    return found
+
+
+def last_of(answers: Answers, group: Sequence[NodeId]) -> int:
+    """Return the last sequence of a view up to which the members of the group hold everything together."""
+    last = max(answers[node].received for node in group)
+    held = {number for node in group for number in answers[node].beyond}
+    while last + 1 in held:
+        last += 1
+    return last
+
+
+def lacking(answers: Answers) -> list[tuple[NodeId, NodeId, ViewKey, tuple[int, ...]]]:
+    """List what has to be shared before the view can begin: holder, receiver, view, sequences."""
+    shares = []
+    for view, group in groups(answers).items():
+        last = last_of(answers, group)
+        for node in group:
+            answer = answers[node]
+            by_holder: dict[NodeId, list[int]] = {}
+            for number in range(answer.received + 1, last + 1):
+                if number not in answer.beyond:
+                    by_holder.setdefault(_holder(answers, group, number), []).append(number)
+            shares += [(holder, node, view, tuple(numbers)) for holder, numbers in sorted(by_holder.items())]
+    return shares
+
+
+def choose_owner(answers: Answers) -> NodeId:
+    """Return the member whose state goes on.
+
+    The greatest lineage comes first: it was quorate last. Within a lineage one that comes from the quorate view
+    itself beats one that went on alone without quorum, however many commands that applied.
+    """
+
+    def rank(node: NodeId) -> tuple[int, bool, int, int]:
+        answer = answers[node]
+        current = answer.quorate and answer.has_state
+        return answer.position.lineage, current, answer.position.index, -node
+
+    return max(answers, key=rank)
+
+
+def decide(
+    settings: RingSettings,
+    ballot: ViewId,
+    members: Sequence[Member],
+    answers: Answers,
+    fate: Callable[[Member], Gone | None],
+) -> Decision:
+    """Make the view of these members, who all answered and lack nothing. `fate` is the proposer's own knowledge."""
+    nodes = tuple(member.node for member in members)
+    owner = choose_owner(answers)
+    line = answers[owner]
+    came_along = [node for node in nodes if line.view is not None and answers[node].view == line.view]
+    waiting = all(answers[node].waits_for_all for node in nodes) and len(nodes) < len(settings.nodes)
+    verdict = judge(settings, nodes, waiting=waiting)
+    index = max(
+        each.position.index for each in answers.values() if each.position.lineage == line.position.lineage
+    )
+    # Without quorum the lineage stays. The index leaps over every index in use, so that no two lines of
+    # commands ever share a position that follows the merge.
+    position = Position(ballot.counter, 0) if verdict.quorate else Position(line.position.lineage, index + 1)
+    departed = [member for member in line.members if member not in members]
+    return Decision(
+        view=View(ballot, nodes, verdict.quorate, verdict.reason),
+        lives=tuple(member.life for member in members),
+        position=position,
+        owner=owner,
+        keeps_state=tuple(
+            node for node in nodes if node == owner or (node in came_along and answers[node].has_state)
+        ),
+        departures=tuple(_gone(member, owner, answers, fate(member)) for member in departed),
+        arrivals=tuple(member.node for member in members if member not in line.members),
+        last=tuple(LastOf(view, last_of(answers, group)) for view, group in sorted(groups(answers).items())),
+        delivered=line.delivered,
+        waits_for_all=waiting,
+    )
+
+
+def _holder(answers: Answers, group: Sequence[NodeId], number: int) -> NodeId:
+    return next(node for node in group if answers[node].received >= number or number in answers[node].beyond)
+
+
+def _gone(member: Member, owner: NodeId, answers: Answers, own_word: Gone | None) -> Gone:
+    """Find the best word on why a member is gone: a farewell that anybody heard, then the proposer's, the owner's."""
+    words = [*answers[owner].gone, *(gone for node in sorted(answers) for gone in answers[node].gone)]
+    about = [gone for gone in words if gone.node == member.node]
+    about = about if own_word is None else [own_word, *about]
+    clean = [gone for gone in about if gone.clean]
+    default = Gone(member.node, False, "not every member hears it")
+    return (clean or about or [default])[0]

@@ -1,0 +1,81 @@
+"""Deliver the pieces of one view in their order, put payloads together, and count the positions.
+
+Must not know: who gave the order, and how the pieces came here.
+"""
+
+from dataclasses import dataclass
+
+from komainu.model.ids import NodeId
+from komainu.model.view import Position
+from komainu.ring.interface import Deliver
+from komainu.ring.outbox import Log, Outbox, Requests
+from komainu.ring.packet import Decision, Delivered, Ordered
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a node's state stands: `has_state` says that it is the state of the view, no older one."""
+
+    position: Position
+    has_state: bool
+    delivered: tuple[Delivered, ...]
+
+
+class Delivery:
+    """What was delivered in one view.
+
+    `position`: where the view's state stands after the last delivery. `has_state`: whether this node holds it.
+    """
+
+    def __init__(self, decision: Decision, outbox: Outbox, log: Log, requests: Requests) -> None:
+        self.position = decision.position
+        self.has_state = outbox.me in decision.keeps_state
+        self._owner = decision.owner
+        self._lives = dict(zip(decision.view.members, decision.lives, strict=True))
+        self._outbox = outbox
+        self._log = log
+        self._requests = requests
+        self._parts: dict[NodeId, list[bytes]] = {}
+
+    def deliver(self) -> list[Deliver]:
+        """Deliver all that is here without a gap."""
+        out: list[Deliver] = []
+        while self._log.delivered < self._log.received:
+            self._log.delivered += 1
+            packet = self._log[self._log.delivered]
+            if packet.origin == self._outbox.me:
+                self._requests.confirm()
+            parts = self._parts.setdefault(packet.origin, [])
+            assert len(parts) == packet.piece.part, "the pieces of one origin come in their order"
+            parts.append(packet.piece.payload)
+            if packet.piece.part == packet.piece.parts - 1:
+                out.append(self._complete(packet))
+        return out
+
+    def project(self) -> Standing:
+        """Say where the state, and the memory of deliveries, will stand when all that is here is delivered."""
+        delivered = dict(self._outbox.delivered)
+        index, has_state = self.position.index, self.has_state
+        for number in range(self._log.delivered + 1, self._log.received + 1):
+            packet = self._log[number]
+            if packet.piece.part == packet.piece.parts - 1:
+                index += 1
+                has_state |= self._is_state(packet)
+                delivered[packet.origin] = self._memory_of(packet)
+        position = Position(self.position.lineage, index)
+        return Standing(position, has_state, tuple(delivered[node] for node in sorted(delivered)))
+
+    def _complete(self, packet: Ordered) -> Deliver:
+        payload = b"".join(self._parts.pop(packet.origin))
+        self._outbox.delivered[packet.origin] = self._memory_of(packet)
+        self.position = Position(self.position.lineage, self.position.index + 1)
+        self.has_state |= self._is_state(packet)
+        is_mine = packet.origin == self._outbox.me
+        token = self._outbox.take(packet.piece.submit).token if is_mine else None
+        return Deliver(self.position, packet.origin, payload, token)
+
+    def _is_state(self, packet: Ordered) -> bool:
+        return packet.piece.is_snapshot and packet.origin == self._owner
+
+    def _memory_of(self, packet: Ordered) -> Delivered:
+        return Delivered(packet.origin, self._lives[packet.origin], packet.piece.submit)

@@ -1,0 +1,176 @@
+"""Move one node from view to view: promise a ballot, stop, say what is held, begin the view that was decided.
+
+Must not know: why a ballot was started, and who else answered it.
+
+Two promises hold here. A node that answered a ballot delivers nothing more of its view but what the decision of
+that ballot, or of a higher one, names. And it never answers, or follows, a lower ballot again.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from komainu.model.ids import Instant, NodeId
+from komainu.model.report import Level, Note
+from komainu.model.view import Position, ViewId
+from komainu.ring.delivery import Standing
+from komainu.ring.interface import Absorbed, Deliver, Departure, InstallView
+from komainu.ring.order import Mail, Order
+from komainu.ring.outbox import RESEND_MAX, Outbox
+from komainu.ring.packet import Decision, Flush, Gone, Member, Share, ViewKey
+from komainu.ring.quorum import waits_for_all
+from komainu.ring.settings import RingSettings, Timing
+from komainu.ring.watch import Watch
+
+RESTART_STRIDE: Final = 1000
+"""View counters that a starting node skips (see `first_counter`)."""
+
+Out = Mail | Deliver | InstallView | Absorbed | Note
+
+
+def first_counter(position: Position) -> int:
+    """Return the view counter that a starting node begins with: a whole stride above what it stored.
+
+    Were it only one above, two lines could get the same lineage: node a stores some of view 7 and stops; b, who
+    was in view 7 too but stored nothing of it, starts again and makes another view 7 with c.
+    """
+    return ((position.lineage + RESTART_STRIDE - 1) // RESTART_STRIDE + 1) * RESTART_STRIDE
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """The view that this node is in."""
+
+    decision: Decision
+    key: ViewKey
+    members: tuple[Member, ...]
+    order: Order
+
+
+class Passage:
+    """Where this node is: its view, the ballot that it promised, the state that it holds.
+
+    `blocked`: the ballot that was answered and whose view did not begin yet. `seen`: the greatest view counter.
+    """
+
+    def __init__(
+        self, settings: RingSettings, timing: Timing, watch: Watch, outbox: Outbox, position: Position
+    ) -> None:
+        self._timing = timing
+        self._watch = watch
+        self._me = watch.me
+        self._outbox = outbox
+        self._position = (
+            position  # of the state held before this view: what counts while the view's is not here
+        )
+        self._promised: ViewId | None = None
+        self.current: Installed | None = None
+        self.blocked: ViewId | None = None
+        self.waits_for_all = waits_for_all(settings)
+        self.seen = first_counter(position)
+
+    def may_follow(self, ballot: ViewId) -> bool:
+        """Whether a ballot is not below what was promised, nor one whose view began already."""
+        return self._promised is None or ballot > self._promised or ballot == self.blocked
+
+    def promise(self, ballot: ViewId) -> None:
+        """Stop in the old view, and follow no lower ballot from now on."""
+        assert self._promised is None or ballot > self._promised, "promises only grow"
+        self._promised = self.blocked = ballot
+        self.seen = max(self.seen, ballot.counter)
+        if self.current is not None:
+            self.current.order.stop()
+
+    def answer(self, ballot: ViewId) -> Flush:
+        """Say what is held here, as it would stand after the delivery of all that was received."""
+        current = self.current
+        log = None if current is None else current.order.log
+        members = () if current is None else current.members
+        standing = Standing(self._position, has_state=True, delivered=tuple(self._outbox.delivered.values()))
+        if current is not None:
+            standing = current.order.delivery.project()
+        return Flush(
+            life=self._me.life,
+            ballot=ballot,
+            view=None if current is None else current.key,
+            members=members,
+            quorate=current is not None and current.decision.view.quorate,
+            received=0 if log is None else log.received,
+            beyond=() if log is None else log.beyond(),
+            position=standing.position if standing.has_state else self._position,
+            has_state=standing.has_state,
+            waits_for_all=self.waits_for_all,
+            gone=self._gone(members),
+            delivered=standing.delivered,
+        )
+
+    def share(self, packet: Share) -> list[Out]:
+        """Send a member what it lacks of the view that we both come from."""
+        current = self.current
+        if current is None or packet.ballot != self.blocked or packet.view != current.key:
+            return []
+        pieces = current.order.log.share(packet.sequences[:RESEND_MAX], self._me.life)
+        return [Mail(packet.to, piece) for piece in pieces]
+
+    def stored(self, position: Position) -> list[Out]:
+        """Take in that our storage holds the state up to here."""
+        current = self.current
+        if current is None:
+            self._position = max(self._position, position)
+            return []
+        if position < current.decision.position:
+            return []  # it was given to the disk in an earlier view
+        current.order.delivery.has_state = True
+        return [*current.order.store(position)]
+
+    def begin(self, decision: Decision, now: Instant) -> list[Out]:
+        """Leave the old view at the place that was agreed on, and begin the new one."""
+        out = self._end_view(decision)
+        view = decision.view
+        members = tuple(Member(node, life) for node, life in zip(view.members, decision.lives, strict=True))
+        self.waits_for_all = self.waits_for_all and decision.waits_for_all
+        self.seen = max(self.seen, view.view_id.counter)
+        self.blocked = None
+        out += [Absorbed(waiting.token) for waiting in self._outbox.adopt(decision.delivered)]
+        order = Order(decision, self._outbox, self._timing)
+        self.current = Installed(decision, ViewKey(view.view_id, decision.lives[0]), members, order)
+        out += [_install(decision), self._note(decision)]
+        out += order.begin(now)
+        return out
+
+    def is_member(self, peer: NodeId) -> bool:
+        """Whether a peer is in our view."""
+        return self.current is not None and peer in self.current.decision.view.members
+
+    def _end_view(self, decision: Decision) -> list[Out]:
+        current = self.current
+        if current is None:
+            return []
+        last = next((each.sequence for each in decision.last if each.view == current.key), None)
+        assert last is not None, "a decision names the end of every view that its members come from"
+        out: list[Out] = [*current.order.finish(last)]
+        if current.order.delivery.has_state:
+            self._position = current.order.delivery.position
+        return out
+
+    def _gone(self, members: tuple[Member, ...]) -> tuple[Gone, ...]:
+        fates = [self._watch.fate(member) for member in members]
+        return tuple(fate for fate in fates if fate is not None)
+
+    @staticmethod
+    def _note(decision: Decision) -> Note:
+        view = decision.view
+        quorum = "with quorum" if view.quorate else "without quorum"
+        members = " ".join(str(node) for node in view.members)
+        message = f"view {view.view_id} of {members}, {quorum} ({view.quorum_reason})"
+        return Note(Level.NOTICE, "ring.view", message, {"view": str(view.view_id), "members": members})
+
+
+def _install(decision: Decision) -> InstallView:
+    return InstallView(
+        view=decision.view,
+        position=decision.position,
+        owner=decision.owner,
+        keeps_state=decision.keeps_state,
+        departures=tuple(Departure(gone.node, gone.clean, gone.reason) for gone in decision.departures),
+        arrivals=decision.arrivals,
+    )

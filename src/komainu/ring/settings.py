@@ -1,0 +1,224 @@
+"""Decide every waiting time of the ring from one number, and refuse settings that contradict each other.
+
+Must not know: files and their syntax (the node's shell reads them), clocks, sockets.
+
+Source: the division of one detection time into beats, silence and agreement is our own; the quorum options are
+those of votequorum(5).
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from komainu.model.ids import LinkNumber, NodeId, NodeName
+from komainu.model.link import LinkEnd
+from komainu.model.report import Place, Refused, Report, Severity
+
+NODES_MAX: Final = 32
+"""Most nodes of one ring. Beats grow with the square of it, and the order has one sequencer."""
+
+LINKS_MAX: Final = 8
+"""Most links between two nodes, numbered 0 to 7."""
+
+NODE_ID_MAX: Final = 65_535
+"""Greatest node number: it has two bytes on the wire."""
+
+DETECT_WITHIN_MS: Final = 1000
+"""Default with two links or more: a single cable that is pulled costs nothing, so silence means much."""
+
+DETECT_WITHIN_ONE_LINK_MS: Final = 3000
+"""Default with one link: the time a switch port or a bond may need to come back is worth waiting for."""
+
+DETECT_WITHIN_MS_MIN: Final = 200
+DETECT_WITHIN_MS_MAX: Final = 60_000
+"""Range of the option. Less than 0.2 s accuses peers of the scheduler's jitter; more than a minute helps nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumOptions:
+    """The options of votequorum that this ring knows.
+
+    `expected_votes` None: the sum of all nodes' votes. `two_node` None: on when there are exactly two nodes with
+    one vote each. `wait_for_all` None: as two_node. `auto_tie_breaker`: of two equal halves the one with the
+    lowest node id is quorate.
+    """
+
+    expected_votes: int | None = None
+    two_node: bool | None = None
+    wait_for_all: bool | None = None
+    auto_tie_breaker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """One node of the ring: its number, its name, its ends of the links, its votes (0 and up)."""
+
+    node: NodeId
+    name: NodeName
+    ends: tuple[LinkEnd, ...]
+    votes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RingSettings:
+    """All that the ring is told. `detect_within_ms` None: by the number of links (see the constants).
+
+    `detect_within_ms` is the time from the last packet of a node to the view without it; all other times follow.
+    """
+
+    cluster: str
+    me: NodeId
+    nodes: tuple[NodeSettings, ...]
+    detect_within_ms: int | None = None
+    quorum: QuorumOptions = field(default_factory=QuorumOptions)
+
+    def of(self, node: NodeId) -> NodeSettings:
+        """Return one node's settings; the node is one of them."""
+        return next(each for each in self.nodes if each.node == node)
+
+    def shared_links(self, peer: NodeId) -> tuple[LinkNumber, ...]:
+        """Return the links that join us to this peer: those of which both have an end."""
+        theirs = {end.link for end in self.of(peer).ends}
+        return tuple(sorted(end.link for end in self.of(self.me).ends if end.link in theirs))
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Every waiting time of the ring, in milliseconds; the comments of `derive` say why each has its value."""
+
+    detect_within_ms: int
+    heartbeat_ms: int
+    silent_ms: int
+    convict_ms: int
+    refused_ms: int
+    agree_ms: int
+    ballot_ms: int
+    resend_ms: int
+    acknowledge_ms: int
+    patience_ms: int
+    startup_ms: int
+    stall_ms: int
+
+
+def derive(settings: RingSettings) -> Timing:
+    """Compute all times from `detect_within_ms`. Raises Refused with every contradiction of the settings."""
+    reports = check(settings)
+    if any(report.severity is Severity.ERROR for report in reports):
+        raise Refused(tuple(reports))
+    links = min((len(node.ends) for node in settings.nodes), default=1)
+    default_ms = DETECT_WITHIN_MS if links > 1 else DETECT_WITHIN_ONE_LINK_MS
+    detect_ms = default_ms if settings.detect_within_ms is None else settings.detect_within_ms
+    beat_ms = detect_ms // 8
+    return Timing(
+        detect_within_ms=detect_ms,
+        heartbeat_ms=beat_ms,
+        silent_ms=beat_ms * 7 // 2,  # three beats lost, and half a beat for being late
+        # Five beats lost on every link. Two and a half beats remain for the members to agree on the view.
+        convict_ms=beat_ms * 11 // 2,
+        refused_ms=beat_ms * 3 // 2,  # a socket may be opened anew within that; a dead daemon stays refused
+        agree_ms=beat_ms * 2,  # members hear the last beat of a dead node up to one beat apart
+        ballot_ms=beat_ms * 2,
+        resend_ms=max(10, beat_ms // 4),
+        acknowledge_ms=max(4, beat_ms // 12),
+        patience_ms=detect_ms,
+        startup_ms=detect_ms,
+        stall_ms=beat_ms,
+    )
+
+
+def check(settings: RingSettings) -> list[Report]:
+    """Collect everything that is wrong with the settings."""
+    reports = [*_check_nodes(settings), *_check_links(settings), *_check_quorum(settings)]
+    detect_ms = settings.detect_within_ms
+    if detect_ms is not None and not DETECT_WITHIN_MS_MIN <= detect_ms <= DETECT_WITHIN_MS_MAX:
+        reports.append(
+            _error(
+                "ring.detect-within-range",
+                f"detect_within is {detect_ms} ms; it must be {DETECT_WITHIN_MS_MIN} to {DETECT_WITHIN_MS_MAX} ms",
+                "leave it out to get the default",
+            )
+        )
+    return reports
+
+
+def _check_nodes(settings: RingSettings) -> list[Report]:
+    ids = [node.node for node in settings.nodes]
+    names = [node.name for node in settings.nodes]
+    reports = []
+    if len(ids) > NODES_MAX:
+        reports.append(_error("ring.too-many-nodes", f"{len(ids)} nodes; at most {NODES_MAX} form a ring"))
+    reports += [
+        _error("ring.node-id-range", f"node id {node} is not within 1 to {NODE_ID_MAX}")
+        for node in ids
+        if not 1 <= node <= NODE_ID_MAX
+    ]
+    if len(set(ids)) < len(ids):
+        reports.append(
+            _error("ring.node-id-twice", "two nodes have the same id", "give each node its own id")
+        )
+    if len(set(names)) < len(names):
+        reports.append(_error("ring.node-name-twice", "two nodes have the same name"))
+    if settings.me not in ids:
+        reports.append(_error("ring.not-a-node", f"this node (id {settings.me}) is not among the nodes"))
+    return reports
+
+
+def _check_links(settings: RingSettings) -> list[Report]:
+    reports = []
+    all_links = sorted({end.link for node in settings.nodes for end in node.ends})
+    reports += [
+        _error("ring.link-range", f"link {link} is not within 0 to {LINKS_MAX - 1}")
+        for link in all_links
+        if not 0 <= link < LINKS_MAX
+    ]
+    for node in settings.nodes:
+        links = [end.link for end in node.ends]
+        if len(set(links)) < len(links):
+            reports.append(_error("ring.link-twice", f"node {node.name} has two ends of one link"))
+        if len(settings.nodes) > 1 and sorted(set(links)) != all_links:
+            missing = ", ".join(str(link) for link in all_links if link not in links)
+            reports.append(
+                _error(
+                    "ring.link-missing",
+                    f"node {node.name} has no end of link {missing}",
+                    "every node needs an address on every link",
+                )
+            )
+    addresses = [end.address for node in settings.nodes for end in node.ends]
+    reports += [
+        _error("ring.address-twice", f"the address {address} is given twice")
+        for address in sorted({address for address in addresses if addresses.count(address) > 1})
+    ]
+    if len(settings.nodes) > 1 and not all_links:
+        reports.append(
+            _error("ring.no-link", "there is no link", "give each node an address on one link or more")
+        )
+    return reports
+
+
+def _check_quorum(settings: RingSettings) -> list[Report]:
+    options = settings.quorum
+    votes = sum(node.votes for node in settings.nodes)
+    reports = []
+    if options.two_node and len(settings.nodes) != 2:
+        reports.append(
+            _error(
+                "ring.two-node-nodes",
+                f"two_node is on, but there are {len(settings.nodes)} nodes",
+                "leave two_node out: it is set by itself when there are two nodes",
+            )
+        )
+    if options.two_node and options.auto_tie_breaker:
+        reports.append(
+            _error(
+                "ring.two-node-tie-breaker", "two_node and auto_tie_breaker exclude each other", "choose one"
+            )
+        )
+    if options.expected_votes is not None and options.expected_votes < 1:
+        reports.append(_error("ring.expected-votes", "expected_votes must be 1 or more"))
+    if any(node.votes < 0 for node in settings.nodes) or votes < 1:
+        reports.append(_error("ring.votes", "votes must be 0 or more, and someone must have one"))
+    return reports
+
+
+def _error(code: str, message: str, hint: str = "") -> Report:
+    return Report(code, message, hint, Place("komainu.toml"))

@@ -1,0 +1,230 @@
+"""Decide which life of which peer is here, whether it hears us, and why it is gone when it is.
+
+Must not know: views and ballots. It keeps for them what the peers say of themselves.
+
+Theory of operation: a life becomes the current one of its node when it names our own life in its heartbeat:
+then it lives now, and is no record of an earlier one played again. A life that was replaced, or that said
+farewell, is retired for ever. A current life is alive until nothing came from it on any link for `convict_ms`,
+or its host refuses our packets; it is alive again with its next packet.
+
+Source: the accrual of silence over all links is our own; naming lives follows the idea of incarnation numbers in
+SWIM (Das et al. 2002, section 4.2).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from komainu.model.duration import show_ms
+from komainu.model.ids import Incarnation, Instant, NodeId, NodeName
+from komainu.model.link import LinkState
+from komainu.model.report import Level, Note
+from komainu.ring.interface import LinkChanged, PeerEndChanged
+from komainu.ring.links import Links, Path
+from komainu.ring.packet import Beat, Gone, Heartbeat, Member
+from komainu.ring.settings import RingSettings, Timing
+
+LIVES_KEPT_MAX: Final = 4096
+"""Retired lives kept for a peer. A daemon that restarts every minute needs three days to fill it."""
+
+News = LinkChanged | PeerEndChanged | Note
+"""What a heartbeat may bring to light."""
+
+
+@dataclass(slots=True)
+class Peer:
+    """What is known of one peer."""
+
+    node: NodeId
+    name: NodeName
+    life: Incarnation | None = None
+    alive: bool = False
+    beat: Beat | None = None
+    number: int = -1
+    candidate: Incarnation | None = None  # a life that was heard, but has not named ours yet
+    candidate_at: Instant = Instant(0)
+    gone: Gone | None = None  # why the current life is not alive
+    retired: dict[Incarnation, Gone] = field(default_factory=dict)
+
+    def retire(self, life: Incarnation, gone: Gone) -> None:
+        """Never listen to this life again."""
+        self.retired[life] = gone
+        if len(self.retired) > LIVES_KEPT_MAX:
+            del self.retired[next(iter(self.retired))]
+
+
+class Watch:
+    """Who is here.
+
+    `changes` counts whatever may change the wishes of this node, so that they need not be
+    computed anew for every packet.
+    """
+
+    def __init__(self, settings: RingSettings, timing: Timing, links: Links, life: Incarnation) -> None:
+        self.me = Member(settings.me, life)
+        self.changes = 0
+        self._timing = timing
+        self._links = links
+        self.peers = {
+            node.node: Peer(node.node, node.name)
+            for node in sorted(settings.nodes, key=lambda each: each.node)
+            if node.node != settings.me
+        }
+
+    # -- events ---------------------------------------------------------------------------------------------
+
+    def heartbeat(self, packet: Heartbeat, path: Path, now: Instant) -> tuple[bool, list[News]]:
+        """Take in a heartbeat; return whether something of interest changed, and what is to be told."""
+        peer = self.peers[path.peer]
+        notes: list[News] = []
+        changed = False
+        if packet.life != peer.life:
+            if packet.life in peer.retired:
+                return False, []
+            if self.me not in packet.beat.hears:
+                changed = peer.candidate != packet.life
+                self.changes += changed
+                peer.candidate, peer.candidate_at = packet.life, now
+                return changed, []
+            notes += self._adopt(peer, packet.life)
+            changed = True
+        notes += self.heard(peer, path, now)
+        self._measure(packet, path, now)
+        changed |= bool(notes)
+        if packet.number > peer.number:
+            peer.number = packet.number
+            if packet.beat != peer.beat:
+                self.changes += is_about_views(peer.beat, packet.beat)
+                notes += _ends_changed(peer, packet.beat)
+                peer.beat = packet.beat
+                changed = True
+        return changed, notes
+
+    def heard(self, peer: Peer, path: Path, now: Instant) -> list[LinkChanged | Note]:
+        """Take in that a packet of the peer's current life came."""
+        notes: list[LinkChanged | Note] = [*self._links.heard(path, now)]
+        if not peer.alive:
+            peer.alive = True
+            peer.gone = None
+            self.changes += 1
+            notes.append(Note(Level.NOTICE, "ring.peer-heard", f"{peer.name} is heard", {"peer": peer.node}))
+        return notes
+
+    def leaving(self, peer: Peer, life: Incarnation) -> list[Note]:
+        """Take in a farewell."""
+        if peer.life != life:
+            return []
+        self.changes += 1
+        peer.retire(life, Gone(peer.node, True, "it left"))
+        peer.life, peer.alive, peer.beat, peer.gone = None, False, None, None
+        return [Note(Level.NOTICE, "ring.peer-left", f"{peer.name} left", {"peer": peer.node})]
+
+    def tick(self, now: Instant) -> list[Note]:
+        """Convict the peers that were silent, or refused, for too long."""
+        notes: list[Note] = []
+        for peer in self.peers.values():
+            if peer.candidate is not None and now - peer.candidate_at >= self._timing.convict_ms:
+                peer.candidate = None
+                self.changes += 1
+            reason = self._verdict(peer, now) if peer.alive else None
+            if reason is None:
+                continue
+            self.changes += 1
+            peer.alive, peer.beat, peer.gone = False, None, Gone(peer.node, False, reason)
+            notes.append(
+                Note(Level.WARNING, "ring.peer-lost", f"{peer.name} is lost: {reason}", {"peer": peer.node})
+            )
+        return notes
+
+    # -- questions ------------------------------------------------------------------------------------------
+
+    def next_check(self) -> Instant | None:
+        """When `tick` may find something, if nothing is heard until then."""
+        moments = [self._links.last_heard(peer.node) for peer in self.peers.values() if peer.alive]
+        moments += [peer.candidate_at for peer in self.peers.values() if peer.candidate is not None]
+        return min(
+            (Instant(each + self._timing.convict_ms) for each in moments if each is not None), default=None
+        )
+
+    def hears(self) -> tuple[Member, ...]:
+        """The lives that reach us, to be told to all; sorted by node."""
+        lives = []
+        for peer in self.peers.values():
+            if peer.alive and peer.life is not None:
+                lives.append(Member(peer.node, peer.life))
+            if peer.candidate is not None:
+                lives.append(Member(peer.node, peer.candidate))
+        return tuple(lives)
+
+    def friends(self) -> Iterator[tuple[Member, Beat]]:
+        """The peers that we hear and that hear us, with what they last said."""
+        for peer in self.peers.values():
+            if peer.alive and peer.life is not None and peer.beat is not None and self.me in peer.beat.hears:
+                yield Member(peer.node, peer.life), peer.beat
+
+    def fate(self, member: Member) -> Gone | None:
+        """Why this life is gone; None while there is nothing against it."""
+        if member.node == self.me.node:
+            return None
+        peer = self.peers[member.node]
+        if member.life in peer.retired:
+            return peer.retired[member.life]
+        if peer.life != member.life:
+            return None
+        if peer.gone is None and peer.beat is not None and self.me not in peer.beat.hears:
+            return Gone(peer.node, False, "it no longer hears this node")
+        return peer.gone
+
+    # -- inside ---------------------------------------------------------------------------------------------
+
+    def _adopt(self, peer: Peer, life: Incarnation) -> list[Note]:
+        notes = []
+        if peer.life is not None:
+            peer.retire(peer.life, peer.gone or Gone(peer.node, False, "its daemon was restarted"))
+            message = f"the daemon of {peer.name} was restarted"
+            notes.append(Note(Level.WARNING, "ring.peer-restarted", message, {"peer": peer.node}))
+        self.changes += 1
+        peer.life, peer.alive, peer.beat, peer.number = life, False, None, -1
+        peer.candidate = None
+        return notes
+
+    def _verdict(self, peer: Peer, now: Instant) -> str | None:
+        if self._links.is_refused(peer.node, now):
+            return "its daemon is gone (port closed)"
+        last = self._links.last_heard(peer.node)
+        if last is None or now - last < self._timing.convict_ms:
+            return None
+        if self._links.is_cut_off:
+            reasons = "; ".join(end.reason or end.state.label for end in self._links.ends_down())
+            return f"this node is cut off ({reasons})"
+        count = sum(1 for _ in self._links.paths(peer.node))
+        where = {1: "its only link", 2: "both links"}.get(count, f"all {count} links")
+        return f"silent on {where} for {show_ms(now - last)}"
+
+    @staticmethod
+    def _measure(packet: Heartbeat, path: Path, now: Instant) -> None:
+        path.peer_sent_at, path.peer_sent_came = packet.sent_at, now
+        if packet.echo_at is not None:
+            path.echo_at = max(path.echo_at or 0, packet.echo_at)
+            round_trip = float(max(0, now - packet.echo_at - packet.echo_held_ms))
+            old = path.round_trip_ms
+            path.round_trip_ms = round_trip if old is None else 0.875 * old + 0.125 * round_trip
+
+
+def is_about_views(old: Beat | None, new: Beat) -> bool:
+    """Whether two beats of one node differ in what views are made of."""
+    if old is None:
+        return True
+    return (
+        old.hears != new.hears or old.wants != new.wants or old.view != new.view or old.blocked != new.blocked
+    )
+
+
+def _ends_changed(peer: Peer, beat: Beat) -> Iterator[PeerEndChanged]:
+    """Compare what a peer says of its own ends with what it said before; an end that is not named is up."""
+    before = {} if peer.beat is None else {end.link: (end.state, end.reason) for end in peer.beat.ends}
+    now = {end.link: (end.state, end.reason) for end in beat.ends}
+    for link in sorted(before.keys() | now.keys()):
+        state, reason = now.get(link, (LinkState.UP, ""))
+        if before.get(link) != now.get(link):
+            yield PeerEndChanged(link, peer.node, state, reason)

@@ -1,0 +1,245 @@
+"""Seal packets into datagrams and open them: secrecy, authenticity, no replay, and pieces that fit the wire.
+
+Decides which bytes from the network are believed. Must not know: sockets, addresses, or what packets mean. What
+is not believed is counted by its kind and dropped; no bytes, whoever sent them, make `open` raise.
+
+Form of a datagram: a header (version, link, sender, receiver, incarnation, counter), which is authenticated, and
+a sealed body: message number, fragment, fragments, then that part of the packet's msgpack. Each life of a node
+seals with a key of its own, derived from the cluster key, so the counter alone makes a nonce unique; the shell
+draws incarnations at random.
+
+Source: AEAD as in RFC 5116, AES-GCM; HKDF of RFC 5869; the sliding window against replay of RFC 4303, section
+3.4.3, here for each life and link, since links have different delays. What was recorded from an earlier life of
+a node opens here; that it is not believed is watch.py's part, where lives name each other.
+"""
+
+import struct
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from komainu.model.ids import Incarnation, LinkNumber, NodeId
+from komainu.ring.packet import AnyPacket, Packet
+from komainu.ring.settings import RingSettings
+
+DATAGRAM_BYTES_MAX: Final = 1400
+"""Largest datagram: fits into Ethernet's 1500 with IPv6, UDP and a tunnel's header around it."""
+
+MESSAGE_BYTES_MAX: Final = 1024 * 1024
+"""Largest packet. Only proposals of large clusters come near a second fragment; payloads are cut by order.py."""
+
+KEY_BYTES_MIN: Final = 32
+"""Shortest cluster key."""
+
+REPLAY_WINDOW: Final = 1024
+"""Datagrams of one life on one link that may overtake each other."""
+
+LIVES_MAX: Final = 8
+"""Lives of one node whose keys and windows are kept; the one unused for longest goes first."""
+
+PARTIALS_MAX: Final = 8
+"""Unfinished messages of one life; the oldest goes first."""
+
+_VERSION: Final = 1
+_HEADER: Final = struct.Struct(">BBHHQQ")
+_FRAGMENT: Final = struct.Struct(">IHH")
+_TAG_BYTES: Final = 16
+_CHUNK_BYTES: Final = DATAGRAM_BYTES_MAX - _HEADER.size - _FRAGMENT.size - _TAG_BYTES
+_FRAGMENTS_MAX: Final = -(-MESSAGE_BYTES_MAX // _CHUNK_BYTES)
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final[msgspec.msgpack.Decoder[AnyPacket]] = msgspec.msgpack.Decoder(AnyPacket)
+
+
+class Drop(Enum):
+    """Why a datagram was not believed."""
+
+    TOO_SHORT = "too-short"
+    TOO_LONG = "too-long"
+    OTHER_VERSION = "other-version"
+    OTHER_LINK = "other-link"
+    UNKNOWN_SENDER = "unknown-sender"
+    OTHER_RECEIVER = "other-receiver"
+    NOT_AUTHENTIC = "not-authentic"  # another cluster's key, or tampered with
+    REPLAYED = "replayed"
+    BAD_FRAGMENT = "bad-fragment"
+    INCOMPLETE = "incomplete"  # given up for newer messages, its other fragments were lost
+    UNDECODABLE = "undecodable"
+    OTHER_LIFE = "other-life"  # the packet names another life than its seal
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A packet that is believed to come from this peer."""
+
+    peer: NodeId
+    packet: Packet
+
+
+@dataclass(slots=True)
+class _Window:
+    """Which counters of one life on one link were seen: the greatest, and a bit for each below it."""
+
+    greatest: int = -1
+    seen: int = 0
+
+    def has(self, counter: int) -> bool:
+        """Whether this counter was seen, or is too old to tell."""
+        age = self.greatest - counter
+        return age >= REPLAY_WINDOW or (age >= 0 and bool(self.seen >> age & 1))
+
+    def add(self, counter: int) -> None:
+        """Remember a counter that `has` did not know."""
+        if counter > self.greatest:
+            self.seen = (self.seen << min(counter - self.greatest, REPLAY_WINDOW)) & (
+                (1 << REPLAY_WINDOW) - 1
+            ) | 1
+            self.greatest = counter
+        else:
+            self.seen |= 1 << (self.greatest - counter)
+
+
+@dataclass(slots=True)
+class _Life:
+    """One life of a peer: its key, what was seen of it, and what has begun to arrive."""
+
+    aead: AESGCM
+    windows: dict[LinkNumber, _Window] = field(default_factory=dict)
+    partials: OrderedDict[tuple[LinkNumber, int], dict[int, bytes]] = field(default_factory=OrderedDict)
+
+
+class Wire:
+    """The seal of one life of one node. `counters` counts what was sent, opened, and dropped by its kind."""
+
+    def __init__(self, settings: RingSettings, *, key: bytes, incarnation: Incarnation) -> None:
+        """Start with the cluster key, at least KEY_BYTES_MIN bytes from a good source."""
+        assert len(key) >= KEY_BYTES_MIN, "the cluster key is too short"
+        self.counters: Counter[str] = Counter()
+        self._cluster = settings.cluster
+        self._key = key
+        self._me = settings.me
+        self._life = incarnation
+        self._aead = self._derive(settings.me, incarnation)
+        self._counter = 0
+        self._message = 0
+        self._links = {end.link for end in settings.of(settings.me).ends}
+        peers = [node.node for node in settings.nodes if node.node != settings.me]
+        self._lives: Mapping[NodeId, OrderedDict[int, _Life]] = {peer: OrderedDict() for peer in peers}
+
+    # -- sealing --------------------------------------------------------------------------------------------
+
+    def seal(self, link: LinkNumber, peer: NodeId, packet: Packet) -> list[bytes]:
+        """Return the datagrams that carry a packet to a peer over a link."""
+        data = _ENCODER.encode(packet)
+        assert len(data) <= MESSAGE_BYTES_MAX, "a packet is larger than the wire carries"
+        self._message = (self._message + 1) & 0xFFFFFFFF
+        chunks = [data[start : start + _CHUNK_BYTES] for start in range(0, len(data), _CHUNK_BYTES)]
+        self.counters["sealed"] += len(chunks)
+        return [
+            self._seal_chunk(link, peer, _FRAGMENT.pack(self._message, number, len(chunks)) + chunk)
+            for number, chunk in enumerate(chunks)
+        ]
+
+    def _seal_chunk(self, link: LinkNumber, peer: NodeId, body: bytes) -> bytes:
+        self._counter += 1
+        assert self._counter < 1 << 63, "a nonce is never used twice"
+        header = _HEADER.pack(_VERSION, link, self._me, peer, self._life, self._counter)
+        return header + self._aead.encrypt(_nonce(self._counter), body, header)
+
+    # -- opening --------------------------------------------------------------------------------------------
+
+    def open(self, link: LinkNumber, datagram: bytes) -> Opened | None:
+        """Return the packet that this datagram completes; None when it is dropped, or more is needed."""
+        outcome = self._open(link, datagram)
+        if isinstance(outcome, Drop):
+            self.counters[outcome.value] += 1
+            return None
+        self.counters["opened"] += 1
+        return outcome
+
+    def _open(self, link: LinkNumber, datagram: bytes) -> Opened | Drop | None:
+        if len(datagram) < _HEADER.size + _FRAGMENT.size + _TAG_BYTES:
+            return Drop.TOO_SHORT
+        if len(datagram) > DATAGRAM_BYTES_MAX:
+            return Drop.TOO_LONG
+        version, its_link, sender, receiver, incarnation, counter = _HEADER.unpack_from(datagram)
+        wrong = self._refuse_header(version, link == its_link and link in self._links, sender, receiver)
+        if wrong is not None:
+            return wrong
+        lives = self._lives[sender]
+        life = lives.get(incarnation)
+        window = None if life is None else life.windows.get(link)
+        if window is not None and window.has(counter):
+            return Drop.REPLAYED
+        if life is None:
+            # Only kept when the seal holds: strangers must not push out the keys of friends.
+            life = _Life(self._derive(sender, incarnation))
+        header = datagram[: _HEADER.size]
+        try:
+            body = life.aead.decrypt(_nonce(counter), datagram[_HEADER.size :], header)
+        except InvalidTag:
+            return Drop.NOT_AUTHENTIC
+        self._keep(lives, incarnation, life)
+        life.windows.setdefault(link, _Window()).add(counter)
+        data = self._join(life, link, body)
+        if not isinstance(data, bytes):
+            return data
+        return _decode(sender, incarnation, data)
+
+    def _refuse_header(self, version: int, same_link: bool, sender: NodeId, receiver: NodeId) -> Drop | None:
+        if version != _VERSION:
+            return Drop.OTHER_VERSION
+        if sender not in self._lives:
+            return Drop.UNKNOWN_SENDER
+        if receiver != self._me:
+            return Drop.OTHER_RECEIVER
+        return None if same_link else Drop.OTHER_LINK
+
+    @staticmethod
+    def _keep(lives: OrderedDict[int, _Life], incarnation: int, life: _Life) -> None:
+        lives[incarnation] = life
+        lives.move_to_end(incarnation)
+        if len(lives) > LIVES_MAX:
+            lives.popitem(last=False)
+
+    def _join(self, life: _Life, link: LinkNumber, body: bytes) -> bytes | Drop | None:
+        """Return the whole message when this was its last missing fragment."""
+        message, number, count = _FRAGMENT.unpack_from(body)
+        chunk = body[_FRAGMENT.size :]
+        if not 0 < count <= _FRAGMENTS_MAX or number >= count:
+            return Drop.BAD_FRAGMENT
+        if count == 1:
+            return chunk
+        parts = life.partials.setdefault((link, message), {})
+        parts[number] = chunk
+        if len(parts) == count:
+            del life.partials[link, message]
+            return b"".join(parts[each] for each in range(count)) if max(parts) < count else Drop.BAD_FRAGMENT
+        if len(life.partials) > PARTIALS_MAX:
+            life.partials.popitem(last=False)
+            self.counters[Drop.INCOMPLETE.value] += 1
+        return None
+
+    def _derive(self, sender: NodeId, incarnation: int) -> AESGCM:
+        info = b"komainu ring 1\0" + self._cluster.encode() + b"\0" + struct.pack(">HQ", sender, incarnation)
+        return AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self._key))
+
+
+def _nonce(counter: int) -> bytes:
+    return counter.to_bytes(12, "big")
+
+
+def _decode(sender: NodeId, incarnation: int, data: bytes) -> Opened | Drop:
+    try:
+        packet = _DECODER.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return Drop.UNDECODABLE
+    return Opened(sender, packet) if packet.life == incarnation else Drop.OTHER_LIFE

@@ -1,0 +1,250 @@
+"""ring/order.py, delivery.py, outbox.py: one order for all, every piece at every member, windows, and the flush."""
+
+from random import Random
+
+import pytest
+
+from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
+from komainu.model.link import LinkEnd
+from komainu.model.view import Position, View, ViewId
+from komainu.ring.interface import Deliver
+from komainu.ring.order import WINDOW, Mail, Order, Out
+from komainu.ring.outbox import PIECE_BYTES_MAX, RESEND_MAX, Log, Outbox, Requests, Waiting, cut
+from komainu.ring.packet import Acknowledge, Decision, Delivered, Ordered, Piece, Request
+from komainu.ring.settings import NodeSettings, RingSettings, derive
+
+VIEW = ViewId(9, NodeId(1))
+
+
+def decision(count: int) -> Decision:
+    members = tuple(NodeId(node) for node in range(1, count + 1))
+    return Decision(
+        view=View(VIEW, members, True, ""),
+        lives=tuple(Incarnation(node) for node in members),
+        position=Position(9, 0),
+        owner=NodeId(1),
+        keeps_state=(NodeId(1),),
+        departures=(),
+        arrivals=(),
+        last=(),
+        delivered=(),
+        waits_for_all=False,
+    )
+
+
+class Bench:
+    """Orders of one view, and the mail between them, of which a part may be lost."""
+
+    def __init__(self, count: int, loss: float = 0.0) -> None:
+        made = derive(
+            RingSettings(
+                "test",
+                NodeId(1),
+                tuple(
+                    NodeSettings(
+                        NodeId(node), NodeName(f"n{node}"), (LinkEnd(LinkNumber(0), f"10.0.0.{node}"),)
+                    )
+                    for node in range(1, count + 1)
+                ),
+            )
+        )
+        self.outboxes = {
+            NodeId(node): Outbox(NodeId(node), Incarnation(node)) for node in range(1, count + 1)
+        }
+        self.orders = {node: Order(decision(count), outbox, made) for node, outbox in self.outboxes.items()}
+        self.delivered: dict[NodeId, list[Deliver]] = {node: [] for node in self.orders}
+        self.now = Instant(0)
+        self.mail: list[tuple[NodeId, Mail]] = []
+        self.sent = 0
+        self.loss, self.chance = loss, Random(1)
+
+    def take(self, node: NodeId, out: list[Out]) -> None:
+        for each in out:
+            match each:
+                case Mail():
+                    self.sent += 1
+                    if self.chance.random() >= self.loss:
+                        self.mail.append((node, each))
+                case Deliver():
+                    self.delivered[node].append(each)
+                    self.take(node, self.orders[node].store(each.position))
+
+    def submit(self, node: int, payload: bytes, token: int = 1) -> None:
+        number = NodeId(node)
+        waiting = self.outboxes[number].add(payload, token, is_snapshot=False)
+        self.take(number, self.orders[number].submit(waiting, self.now))
+
+    def carry(self) -> None:
+        while self.mail:
+            sender, mail = self.mail.pop(0)
+            order = self.orders[mail.peer]
+            match mail.packet:
+                case Request() as packet:
+                    self.take(mail.peer, order.request(sender, packet, self.now))
+                case Ordered() as packet:
+                    self.take(mail.peer, order.take(packet, self.now))
+                case Acknowledge() as packet:
+                    self.take(mail.peer, order.acknowledged(sender, packet, self.now))
+
+    def run(self) -> None:
+        self.carry()
+        for _ in range(2000):
+            deadlines = [order.deadline for order in self.orders.values()]
+            self.now = min((each for each in deadlines if each is not None), default=self.now)
+            for node, order in self.orders.items():
+                self.take(node, order.tick(self.now))
+            self.carry()
+            if not any(deadlines):
+                # As a heartbeat would: the members learn how far the coordinator is.
+                for order in self.orders.values():
+                    order.heard_of(self.orders[NodeId(1)].ordered, self.now)
+                if all(order.deadline is None for order in self.orders.values()):
+                    return
+
+
+def test_alone_all_is_at_once() -> None:
+    bench = Bench(1)
+    for number in range(3 * WINDOW):
+        bench.submit(1, b"x" * 3000, token=number)
+    assert [each.token for each in bench.delivered[NodeId(1)]] == list(range(3 * WINDOW))
+    assert bench.sent == 0
+    assert bench.orders[NodeId(1)].deadline is None
+    assert bench.orders[NodeId(1)].stable() == Position(9, 3 * WINDOW)
+
+
+def test_one_round_trip() -> None:
+    bench = Bench(2)
+    bench.submit(2, b"hello", token=5)
+    bench.carry()
+    assert [(each.token, each.payload) for each in bench.delivered[NodeId(2)]] == [(5, b"hello")]
+    assert [(each.token, each.origin) for each in bench.delivered[NodeId(1)]] == [(None, 2)]
+    assert bench.sent == 4  # request, ordered, and two receipts that the state is stored
+    assert {order.stable() for order in bench.orders.values()} == {Position(9, 1)}
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.1, 0.4])
+def test_all_get_all_in_one_order(loss: float) -> None:
+    bench = Bench(4, loss)
+    for number in range(40):
+        bench.submit(number % 4 + 1, b"%d " % number + b"x" * (number % 7 * 900), token=number)
+    bench.run()
+    orders = [
+        [(each.position, each.origin, each.payload) for each in bench.delivered[node]]
+        for node in bench.orders
+    ]
+    assert len(orders[0]) == 40
+    assert all(order == orders[0] for order in orders)
+    for node in (1, 2, 3, 4):
+        assert [each.token for each in bench.delivered[NodeId(node)] if each.origin == node] == list(
+            range(node - 1, 40, 4)
+        )
+
+
+def test_the_window_bounds_what_is_under_way() -> None:
+    bench = Bench(2)
+    bench.submit(1, b"x" * PIECE_BYTES_MAX * (WINDOW * 3))
+    assert bench.sent == WINDOW
+    bench.run()
+    assert len(bench.delivered[NodeId(2)][0].payload) == PIECE_BYTES_MAX * WINDOW * 3
+
+
+def test_a_gap_is_asked_for_at_once() -> None:
+    bench = Bench(2)
+    bench.submit(1, b"a")
+    del bench.mail[0]
+    bench.submit(1, b"b")
+    bench.carry()
+    assert [each.payload for each in bench.delivered[NodeId(2)]] == [b"a", b"b"]
+    assert bench.now == 0
+
+
+def test_what_is_not_of_this_view_is_ignored() -> None:
+    bench = Bench(2)
+    one, two = bench.orders[NodeId(1)], bench.orders[NodeId(2)]
+    other = ViewId(8, NodeId(1))
+    piece = Piece(1, 0, 1, False, b"x")
+    assert one.request(NodeId(2), Request(Incarnation(2), other, 1, piece), bench.now) == []
+    assert two.request(NodeId(1), Request(Incarnation(1), VIEW, 1, piece), bench.now) == []  # does not lead
+    assert one.request(NodeId(7), Request(Incarnation(7), VIEW, 1, piece), bench.now) == []
+    assert two.take(Ordered(Incarnation(1), other, 1, NodeId(1), piece, 0), bench.now) == []
+    assert two.take(Ordered(Incarnation(1), VIEW, 10_000, NodeId(1), piece, 0), bench.now) == []
+    assert one.acknowledged(NodeId(2), Acknowledge(Incarnation(2), other, 5, (), Position()), bench.now) == []
+
+
+def test_the_flush_delivers_what_the_members_hold_together() -> None:
+    bench = Bench(3)
+    bench.submit(1, b"a")
+    bench.carry()
+    bench.submit(1, b"b")
+    bench.mail = [each for each in bench.mail if each[1].peer != 3]  # the third member does not get it
+    bench.carry()
+    for order in bench.orders.values():
+        order.stop()
+    third = bench.orders[NodeId(3)]
+    bench.submit(3, b"c")  # comes in the next view
+    assert third.log.received == 1
+    (shared,) = bench.orders[NodeId(2)].log.share([2], Incarnation(2))
+    assert third.take(shared, bench.now) == []
+    standing = third.delivery.project()
+    assert (standing.position, standing.delivered) == (
+        Position(9, 2),
+        (Delivered(NodeId(1), Incarnation(1), 2),),
+    )
+    bench.take(NodeId(3), third.finish(2))
+    assert [each.payload for each in bench.delivered[NodeId(3)]] == [b"a", b"b"]
+    assert [each.payload for each in bench.outboxes[NodeId(3)].waiting] == [b"c"]
+    assert third.deadline is None
+    assert third.tick(Instant(10_000)) == []
+
+
+def test_a_snapshot_of_the_owner_gives_the_state() -> None:
+    bench = Bench(2)
+    delivery = bench.orders[NodeId(2)].delivery
+    bench.submit(1, b"no snapshot")
+    bench.carry()
+    assert not delivery.project().has_state
+    waiting = bench.outboxes[NodeId(1)].add(b"state" * 1000, 2, is_snapshot=True)
+    bench.take(NodeId(1), bench.orders[NodeId(1)].submit(waiting, bench.now))
+    bench.carry()
+    assert delivery.has_state
+    assert delivery.project().has_state
+
+
+def test_cut() -> None:
+    pieces = cut(Waiting(3, 1, b"x" * (PIECE_BYTES_MAX + 1), False))
+    assert [(each.part, each.parts, len(each.payload)) for each in pieces] == [
+        (0, 2, PIECE_BYTES_MAX),
+        (1, 2, 1),
+    ]
+    assert cut(Waiting(3, 1, b"", False)) == [Piece(3, 0, 1, False, b"")]
+
+
+def test_an_outbox_drops_what_the_adopted_line_holds() -> None:
+    outbox = Outbox(NodeId(1), Incarnation(5))
+    for token in (10, 11, 12):
+        outbox.add(b"x", token, is_snapshot=token == 12)
+    absorbed = outbox.adopt(
+        [Delivered(NodeId(1), Incarnation(5), 1), Delivered(NodeId(2), Incarnation(6), 9)]
+    )
+    assert [each.token for each in absorbed] == [10]
+    assert [each.token for each in outbox.waiting] == [11]
+    assert outbox.adopt([Delivered(NodeId(1), Incarnation(4), 99)]) == []  # an earlier life of ours
+
+
+def test_requests_and_log_are_bounded() -> None:
+    requests = Requests()
+    requests.add(Waiting(1, 1, b"x" * PIECE_BYTES_MAX * 100, False))
+    assert len(requests.next_to_send()) == 32
+    assert len(requests.next_to_send()) == 0
+    assert len(requests.to_send_again()) == RESEND_MAX
+    requests.confirm()
+    assert list(requests.next_to_send()) == [33]
+    log = Log()
+    for number in (1, 2, 4):
+        log.put(Ordered(Incarnation(1), VIEW, number, NodeId(1), Piece(number, 0, 1, False, b""), 0))
+    log.delivered = 2
+    log.forget(99)
+    assert (log.received, log.beyond(), log.everyone_has) == (2, (4,), 2)
+    assert 2 in log
+    assert 3 not in log
+    assert [each.sequence for each in log.share([1, 4], Incarnation(7))] == [4]

@@ -1,0 +1,149 @@
+"""ring/watch.py: which life is the present one, who is alive, and why somebody is gone."""
+
+from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
+from komainu.model.link import LinkEnd, LinkState
+from komainu.model.view import Position
+from komainu.ring.interface import EndChanged
+from komainu.ring.links import Links
+from komainu.ring.packet import Beat, Gone, Heartbeat, Member
+from komainu.ring.settings import NodeSettings, RingSettings, derive
+from komainu.ring.watch import LIVES_KEPT_MAX, Watch
+
+ME, PEER = NodeId(1), NodeId(2)
+MINE = Member(ME, Incarnation(100))
+
+
+class Bench:
+    """A watch, with hands to give it heartbeats."""
+
+    def __init__(self) -> None:
+        nodes = tuple(
+            NodeSettings(
+                node,
+                NodeName(f"n{node}"),
+                tuple(LinkEnd(LinkNumber(each), f"10.{each}.0.{node}") for each in range(2)),
+            )
+            for node in (ME, PEER)
+        )
+        settings = RingSettings("test", ME, nodes)
+        self.timing = derive(settings)
+        self.links = Links(settings, self.timing, Instant(0))
+        self.watch = Watch(settings, self.timing, self.links, MINE.life)
+        self.peer = self.watch.peers[PEER]
+        self.number = 0
+
+    def beat(
+        self, life: int, now: int, *, names_us: bool = True, number: int | None = None, link: int = 0
+    ) -> bool:
+        self.number += 1
+        hears = (MINE,) if names_us else ()
+        beat = Beat(None, hears, (PEER,), 0, None, 0, 0, Position(), ())
+        packet = Heartbeat(Incarnation(life), number or self.number, now, None, 0, beat)
+        path = self.links.path(PEER, LinkNumber(link))
+        assert path is not None
+        return self.watch.heartbeat(packet, path, Instant(now))[0]
+
+    def hears(self) -> list[int]:
+        return [member.life for member in self.watch.hears()]
+
+    def friends(self) -> list[int]:
+        return [member.life for member, _ in self.watch.friends()]
+
+
+def test_a_life_counts_when_it_names_ours() -> None:
+    bench = Bench()
+    assert bench.beat(7, 10, names_us=False)
+    assert (bench.hears(), bench.friends()) == ([7], [])
+    assert not bench.beat(7, 20, names_us=False)  # nothing new
+    assert bench.beat(7, 30)
+    assert (bench.hears(), bench.friends()) == ([7], [7])
+    assert not bench.beat(7, 40)
+
+
+def test_a_recorded_life_does_not_push_out_the_present_one() -> None:
+    bench = Bench()
+    bench.beat(7, 10)
+    bench.beat(6, 20, names_us=False)  # recorded when we had another life
+    assert (bench.hears(), bench.friends()) == ([7, 6], [7])
+    bench.watch.tick(Instant(20 + bench.timing.convict_ms))
+    bench.beat(7, 800)
+    assert bench.hears() == [7]
+
+
+def test_a_new_life_replaces_the_old_for_ever() -> None:
+    bench = Bench()
+    bench.beat(7, 10)
+    bench.beat(8, 20)
+    assert bench.friends() == [8]
+    assert bench.watch.fate(Member(PEER, Incarnation(7))) == Gone(PEER, False, "its daemon was restarted")
+    assert not bench.beat(7, 30)
+    assert bench.friends() == [8]
+
+
+def test_old_news_are_no_news() -> None:
+    bench = Bench()
+    bench.beat(7, 10, number=5)
+    assert not bench.beat(7, 20, names_us=False, number=4)
+    assert bench.friends() == [7]
+
+
+def test_silence_convicts() -> None:
+    bench = Bench()
+    bench.beat(7, 10)
+    bench.beat(7, 20, link=1)
+    assert bench.watch.next_check() == 20 + bench.timing.convict_ms
+    assert bench.watch.tick(Instant(19 + bench.timing.convict_ms)) == []
+    (note,) = bench.watch.tick(Instant(20 + bench.timing.convict_ms))
+    assert note.message == "n2 is lost: silent on both links for 687 ms"
+    assert (bench.hears(), bench.friends()) == ([], [])
+    bench.beat(7, 900)
+    assert bench.friends() == [7]
+    assert bench.watch.fate(Member(PEER, Incarnation(7))) is None
+
+
+def test_who_is_cut_off_says_so() -> None:
+    bench = Bench()
+    bench.beat(7, 10)
+    for link in (0, 1):
+        bench.links.end_changed(
+            EndChanged(LinkNumber(link), LinkState.NO_CARRIER, f"eth{link}: carrier lost"), Instant(20)
+        )
+    (note,) = bench.watch.tick(Instant(2000))
+    assert note.message == "n2 is lost: this node is cut off (eth0: carrier lost; eth1: carrier lost)"
+
+
+def test_a_closed_port_convicts_early() -> None:
+    bench = Bench()
+    bench.beat(7, 10)
+    path = bench.links.path(PEER, LinkNumber(0))
+    assert path is not None
+    bench.links.refused(path, Instant(20))
+    assert bench.watch.tick(Instant(21)) == []
+    (note,) = bench.watch.tick(Instant(10 + bench.timing.refused_ms))
+    assert note.message == "n2 is lost: its daemon is gone (port closed)"
+
+
+def test_a_farewell_is_final() -> None:
+    bench = Bench()
+    bench.beat(7, 10)
+    assert bench.watch.leaving(bench.peer, Incarnation(6)) == []
+    (note,) = bench.watch.leaving(bench.peer, Incarnation(7))
+    assert note.message == "n2 left"
+    assert not bench.beat(7, 20)  # a late one
+    assert bench.watch.fate(Member(PEER, Incarnation(7))) == Gone(PEER, True, "it left")
+
+
+def test_who_does_not_hear_us_is_no_friend() -> None:
+    bench = Bench()
+    bench.beat(7, 10)
+    bench.beat(7, 20, names_us=False)
+    assert (bench.hears(), bench.friends()) == ([7], [])
+    assert bench.watch.fate(Member(PEER, Incarnation(7))) == Gone(PEER, False, "it no longer hears this node")
+    assert bench.watch.fate(MINE) is None
+
+
+def test_retired_lives_are_bounded() -> None:
+    bench = Bench()
+    for life in range(LIVES_KEPT_MAX + 10):
+        bench.peer.retire(Incarnation(life), Gone(PEER, False, ""))
+    assert len(bench.peer.retired) == LIVES_KEPT_MAX

@@ -1,0 +1,162 @@
+"""ring/wire.py: what is sealed is opened once by its receiver; all else is counted and never raises."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from komainu.model.ids import Incarnation, LinkNumber, NodeId, NodeName
+from komainu.model.link import LinkEnd
+from komainu.model.view import ViewId
+from komainu.ring.packet import Leaving, Packet, Piece, Request
+from komainu.ring.settings import NodeSettings, RingSettings
+from komainu.ring.wire import DATAGRAM_BYTES_MAX, LIVES_MAX, PARTIALS_MAX, REPLAY_WINDOW, Drop, Wire
+
+KEY = b"k" * 32
+LINK = LinkNumber(0)
+A, B = NodeId(1), NodeId(2)
+
+
+def settings(me: NodeId, cluster: str = "test") -> RingSettings:
+    nodes = tuple(
+        NodeSettings(
+            node,
+            NodeName(f"n{node}"),
+            tuple(LinkEnd(LinkNumber(each), f"10.{each}.0.{node}") for each in range(2)),
+        )
+        for node in (A, B, NodeId(3))
+    )
+    return RingSettings(cluster, me, nodes)
+
+
+def wire(me: NodeId, life: int = 7, key: bytes = KEY, cluster: str = "test") -> Wire:
+    return Wire(settings(me, cluster), key=key, incarnation=Incarnation(life))
+
+
+def farewell(life: int = 7) -> Packet:
+    return Leaving(Incarnation(life))
+
+
+def big(size: int) -> Packet:
+    return Request(Incarnation(7), ViewId(1, A), 1, Piece(1, 0, 1, False, b"x" * size))
+
+
+def dropped(receiver: Wire) -> dict[str, int]:
+    return {name: count for name, count in receiver.counters.items() if name not in {"opened", "sealed"}}
+
+
+@pytest.mark.parametrize("size", [0, 1, 1300, 1400, 5000, 200_000])
+def test_round_trip(size: int) -> None:
+    sender, receiver = wire(A), wire(B)
+    datagrams = sender.seal(LINK, B, big(size))
+    assert all(len(datagram) <= DATAGRAM_BYTES_MAX for datagram in datagrams)
+    opened = [receiver.open(LINK, datagram) for datagram in reversed(datagrams)]
+    assert [each for each in opened if each is not None][-1].packet == big(size)
+    assert opened.count(None) == len(datagrams) - 1
+    assert not dropped(receiver)
+
+
+def test_a_replay_is_dropped() -> None:
+    sender, receiver = wire(A), wire(B)
+    datagrams = [sender.seal(LINK, B, farewell())[0] for _ in range(REPLAY_WINDOW + 10)]
+    assert receiver.open(LINK, datagrams[5])
+    assert receiver.open(LINK, datagrams[3])  # overtaken, but new
+    assert receiver.open(LINK, datagrams[3]) is None
+    assert receiver.open(LINK, datagrams[-1])
+    assert receiver.open(LINK, datagrams[5]) is None  # too old to tell
+    assert dropped(receiver) == {"replayed": 2}
+
+
+@pytest.mark.parametrize(
+    ("sender", "receiver", "target", "arrives_on", "kind"),
+    [
+        (wire(A, key=b"x" * 32), B, B, 0, Drop.NOT_AUTHENTIC),
+        (wire(A, cluster="other"), B, B, 0, Drop.NOT_AUTHENTIC),
+        (wire(A), B, NodeId(3), 0, Drop.OTHER_RECEIVER),
+        (wire(A), A, B, 0, Drop.UNKNOWN_SENDER),
+        (wire(A), B, B, 1, Drop.OTHER_LINK),
+        (wire(A, life=8), B, B, 0, Drop.OTHER_LIFE),
+    ],
+)
+def test_what_is_not_for_us(
+    sender: Wire, receiver: NodeId, target: NodeId, arrives_on: int, kind: Drop
+) -> None:
+    ours = wire(receiver)
+    assert ours.open(LinkNumber(arrives_on), sender.seal(LINK, target, farewell())[0]) is None
+    assert dropped(ours) == {kind.value: 1}
+
+
+def test_sizes() -> None:
+    receiver = wire(B)
+    assert receiver.open(LINK, b"") is None
+    assert receiver.open(LINK, b"x" * 1401) is None
+    assert dropped(receiver) == {"too-short": 1, "too-long": 1}
+
+
+def test_undecodable_and_bad_fragments() -> None:
+    sender, receiver = wire(A), wire(B)
+    for body in (b"\0\0\0\1\0\0\0\1nonsense", b"\0\0\0\1\0\5\0\2x", b"\0\0\0\1\0\0\0\0x"):
+        assert receiver.open(LINK, sender._seal_chunk(LINK, B, body)) is None
+    assert dropped(receiver) == {"undecodable": 1, "bad-fragment": 2}
+
+
+def test_counts_that_contradict_each_other_end_nothing() -> None:
+    sender, receiver = wire(A), wire(B)
+    for head in (b"\0\0\0\1\0\4\0\5", b"\0\0\0\1\0\0\0\2"):
+        assert receiver.open(LINK, sender._seal_chunk(LINK, B, head + b"x")) is None
+    assert dropped(receiver) == {"bad-fragment": 1}
+
+
+def test_unfinished_messages_are_bounded() -> None:
+    sender, receiver = wire(A), wire(B)
+    for _ in range(PARTIALS_MAX + 3):
+        receiver.open(LINK, sender.seal(LINK, B, big(5000))[0])
+    assert dropped(receiver) == {"incomplete": 3}
+
+
+def test_lives_are_bounded_and_strangers_push_out_nobody() -> None:
+    receiver = wire(B)
+    for life in range(1, LIVES_MAX + 4):
+        assert receiver.open(LINK, wire(A, life=life).seal(LINK, B, farewell(life))[0])
+        forged = bytearray(wire(A, life=life + 1000).seal(LINK, B, farewell())[0])
+        forged[-1] ^= 1
+        assert receiver.open(LINK, bytes(forged)) is None
+    assert len(receiver._lives[A]) == LIVES_MAX
+
+
+def test_two_lives_never_share_a_nonce_and_key() -> None:
+    first, second = (
+        wire(A, life=1).seal(LINK, B, farewell(1))[0],
+        wire(A, life=2).seal(LINK, B, farewell(1))[0],
+    )
+    assert first[24:] != second[24:]
+
+
+@given(st.binary(max_size=1500))
+def test_no_bytes_make_open_raise(datagram: bytes) -> None:
+    receiver = wire(B)
+    assert receiver.open(LINK, datagram) is None
+    assert sum(dropped(receiver).values()) == 1
+
+
+SEALED = wire(A).seal(LINK, B, big(100))[0]
+
+
+@given(st.integers(0, len(SEALED) - 1), st.integers(1, 255), st.integers(0, len(SEALED)))
+def test_no_change_is_believed(place: int, change: int, length: int) -> None:
+    receiver = wire(B)
+    changed = bytearray(SEALED)
+    changed[place] ^= change
+    assert receiver.open(LINK, bytes(changed)) is None
+    if length < len(SEALED):
+        assert receiver.open(LINK, SEALED[:length]) is None
+    assert sum(dropped(receiver).values()) == 1 + (length < len(SEALED))
+
+
+@given(st.recursive(st.none() | st.integers(-(2**62), 2**62) | st.binary() | st.text(), st.lists))
+def test_no_sealed_content_makes_open_raise(content: object) -> None:
+    sender, receiver = wire(A), wire(B)
+    body = b"\0\0\0\1\0\0\0\1" + msgspec.msgpack.encode(content)
+    if len(body) < 1300:
+        assert receiver.open(LINK, sender._seal_chunk(LINK, B, body)) is None
+        assert sum(dropped(receiver).values()) == 1
