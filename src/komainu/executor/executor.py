@@ -20,6 +20,7 @@ from komainu.executor.environment import environment_of
 from komainu.executor.interface import (
     ActionCancelled,
     ActionRequested,
+    AddressLost,
     AgentFinished,
     DeadlinePassed,
     ExecutorEffect,
@@ -128,8 +129,10 @@ class Executor:
                 effects = self._on_cancel(event)
             case AgentFinished():
                 effects = self._on_finished(event, now)
-            case ProcessesGone():
-                effects = self._on_processes_gone(event, now)
+            case ProcessesGone(resource=resource):
+                effects = self._hurry(resource, f"a process of {resource} ended", now)
+            case AddressLost(resource=resource, address=address):
+                effects = self._hurry(resource, f"address {address} of {resource} was deleted", now)
             case DeadlinePassed():
                 effects = []
             case _:
@@ -222,8 +225,9 @@ class Executor:
             resource, job, judge(job.request, event, job.timeout_ms), exec_ms=event.exec_ms, wall=event.wall
         )
 
-    def _on_processes_gone(self, event: ProcessesGone, now: Instant) -> list[ExecutorEffect]:
-        resource = self._resources.get(event.resource)
+    def _hurry(self, resource_id: ResourceId, seen: str, now: Instant) -> list[ExecutorEffect]:
+        """Run a resource's monitors now, for what was seen of it."""
+        resource = self._resources.get(resource_id)
         if resource is None or not resource.recurring:
             return []
         for recurrence in resource.recurring.values():
@@ -233,8 +237,8 @@ class Executor:
                 recurrence.due = min(recurrence.due, max(now, earliest))
             elif resource.running is not None and resource.running.recurrence is recurrence:
                 recurrence.is_hurried = True
-        message = f"a process of {event.resource} ended; looking at it now"
-        return [Note(Level.NOTICE, "executor.process-ended", message, {"resource": event.resource})]
+        fields = {"resource": resource_id}
+        return [Note(Level.NOTICE, "executor.looking-now", f"{seen}; looking at it now", fields)]
 
     # -- the line of jobs -------------------------------------------------------------------------------
 

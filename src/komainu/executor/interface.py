@@ -58,11 +58,21 @@ class ProcessesGone:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressLost:
+    """The address that a resource stands for was deleted: look at the resource now."""
+
+    resource: ResourceId
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """The executor's deadline has come: a recurring operation is due."""
 
 
-ExecutorEvent = ActionRequested | ActionCancelled | AgentFinished | ProcessesGone | DeadlinePassed
+ExecutorEvent = (
+    ActionRequested | ActionCancelled | AgentFinished | ProcessesGone | AddressLost | DeadlinePassed
+)
 
 # -- effects --------------------------------------------------------------------------------------------
 

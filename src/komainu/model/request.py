@@ -62,6 +62,17 @@ class AskWhy(msgspec.Struct, frozen=True, tag="why"):
     at: WallTime | None = None
 
 
+class AskLinks(msgspec.Struct, frozen=True, tag="links"):
+    """Ask for this node's own ends of its links: where they are, what is wrong, who guards them."""
+
+
+class ReleaseLink(msgspec.Struct, frozen=True, tag="release-link"):
+    """Leave this node's end of a link to the operator; with `is_released` False, guard it again."""
+
+    link: int
+    is_released: bool
+
+
 class StopNode(msgspec.Struct, frozen=True, tag="stop-node"):
     """Stop this node's resources in order, leave the ring, and end the daemon."""
 
@@ -74,6 +85,8 @@ Request = (
     | Cleanup
     | ConfirmNodeOff
     | AskWhy
+    | AskLinks
+    | ReleaseLink
     | StopNode
 )
 
@@ -91,6 +104,22 @@ class LinkView(msgspec.Struct, frozen=True):
     peer_reason: str
     since: WallTime
     round_trip_ms: float | None
+
+
+class EndView(msgspec.Struct, frozen=True):
+    """This node's own end of one link."""
+
+    link: int
+    interface: str  # "" while none was found
+    address: str  # with its prefix where it is known
+    state: LinkState
+    reason: str
+    is_service: bool
+    keep_talking: bool
+    keep_address: bool
+    is_released: bool
+    has_given_up: bool  # the address was deleted too often to be put back once more
+    kept: int  # how often the address was put back within the last minute
 
 
 class NodeView(msgspec.Struct, frozen=True):
@@ -160,6 +189,15 @@ class Status(msgspec.Struct, frozen=True, tag="status-reply"):
     at: WallTime
 
 
+class Links(msgspec.Struct, frozen=True, tag="links-reply"):
+    """The links as this node sees them: its own ends, and the way to each peer."""
+
+    node: NodeName
+    ends: tuple[EndView, ...]
+    links: tuple[LinkView, ...]
+    at: WallTime
+
+
 class Configuration(msgspec.Struct, frozen=True, tag="configuration-reply"):
     """The CIB as XML text."""
 
@@ -208,4 +246,4 @@ class Why(msgspec.Struct, frozen=True, tag="why-reply"):
     chain: tuple[WhyLine, ...]
 
 
-Reply = Status | Configuration | Done | RefusedReply | Why
+Reply = Status | Links | Configuration | Done | RefusedReply | Why

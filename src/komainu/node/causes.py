@@ -7,9 +7,9 @@ from typing import Final
 
 from komainu.model.cause import Cause
 from komainu.model.fencing import FenceRecord
-from komainu.model.ids import Instant, NodeName, ResourceId
+from komainu.model.ids import NodeName, ResourceId
 from komainu.model.operation import OperationResult
-from komainu.ring.interface import LinkChanged
+from komainu.ring.interface import LinkChanged, PeerEndChanged
 
 ASKED_MAX: Final = 1_000
 """Operations whose command position is remembered; far more than are ever under way."""
@@ -21,7 +21,7 @@ class Causes:
     def __init__(self, me: NodeName) -> None:
         self._me = me
         self._asked: dict[str, str] = {}  # transition key or fence request -> position of its command
-        self._gone: dict[ResourceId, Instant] = {}
+        self._seen: dict[ResourceId, str] = {}
 
     def asked(self, key: str, position: str) -> None:
         """Remember which command asked for something."""
@@ -29,18 +29,18 @@ class Causes:
         while len(self._asked) > ASKED_MAX:
             del self._asked[next(iter(self._asked))]
 
-    def saw_process_end(self, resource: ResourceId, now: Instant) -> None:
-        """Remember that a process of a resource ended: its monitor is about to say what that means."""
-        self._gone[resource] = now
+    def saw(self, resource: ResourceId, what: str) -> None:
+        """Remember what this node saw of a resource: its monitor is about to say what that means."""
+        self._seen[resource] = what
 
     def of_result(self, result: OperationResult) -> Cause:
         """Name why an operation's result came."""
         request = result.request
         what = f"{request.operation} of {request.resource} on {self._me}"
         if result.is_expected:
-            self._gone.pop(request.resource, None)
+            self._seen.pop(request.resource, None)
             return Cause("operation.done", f"{what}: as expected", self._because(request.transition_key))
-        seen = f"a process of {request.resource} ended; " if self._gone.pop(request.resource, None) else ""
+        seen = "".join(f"{what}; " for what in (self._seen.pop(request.resource, None),) if what)
         outcome = result.exit_reason or f"exit code {result.exit_code}"
         because = () if request.interval_ms else self._because(request.transition_key)
         return Cause("operation.failed", f"{seen}{what} failed: {outcome}", because)
@@ -53,6 +53,12 @@ class Causes:
     def _because(self, key: str) -> tuple[str, ...]:
         position = self._asked.get(key)
         return () if position is None else (position,)
+
+
+def of_peer_end(change: PeerEndChanged, peer: NodeName) -> Cause:
+    """Say what a peer told of its own end of a link."""
+    what = change.reason or change.state.label
+    return Cause(f"link.peer-{change.state.value}", f"{peer}'s end of link {change.link}: {what}")
 
 
 def of_link(change: LinkChanged, peer: NodeName) -> Cause:

@@ -12,6 +12,7 @@ from collections import deque
 from typing import Final, assert_never
 
 from komainu.cib.command import (
+    AdoptSnapshot,
     AnyCommand,
     CancelAction,
     ChangeMembership,
@@ -42,25 +43,27 @@ from komainu.fencing import interface as fencing
 from komainu.fencing.fencing import Fencer
 from komainu.fencing.interface import DevicesChanged, FenceAgentFinished, FencingEnded, RunFenceAgent
 from komainu.model.cause import Cause
-from komainu.model.ids import Incarnation, Instant, WallTime
+from komainu.model.ids import Incarnation, Instant, LinkNumber, WallTime
 from komainu.model.report import Level, Note
 from komainu.model.request import (
     ApplyConfiguration,
     AskConfiguration,
+    AskLinks,
     AskStatus,
     AskWhy,
     Cleanup,
     ConfirmNodeOff,
     Done,
     EditConfigurationRequest,
+    ReleaseLink,
     StopNode,
 )
 from komainu.network import interface as network
-from komainu.network.link_ends import LinkEnds
+from komainu.network.guard import NetworkGuard
 from komainu.node import race, status
-from komainu.node.causes import Causes, of_link
+from komainu.node.causes import Causes, of_link, of_peer_end
 from komainu.node.coordination import Coordination, MakePlan
-from komainu.node.desk import NOT_JOINED, Desk, command_of, may_promise
+from komainu.node.desk import NOT_JOINED, Desk, command_of, may_promise, refused
 from komainu.node.devices import fence_devices
 from komainu.node.interface import (
     Answer,
@@ -86,6 +89,7 @@ from komainu.node.replica import (
     SnapshotAdopted,
     Store,
 )
+from komainu.node.service_addresses import service_addresses
 from komainu.recorder.flight_index import FlightIndex
 from komainu.recorder.record import Record
 from komainu.recorder.subjects import record_of
@@ -118,7 +122,7 @@ class Drive:
         self.replica = Replica(settings.me, self.names, state)
         self.executor = Executor(self.me)
         self.fencer = Fencer(self.me)
-        self.ends = LinkEnds(settings.of(settings.me).ends)
+        self.network = NetworkGuard(settings.of(settings.me).ends)
         self.index = FlightIndex()
         self.coordination = Coordination(self.me, _life(incarnation), make_plan)
         self.desk = Desk()
@@ -137,14 +141,14 @@ class Drive:
     @property
     def deadline(self) -> Instant | None:
         """When `DeadlinePassed` is wanted."""
-        cores = (self.ring, self.executor, self.fencer, self.coordination)
+        cores = (self.ring, self.executor, self.fencer, self.coordination, self.network)
         deadlines = [core.deadline for core in cores] + [self._stop_by]
         return min((moment for moment in deadlines if moment is not None), default=None)
 
     def start(self) -> list[DriveEffect]:
         """Record that this life began."""
         self._note_local("daemon", Cause("daemon.started", f"the daemon of {self.me} started"), (self.me,))
-        self._change_devices()
+        self._change_configuration()
         return self._settle()
 
     def handle(self, event: DriveEvent, now: Instant, wall: WallTime) -> list[DriveEffect]:
@@ -155,17 +159,8 @@ class Drive:
         match event:
             case ring.PacketReceived() | ring.PeerRefused():
                 self._to_ring.append(event)
-            case (
-                network.InterfaceSeen()
-                | network.InterfaceGone()
-                | network.AddressSeen()
-                | network.AddressGone()
-                | network.DumpBegins()
-                | network.DumpEnds()
-            ):
-                self._take_network(self.ends.handle(event, now))
             case ProcessesGone(resource=resource):
-                self.causes.saw_process_end(resource, now)
+                self.causes.saw(resource, f"a process of {resource} ended")
                 self._take_executor(self.executor.handle(event, now))
             case AgentFinished():
                 self._take_executor(self.executor.handle(event, now))
@@ -182,8 +177,8 @@ class Drive:
                 self._stop()
             case DeadlinePassed():
                 self._pass_deadlines()
-            case _:
-                assert_never(event)
+            case _:  # what is left is what the shells of the network tell
+                self._take_network(self.network.handle(event, now))
         return self._settle()
 
     # -- routing ----------------------------------------------------------------------------------------
@@ -211,6 +206,8 @@ class Drive:
             self._take_executor(self.executor.handle(executing.DeadlinePassed(), now))
         if is_due(self.fencer.deadline):
             self._take_fencer(self.fencer.handle(fencing.DeadlinePassed(), now))
+        if is_due(self.network.deadline):
+            self._take_network(self.network.handle(network.DeadlinePassed(), now))
         if is_due(self.coordination.deadline):
             self._take_coordination(self.coordination.tick(self.replica.state, now, self._wall))
         if is_due(self._stop_by):
@@ -244,7 +241,10 @@ class Drive:
                 pass  # _keep_promises looks at the ring's mark after every event
             case ring.LinkChanged():
                 cause = of_link(effect, self.names[effect.peer])
-                self._note_local("link", cause, (self.me, self.names[effect.peer]))
+                self._note_local("link", cause, (f"link{effect.link}", self.me, self.names[effect.peer]))
+            case ring.PeerEndChanged():
+                cause = of_peer_end(effect, self.names[effect.peer])
+                self._note_local("peer-link", cause, (f"link{effect.link}", self.names[effect.peer]))
             case _:
                 assert_never(effect)
 
@@ -260,7 +260,7 @@ class Drive:
                 case CommandApplied():
                     self._observe(effect)
                 case SnapshotAdopted():
-                    self._change_devices()
+                    self._change_configuration()
                 case Note():
                     self._out.append(effect)
                 case _:
@@ -305,7 +305,20 @@ class Drive:
             match effect:
                 case network.EndChanged(link=link, state=state, reason=reason):
                     self._to_ring.append(ring.EndChanged(link, state, reason))
-                case Note():
+                case network.Remark(link=link, level=level, code=code, text=text):
+                    self._out.append(Note(level, code, f"link {link}: {text}"))
+                    self._note_local("link", Cause(code, f"link {link}: {text}"), (f"link{link}", self.me))
+                case network.ServiceAddressGone(resource=resource, address=address):
+                    self.causes.saw(resource, f"address {address} was deleted")
+                    lost = executing.AddressLost(resource, address)
+                    self._take_executor(self.executor.handle(lost, self._now))
+                case (
+                    network.UseInterface()
+                    | network.FindCulprit()
+                    | network.AddAddress()
+                    | network.RemoveAddress()
+                    | Note()
+                ):
                     self._out.append(effect)
                 case _:
                     assert_never(effect)
@@ -345,13 +358,16 @@ class Drive:
             case ReleaseNode(node=node) if node == self.me and self._stop_by is not None:
                 self._end(0, "left the cluster, as it was asked to")
             case ReplaceConfiguration() | EditConfiguration():
-                self._change_devices()
+                self._change_configuration()
             case _:
                 pass
 
-    def _change_devices(self) -> None:
-        devices = fence_devices(self.replica.state.cib)
-        self._take_fencer(self.fencer.handle(DevicesChanged(devices), self._now))
+    def _change_configuration(self) -> None:
+        """Tell the cores what the configuration says that they act on by themselves."""
+        cib = self.replica.state.cib
+        self._take_fencer(self.fencer.handle(DevicesChanged(fence_devices(cib)), self._now))
+        addresses = network.ServiceAddresses(service_addresses(cib))
+        self._take_network(self.network.handle(addresses, self._now))
 
     # -- commands and clients ---------------------------------------------------------------------------
 
@@ -359,7 +375,8 @@ class Drive:
         self._token += 1
         if client is not None:
             self.desk.expect(self._token, client)
-        self._to_ring.append(ring.Submit(encode(command), self._token))
+        is_snapshot = isinstance(command, AdoptSnapshot)
+        self._to_ring.append(ring.Submit(encode(command), self._token, is_snapshot))
 
     def _answer(self, asked: ClientAsked) -> None:
         """Answer at once what needs no agreement; submit the rest."""
@@ -373,6 +390,15 @@ class Drive:
                 )
             case AskWhy(subject=subject, at=moment):
                 self._out.append(Answer(client, self.index.why(subject, moment)))
+            case AskLinks():
+                self._out.append(Answer(client, status.links_of(self, self._now, at)))
+            case ReleaseLink(link=link) if not self.network.has_link(LinkNumber(link)):
+                hint = "`komainu link list` shows all"
+                self._out.append(Answer(client, refused("link.unknown", f"there is no link {link}", hint)))
+            case ReleaseLink(link=link, is_released=is_released):
+                wish = network.LinkReleased(LinkNumber(link), is_released, asked.user or "somebody")
+                self._take_network(self.network.handle(wish, self._now))
+                self._out.append(Answer(client, Done(str(self.replica.state.position))))
             case StopNode():
                 self._stop()
                 self._out.append(

@@ -11,7 +11,13 @@ from komainu.executor.interface import AgentFinished, ProcessesGone, RunAgent, S
 from komainu.fencing.interface import FenceAgentFinished, RunFenceAgent
 from komainu.model.report import Note
 from komainu.model.request import Reply, Request
-from komainu.network.interface import NetworkEvent
+from komainu.network.interface import (
+    AddAddress,
+    FindCulprit,
+    NetworkEvent,
+    RemoveAddress,
+    UseInterface,
+)
 from komainu.recorder.record import Record
 from komainu.ring.interface import PacketReceived, PeerRefused, SendPacket
 
@@ -107,6 +113,18 @@ class Exit:
     reason: str
 
 
+WireEffect = UseInterface | FindCulprit | AddAddress | RemoveAddress
+"""What the network's shells carry out."""
+
 DriveEffect = (
-    SendPacket | RunAgent | StopWatching | RunFenceAgent | Persist | AppendRecord | Answer | Exit | Note
+    SendPacket
+    | RunAgent
+    | StopWatching
+    | RunFenceAgent
+    | WireEffect
+    | Persist
+    | AppendRecord
+    | Answer
+    | Exit
+    | Note
 )

@@ -13,11 +13,14 @@ from komainu.cib.options import cluster_option
 from komainu.cib.state import ClusterState
 from komainu.cib.version import version_of
 from komainu.model.ids import Instant, NodeName, ResourceId, WallTime
+from komainu.model.link import LinkState
 from komainu.model.plan import Placement
 from komainu.model.request import (
     Configuration,
+    EndView,
     FailureView,
     FenceView,
+    Links,
     LinkView,
     NodeView,
     ResourceView,
@@ -111,6 +114,27 @@ def _links(drive: "Drive", now: Instant, wall: WallTime) -> tuple[LinkView, ...]
         )
         for link in drive.ring.links()
     )
+
+
+def links_of(drive: "Drive", now: Instant, wall: WallTime) -> Links:
+    """Show this node's own ends of its links, and the way to each peer."""
+    ends = tuple(
+        EndView(
+            link=end.end.link,
+            interface="" if end.index is None or end.name is None else end.name,
+            address=f"{end.address}/{end.prefix}" if end.prefix else end.address,
+            state=end.state or LinkState.SILENT,
+            reason=end.reason,
+            is_service=end.end.is_service,
+            keep_talking=end.end.keep_talking,
+            keep_address=end.end.keep_address,
+            is_released=end.is_released,
+            has_given_up=guard.has_given_up,
+            kept=guard.kept(now),
+        )
+        for end, guard in drive.network.ends
+    )
+    return Links(node=drive.me, ends=ends, links=_links(drive, now, wall), at=wall)
 
 
 def _resources(state: ClusterState, placements: tuple[Placement, ...]) -> tuple[ResourceView, ...]:

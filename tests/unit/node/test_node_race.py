@@ -1,6 +1,7 @@
 """Who waits in a split of equals: one side, always the same one, whatever is seen."""
 
 import pytest
+
 from komainu.cib.element import Element
 from komainu.model.ids import Instant, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkState

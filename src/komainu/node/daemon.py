@@ -1,0 +1,359 @@
+"""Run one node: join the shells to the drive, and turn the loop until the drive ends it.
+
+Decides nothing about the cluster: each event goes to the drive, and its effects are carried out in order. No
+loss of an address, an interface, a carrier or a route ends the daemon (S4); what is left to end it is an
+order, a disk that refuses the state, or a fault of its own, and then a watchdog, where there is one, resets
+the machine.
+"""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections import deque
+from typing import Final, assert_never
+
+import komainu
+from komainu.executor.interface import RunAgent, StopWatching
+from komainu.fencing.interface import RunFenceAgent
+from komainu.model.ids import Incarnation, Instant, WallTime
+from komainu.model.report import Level, Note, Place, Refused
+from komainu.network.interface import (
+    AddAddress,
+    DumpEnds,
+    FindCulprit,
+    InterfaceSeen,
+    NetworkEvent,
+    RemoveAddress,
+    UseInterface,
+)
+from komainu.network.ways import Ways
+from komainu.node.addresses import Addresses
+from komainu.node.agents import AgentRunner
+from komainu.node.culprits import CulpritSearch
+from komainu.node.drive import Drive
+from komainu.node.frames import FrameLinks
+from komainu.node.interface import (
+    Answer,
+    AppendRecord,
+    DeadlinePassed,
+    DriveEffect,
+    DriveEvent,
+    Exit,
+    Persist,
+    StopAsked,
+)
+from komainu.node.ipc import ClientSocket
+from komainu.node.journal import Journal
+from komainu.node.link_settings import refuse_kept_addresses
+from komainu.node.log import Log
+from komainu.node.netlink import NetlinkListener, look_now
+from komainu.node.settings import SETTINGS_FILE, DaemonSettings, read_settings
+from komainu.node.startup import Prepared, prepare
+from komainu.node.udp import UdpLinks
+from komainu.node.watchdog import DeviceWatchdog, SocketWatchdog, arm
+from komainu.recorder.line import write_line
+from komainu.recorder.record import Record
+from komainu.ring.interface import PacketReceived, PeerRefused, SendPacket
+from komainu.ring.wire import Wire
+from komainu.scheduler.plan import plan
+
+EXIT_REFUSED: Final = 2
+"""The settings or the machine are not fit; nothing was started."""
+
+EXIT_FAULT: Final = 70
+"""A fault of our own (EX_SOFTWARE of sysexits.h): the traceback is in the log."""
+
+EXIT_AT_ONCE: Final = 75
+"""Asked a second time to stop, and went without stopping the resources."""
+
+DISK_END_TIMEOUT_S: Final = 5.0
+"""How long the end of the daemon waits for the disk."""
+
+PETS_PER_TIMEOUT: Final = 4
+"""The watchdog is petted so many times within its time-out; two may be missed."""
+
+NICENESS: Final = -15
+"""Before the work that the machine is for, behind what the kernel and its administrator put further ahead."""
+
+LATE_MS_MAX: Final = 250
+"""A deadline that is overdue by more was not met, and the watchdog is not petted then."""
+
+
+class Daemon:
+    """One node's shells around its drive."""
+
+    def __init__(self, settings: DaemonSettings, prepared: Prepared, log: Log) -> None:
+        incarnation = Incarnation(int.from_bytes(os.urandom(8)) >> 1)
+        self._settings = settings
+        self._log = log
+        self._drive = Drive(
+            settings.ring,
+            state=prepared.state,
+            incarnation=incarnation,
+            history=prepared.history,
+            make_plan=lambda state, wall: plan(state.cib, wall // 1000),
+            now=now_ms(),
+            wall=wall_ms(),
+        )
+        self._events: deque[DriveEvent] = deque()
+        self._is_draining = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: Instant | None = None
+        self._ended: asyncio.Future[int] | None = None
+        self._watchdog: DeviceWatchdog | SocketWatchdog | None = None
+        self._stops_asked = 0
+        self._is_ready = False
+        wire = Wire(settings.ring, key=settings.key, incarnation=incarnation)
+        ring = settings.ring
+        peers = {entry.node: entry.ends for entry in ring.nodes if entry.node != ring.me}
+        self._ways = Ways()
+        self._links = UdpLinks(ring.of(ring.me).ends, peers, settings.port, wire, self._take_datagram)
+        self._frames = FrameLinks(wire, self._ways, self.feed)
+        self._culprits = CulpritSearch(self.feed)
+        self._addresses = Addresses(self.feed)
+        self._kernel = NetlinkListener(self._take_network)
+        self._journal = Journal(prepared.state_file, prepared.flight_file, self.feed, log.write)
+        self._clients = ClientSocket(settings.run_folder, self.feed)
+        self._agents = AgentRunner(ring.of(ring.me).name, self.feed)
+
+    async def run(self) -> int:
+        """Run until the drive ends it; return the exit code. Raises Refused when a shell cannot start."""
+        loop = asyncio.get_running_loop()
+        self._ended = loop.create_future()
+        loop.set_exception_handler(self._fault)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._take_stop_signal)
+        loop.add_signal_handler(signal.SIGHUP, self._take_hang_up)
+        self._links.start()
+        await self._clients.start()
+        if self._settings.watchdog is not None:
+            self._watchdog = arm(self._settings.watchdog)
+            self._pet()
+        self._journal.start()
+        self._log.write(self._greeting())
+        self._carry_out(self._drive.start())
+        self._kernel.start()
+        self._set_timer()
+        gc.collect()
+        gc.freeze()  # what lives as long as the daemon need not be looked at again
+        code = await self._ended
+        self._close(code)
+        return code
+
+    def _greeting(self) -> Note:
+        ring = self._settings.ring
+        me = ring.of(ring.me)
+        links = ", ".join(f"link {end.link} {end.address}" for end in me.ends)
+        message = (
+            f"komainu {komainu.__version__}: node {me.name} (id {me.node}) of cluster {ring.cluster}; {links}"
+        )
+        return Note(Level.NOTICE, "daemon.starting", message)
+
+    # -- events and effects -----------------------------------------------------------------------------
+
+    def feed(self, event: DriveEvent) -> None:
+        """Give one event to the drive and carry out what follows, after what is under way."""
+        self._events.append(event)
+        if self._is_draining:
+            return
+        assert self._ended is not None
+        self._is_draining = True
+        try:
+            while self._events and not self._ended.done():  # nothing is done with a state that broke
+                self._carry_out(self._drive.handle(self._events.popleft(), now_ms(), wall_ms()))
+        finally:
+            self._is_draining = False
+        self._set_timer()
+
+    def _carry_out(self, effects: list[DriveEffect]) -> None:
+        for effect in effects:
+            match effect:
+                case SendPacket(link=link, peer=peer):
+                    way = self._frames if self._ways.is_by_frame(link, peer) else self._links
+                    way.send(effect)
+                case UseInterface(link=link, index=index):
+                    self._links.expect(link, index)
+                    self._frames.use(effect)
+                case FindCulprit():
+                    self._culprits.begin(effect)
+                case AddAddress():
+                    self._addresses.add(effect)
+                case RemoveAddress():
+                    self._addresses.remove(effect)
+                case Persist():
+                    self._journal.persist(effect)
+                case AppendRecord(record=record):
+                    self._journal.append(write_line(record))
+                    if record.position:  # what only this node saw comes as a note, too
+                        self._log.write(_note_of(record))
+                case RunAgent() | RunFenceAgent():
+                    self._agents.run(effect)
+                case StopWatching():
+                    self._agents.stop_watching(effect)
+                case Answer():
+                    self._clients.answer(effect)
+                case Note():
+                    self._log.write(effect)
+                case Exit(code=code):
+                    self._end(code)
+                case _:
+                    assert_never(effect)
+
+    def _take_datagram(self, event: PacketReceived | PeerRefused) -> None:
+        if isinstance(event, PacketReceived):
+            self._ways.heard_datagram(event.link, event.peer)
+        self.feed(event)
+
+    def _take_network(self, event: NetworkEvent) -> None:
+        if isinstance(event, InterfaceSeen):
+            self._links.reopen_missing()
+        self.feed(event)
+        if isinstance(event, DumpEnds) and not self._is_ready:
+            self._is_ready = True
+            _tell_systemd(b"READY=1")
+
+    # -- time -------------------------------------------------------------------------------------------
+
+    def _set_timer(self) -> None:
+        """Wake at the drive's deadline. An earlier timer is left to fire: it costs less than to move it."""
+        deadline = self._drive.deadline
+        if deadline is None or (self._timer_at is not None and self._timer_at <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = deadline
+        # Half a millisecond more, since a float may lie just before the whole millisecond that it stands for.
+        self._timer = asyncio.get_running_loop().call_at(deadline / 1000 + 0.0005, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = self._timer_at = None
+        deadline = self._drive.deadline
+        if deadline is not None and now_ms() >= deadline:
+            self.feed(DeadlinePassed())
+        self._set_timer()
+
+    def _pet(self) -> None:
+        """Pet the watchdog if the drive keeps up: that this runs says only that the loop turns."""
+        assert self._watchdog is not None
+        deadline = self._drive.deadline
+        if deadline is None or now_ms() <= deadline + LATE_MS_MAX:
+            self._watchdog.pet()
+        pause_s = self._watchdog.timeout_ms / PETS_PER_TIMEOUT / 1000
+        asyncio.get_running_loop().call_later(pause_s, self._pet)
+
+    # -- the end ----------------------------------------------------------------------------------------
+
+    def _take_stop_signal(self) -> None:
+        self._stops_asked += 1
+        if self._stops_asked == 1:
+            _tell_systemd(b"STOPPING=1")
+            self.feed(StopAsked())
+        else:
+            text = "asked again to stop: leaving at once, the resources are left running"
+            self._log.write(Note(Level.WARNING, "daemon.at-once", text))
+            self._end(EXIT_AT_ONCE)
+
+    def _take_hang_up(self) -> None:
+        text = "SIGHUP changes nothing: settings are read at the start"
+        self._log.write(Note(Level.INFO, "daemon.hang-up", text))
+
+    def _fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """End the daemon for a fault of our own: what follows from a broken state is worse than a restart."""
+        del loop
+        error = context.get("exception")
+        text = str(context.get("message", "an error without a message"))
+        if isinstance(error, OSError) and text.startswith("socket.accept()"):
+            # Out of file descriptors for one more client. The loop tries again in a second by itself.
+            self._log.write(Note(Level.WARNING, "ipc.accept", f"{text}: {error}"))
+            return
+        if isinstance(error, BaseException):
+            text = "".join(traceback.format_exception(error)).rstrip()
+        self._log.write(Note(Level.ERROR, "daemon.fault", text))
+        self._end(EXIT_FAULT)
+
+    def _end(self, code: int) -> None:
+        assert self._ended is not None
+        if not self._ended.done():
+            self._ended.set_result(code)
+
+    def _close(self, code: int) -> None:
+        """Close the shells. After a fault the watchdog stays armed: what runs here is watched by nobody."""
+        self._clients.close()
+        self._kernel.close()
+        self._links.close()
+        self._frames.close()
+        self._culprits.close()
+        self._addresses.close()
+        self._agents.close()
+        self._journal.end(DISK_END_TIMEOUT_S)
+        if self._watchdog is not None and code in {0, EXIT_AT_ONCE}:
+            self._watchdog.disarm()
+
+
+def main(config: str = SETTINGS_FILE, name: str | None = None) -> int:
+    """Run the daemon of this node; return its exit code."""
+    log = Log()
+    _ask_for_cpu()
+    try:
+        host = socket.gethostname()
+        names = (name,) if name else (host, host.partition(".")[0])
+        settings = read_settings(config, names, named=name is not None)
+        ends = settings.ring.of(settings.ring.me).ends
+        if any(end.keep_address for end in ends):
+            refuse_kept_addresses(ends, look_now(), Place(config))
+        prepared = prepare(settings)
+        for note in prepared.notes:
+            log.write(note)
+        daemon = Daemon(settings, prepared, log)
+        return asyncio.run(daemon.run())
+    except Refused as refused:
+        sys.stderr.write(f"{refused}\n")
+        return EXIT_REFUSED
+    except Exception:  # noqa: BLE001 - the one place where a fault outside of the loop ends the daemon
+        log.write(Note(Level.ERROR, "daemon.fault", traceback.format_exc().rstrip()))
+        return EXIT_FAULT
+
+
+def _ask_for_cpu() -> None:
+    """Go before ordinary work when the machine is busy, where that is allowed; children do not inherit it.
+
+    Not a real-time class: a daemon that spins must not stop the machine that it guards.
+    """
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+
+
+def _note_of(record: Record) -> Note:
+    """Say in the log what was agreed on, as the flight record has it."""
+    if record.refused:
+        return Note(Level.INFO, record.cause.code, f"refused: {record.cause.text}: {record.refused}")
+    return Note(Level.INFO, record.cause.code, record.cause.text)
+
+
+def now_ms() -> Instant:
+    """Read the monotonic clock."""
+    return Instant(time.monotonic_ns() // 1_000_000)
+
+
+def wall_ms() -> WallTime:
+    """Read the wall clock."""
+    return WallTime(time.time_ns() // 1_000_000)
+
+
+def _tell_systemd(message: bytes) -> None:
+    """Tell systemd how far we are, where it wants to know (sd_notify(3), Type=notify)."""
+    path = os.environ.get("NOTIFY_SOCKET", "")
+    if not path:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one:
+        try:
+            one.sendto(message, "\0" + path[1:] if path.startswith("@") else path)
+        except OSError:
+            return

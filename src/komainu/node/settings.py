@@ -1,0 +1,317 @@
+"""Read komainu.toml: who the nodes are, by which links they reach each other, and where things are kept.
+
+Decides whether a settings file can be used on this machine; every mistake in it is collected and refused at
+once with its line and its remedy. Knows nothing of what the ring makes of the numbers (ring/settings.py).
+The keys are documented in docs/reference/komainu-toml.md.
+"""
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from komainu.model.ids import LinkNumber, NodeId, NodeName
+from komainu.model.link import LinkEnd
+from komainu.model.report import Place, Refused, Report
+from komainu.node.key import read_key
+from komainu.node.link_settings import LinkOptions, read_link_options
+from komainu.node.toml_document import FILE_BYTES_MAX, Document, Table
+from komainu.ring.settings import (
+    DETECT_WITHIN_MS_MAX,
+    DETECT_WITHIN_MS_MIN,
+    LINKS_MAX,
+    NODE_ID_MAX,
+    NODES_MAX,
+    QuorumOptions,
+    RingSettings,
+    derive,
+)
+from komainu.ring.settings import NodeSettings as RingNode
+
+SETTINGS_FILE: Final = "/etc/komainu/komainu.toml"
+KEY_FILE: Final = "/etc/komainu/cluster.key"
+STATE_FOLDER: Final = "/var/lib/komainu"
+RUN_FOLDER: Final = "/run/komainu"
+
+PORT: Final = 5415
+"""The ring's UDP port. Beside Corosync's 5405 and Kronosnet's, so that both can run during a migration."""
+
+VOTES_MAX: Final = 100
+NAME_CHARACTERS_MAX: Final = 64
+
+WATCHDOG_TIMEOUT_MS: Final = 5_000
+"""How long the loop may stand still before the machine is reset, where the file does not say."""
+WATCHDOG_TIMEOUT_MS_MIN: Final = 1_000
+WATCHDOG_TIMEOUT_MS_MAX: Final = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class WatchdogSettings:
+    """The [watchdog] table: a device file, or the socket of a machine that is only played."""
+
+    path: str
+    is_socket: bool
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSettings:
+    """What komainu.toml says, checked, with the cluster key."""
+
+    ring: RingSettings
+    key: bytes = field(repr=False)  # a secret: not in any traceback
+    port: int
+    watchdog: WatchdogSettings | None
+    state_folder: str
+    run_folder: str
+
+
+def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False) -> DaemonSettings:
+    """Read the settings for the node that has one of these names.
+
+    `named` says that the name was given with --name, for the message when no node has it. Raises Refused with
+    every mistake that was found in the file and the key.
+    """
+    document = Document(file, _text_of(file))
+    root = document.root
+    cluster, paths = root.table("cluster"), root.table("paths")
+    nodes = _nodes(root)
+    key, key_reports = _key(cluster)
+    settings = DaemonSettings(
+        ring=RingSettings(
+            cluster=_cluster_name(root, cluster),
+            me=_me(root, nodes, host_names, named=named),
+            nodes=tuple(sorted(nodes, key=lambda entry: entry.node)),
+            detect_within_ms=cluster.duration_ms(
+                "detect_within", None, low=DETECT_WITHIN_MS_MIN, high=DETECT_WITHIN_MS_MAX
+            ),
+            quorum=_quorum(cluster.table("quorum"), nodes),
+        ),
+        key=key,
+        port=cluster.whole("port", PORT, low=1, high=65_535),
+        watchdog=_watchdog(root.table("watchdog")) if root.has("watchdog") else None,
+        state_folder=paths.text("state", STATE_FOLDER),
+        run_folder=paths.text("run", RUN_FOLDER),
+    )
+    for table in (root, cluster, paths):
+        table.refuse_unknown()
+    reports = sorted(document.reports, key=lambda report: (report.place and report.place.line) or 0)
+    if reports or key_reports:
+        raise Refused((*reports, *key_reports))
+    derive(settings.ring)  # the ring refuses what only it can know to contradict
+    return settings
+
+
+def _text_of(file: str) -> str:
+    """Return the file's text. Raises Refused when there is none."""
+    hint = "docs/reference/komainu-toml.md has one to begin with; --config names another file"
+    try:
+        with Path(file).open("rb") as stream:
+            content = stream.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        message = f"the settings cannot be read: {error.strerror}"
+        raise Refused((Report("settings.unreadable", message, hint, Place(file)),)) from None
+    if len(content) > FILE_BYTES_MAX:
+        raise Refused((Report("settings.long", f"longer than {FILE_BYTES_MAX} bytes", hint, Place(file)),))
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        message = "this is no UTF-8 text"
+        raise Refused(
+            (Report("settings.encoding", message, "save it as UTF-8", Place(file, line)),)
+        ) from None
+
+
+# -- nodes ----------------------------------------------------------------------------------------------
+
+
+def _cluster_name(root: Table, cluster: Table) -> str:
+    if not root.has("cluster"):
+        hint = 'add [cluster] and below it name = "…"'
+        root.complain("", "settings.missing-key", "there is no [cluster] table", hint)
+        return ""
+    name = cluster.text("name", required=True)
+    _check_name(cluster, "name", name)
+    return name
+
+
+def _key(cluster: Table) -> tuple[bytes, tuple[Report, ...]]:
+    """Read the key file that the table names, and what is wrong with it."""
+    try:
+        return read_key(cluster.text("key_file", KEY_FILE)), ()
+    except Refused as refused:
+        return b"", refused.reports
+
+
+def _nodes(root: Table) -> list[RingNode]:
+    """Read every [[node]] and check them against each other."""
+    tables = root.tables("node")
+    if not tables:
+        root.complain(
+            "", "settings.no-node", "no node is named", 'add [[node]] with name = "…", id = 1, links = ["…"]'
+        )
+    if len(tables) > NODES_MAX:
+        root.complain("node", "settings.nodes", f"{len(tables)} nodes; at most {NODES_MAX} are possible")
+    entries = [_node(table) for table in tables]
+    seen: dict[tuple[str, object], str] = {}
+    for table, entry in zip(tables, entries, strict=True):
+        owner = str(entry.name)
+        _refuse_twice(table, "name", entry.name, owner, seen)
+        _refuse_twice(table, "id", entry.node, owner, seen)
+        for end in entry.ends:
+            _refuse_twice(table, "links", end.address, owner, seen)
+        _check_ends(table, entry, entries[0])
+    return entries
+
+
+def _node(table: Table) -> RingNode:
+    """Read one [[node]]."""
+    name = table.text("name", required=True)
+    _check_name(table, "name", name)
+    node_id = table.whole("id", 0, low=1, high=NODE_ID_MAX, required=True)
+    votes = table.whole("votes", 1, low=0, high=VOTES_MAX)
+    values = table.list_of_values("links", '["192.168.33.101", "10.0.0.1"]')
+    if len(values) > LINKS_MAX:
+        table.complain("links", "settings.links", f"{len(values)} links; at most {LINKS_MAX} are possible")
+    ends = [_link_end(table, LinkNumber(number), value) for number, value in enumerate(values)]
+    table.refuse_unknown()
+    return RingNode(
+        NodeId(node_id), NodeName(name), tuple(end for end in ends if end) if all(ends) else (), votes
+    )
+
+
+def _link_end(table: Table, number: LinkNumber, value: object) -> LinkEnd | None:
+    """Read one entry of `links`: an address, or a table with an address and an interface."""
+    options = LinkOptions()
+    address = value
+    if isinstance(value, dict):
+        inline = table.inline("links", value)
+        address = inline.text("address", required=True)
+        options = read_link_options(inline, number)
+        inline.refuse_unknown()
+        if not address:
+            return None
+    example = 'write an IPv4 or IPv6 address without prefix and port: "192.168.33.101"'
+    if not isinstance(address, str):
+        table.complain("links", "settings.link", f"link {number} is no text and no table", example)
+        return None
+    try:
+        literal = ipaddress.ip_address(address)
+    except ValueError:
+        table.complain("links", "settings.address", f'link {number}: "{address}" is no address', example)
+        return None
+    if literal.is_unspecified or literal.is_multicast:
+        table.complain(
+            "links", "settings.address", f"link {number}: {address} belongs to no single node", example
+        )
+        return None
+    if options.prefix is not None and options.prefix > literal.max_prefixlen:
+        message = f"link {number}: a prefix of {options.prefix} is longer than the address"
+        table.complain("links", "settings.prefix", message, "24 is usual for IPv4, 64 for IPv6")
+    if literal.version == 6 and literal.is_link_local and options.interface is None:
+        hint = f'name it: links = [{{ address = "{address}", interface = "eth1" }}]'
+        table.complain("links", "settings.interface", f"link {number}: {address} needs its interface", hint)
+    return options.end(number, str(literal))
+
+
+def _check_name(table: Table, key: str, name: str) -> None:
+    """Refuse a name that could not stand in a log line, a path or the CIB."""
+    if not name:
+        return
+    allowed = all(character.isascii() and (character.isalnum() or character in "-._") for character in name)
+    if not allowed or len(name) > NAME_CHARACTERS_MAX:
+        hint = f"use up to {NAME_CHARACTERS_MAX} letters, digits, points, hyphens and underscores"
+        table.complain(key, "settings.name", f'"{name}" cannot be a name', hint)
+
+
+def _refuse_twice(
+    table: Table, key: str, value: object, owner: str, seen: dict[tuple[str, object], str]
+) -> None:
+    """Report a value that an earlier node, or an earlier link of the same node, has already."""
+    if not value:  # it was missing or wrong, which has been said
+        return
+    if (key, value) not in seen:
+        seen[key, value] = owner
+        return
+    earlier = seen[key, value]
+    what = "address" if key == "links" else key
+    whose = "of another of its links" if earlier == owner and key == "links" else f'of node "{earlier}"'
+    table.complain(
+        key, "settings.twice", f"the {what} {value} is already that {whose}", f"each needs its own {what}"
+    )
+
+
+def _check_ends(table: Table, entry: RingNode, first: RingNode) -> None:
+    """Refuse a node whose links do not match those of the first node, number by number."""
+    if not entry.ends or not first.ends:
+        return
+    if len(entry.ends) != len(first.ends):
+        message = f"the number of links is {len(entry.ends)}, but node {first.name} has {len(first.ends)}"
+        table.complain(
+            "links", "settings.links", message, "give every node one address for each link, in the same order"
+        )
+        return
+    for mine, other in zip(entry.ends, first.ends, strict=True):
+        families = [6 if ":" in end.address else 4 for end in (mine, other)]
+        if families[0] != families[1]:
+            message = f"link {mine.link} is IPv{families[0]} here and IPv{families[1]} on node {first.name}"
+            table.complain(
+                "links",
+                "settings.family",
+                message,
+                "the two ends of a link have the same number on each node",
+            )
+
+
+# -- the rest -------------------------------------------------------------------------------------------
+
+
+def _quorum(table: Table, nodes: list[RingNode]) -> QuorumOptions:
+    """Read [cluster.quorum]; what is not said follows from the number of nodes (ring/settings.py)."""
+    two_node = table.claim("two_node", default=len(nodes) == 2) if table.has("two_node") else None
+    wait_for_all = table.claim("wait_for_all", default=True) if table.has("wait_for_all") else None
+    auto_tie_breaker = table.claim("auto_tie_breaker", default=False)
+    table.refuse_unknown()
+    if two_node and len(nodes) != 2:
+        message = f"two_node is for exactly two nodes; there are {len(nodes)}"
+        table.complain("two_node", "settings.two-node", message, "remove the line: a majority decides")
+    if auto_tie_breaker and (two_node or (two_node is None and len(nodes) == 2)):
+        message = "two_node, on by itself with two nodes, lets both halves go on; auto_tie_breaker only one"
+        hint = "write two_node = false beside it, or remove auto_tie_breaker"
+        table.complain("auto_tie_breaker", "settings.tie-breaker", message, hint)
+    return QuorumOptions(two_node=two_node, wait_for_all=wait_for_all, auto_tie_breaker=auto_tie_breaker)
+
+
+def _watchdog(table: Table) -> WatchdogSettings | None:
+    """Read [watchdog]: one of `device` and `socket`."""
+    device, socket_path = table.text("device"), table.text("socket")
+    timeout = table.duration_ms(
+        "timeout", WATCHDOG_TIMEOUT_MS, low=WATCHDOG_TIMEOUT_MS_MIN, high=WATCHDOG_TIMEOUT_MS_MAX
+    )
+    table.refuse_unknown()
+    if not device and not socket_path and (table.has("device") or table.has("socket")):
+        return None  # what is wrong with it has been said
+    if bool(device) == bool(socket_path):
+        message = "both a device and a socket are named" if device else "no watchdog is named"
+        table.complain(
+            "", "settings.watchdog", message, 'write device = "/dev/watchdog", or remove [watchdog]'
+        )
+        return None
+    return WatchdogSettings(device or socket_path, bool(socket_path), timeout or WATCHDOG_TIMEOUT_MS)
+
+
+def _me(root: Table, nodes: list[RingNode], host_names: tuple[str, ...], *, named: bool) -> NodeId:
+    """Find which of the nodes this machine is: by its full host name, else by the first part of it."""
+    for name in host_names:
+        for entry in nodes:
+            if entry.name == name:
+                return entry.node
+    known = ", ".join(entry.name for entry in nodes if entry.name)
+    if known:
+        source = "--name" if named else "the host name"
+        message = f'no node is called "{host_names[0]}" ({source}); known: {known}'
+        other = f'start with --name, or add a [[node]] with name = "{host_names[0]}"'
+        hint = "give one of the known names with --name" if named else other
+        root.complain("node", "settings.who-am-i", message, hint)
+    return NodeId(0)

@@ -1,0 +1,92 @@
+"""Make a machine ready for a daemon: folders, the one lock, and what was stored in an earlier life.
+
+Decides whether a daemon may start here. Knows nothing of the loop that follows (node/daemon.py).
+"""
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from komainu.cib import durable
+from komainu.cib.initial import empty_cib
+from komainu.cib.state import ClusterState
+from komainu.model.report import Note, Place, Refused, Report
+from komainu.node.disk import RealFolder, StateFile
+from komainu.node.flight import FlightFile
+from komainu.node.settings import DaemonSettings
+from komainu.recorder.line import read_lines
+from komainu.recorder.record import Record
+
+RECORDS_READ_MAX: Final = 5_000
+"""Flight records that are read back, for `komainu why`: they take 1.3 kB each in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a daemon begins with. The lock is held as long as `lock` is open."""
+
+    lock: int
+    state_file: StateFile
+    flight_file: FlightFile
+    state: ClusterState
+    history: tuple[Record, ...]
+    notes: tuple[Note, ...]
+
+
+def prepare(settings: DaemonSettings) -> Prepared:
+    """Make the folders, take the lock, and load what is stored. Raises Refused."""
+    cib_folder = str(Path(settings.state_folder) / "cib")
+    for path, mode in ((settings.state_folder, 0o750), (cib_folder, 0o700), (settings.run_folder, 0o755)):
+        _make_folder(path, mode)
+    lock = _take_lock(Path(settings.state_folder) / "lock")
+    state_file = StateFile(RealFolder(cib_folder), cib_folder)
+    loaded = state_file.load(durable.load)
+    # What was running in an earlier life of this daemon is not known to run now: probes will tell.
+    state = _first_state(settings) if loaded.value is None else durable.without_status(loaded.value)
+    flight_file = FlightFile(settings.state_folder)
+    lines = (line.decode(errors="replace") for line in flight_file.read(RECORDS_READ_MAX))
+    history, _torn = read_lines(lines)
+    return Prepared(lock, state_file, flight_file, state, history, loaded.notes)
+
+
+def _first_state(settings: DaemonSettings) -> ClusterState:
+    """Make the state that a new cluster begins with; each node of it makes the same."""
+    nodes = ((entry.node, entry.name) for entry in settings.ring.nodes)
+    return ClusterState(empty_cib(settings.ring.cluster, nodes))
+
+
+def _make_folder(path: str, mode: int) -> None:
+    try:
+        Path(path).mkdir(mode=mode, parents=True, exist_ok=True)
+        writable = os.access(path, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise _refused("start.folder", f"the folder cannot be made: {error.strerror}", path) from None
+    if not writable:
+        raise _refused("start.folder", "the folder cannot be written", path)
+
+
+def _take_lock(path: Path) -> int:
+    """Make sure that no other daemon uses this folder; the kernel frees the lock with the process."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        owner = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        report = Report(
+            "start.running",
+            f"a komainu daemon already runs here (process {owner})",
+            "see it: komainu status; stop it: systemctl stop komainu",
+            Place(str(path)),
+        )
+        raise Refused((report,)) from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+def _refused(code: str, message: str, path: str) -> Refused:
+    hint = "run as root, or name another folder in [paths]"
+    return Refused((Report(code, message, hint, Place(path)),))
