@@ -1,0 +1,149 @@
+"""Show, check, compare and replace the configuration (the CIB).
+
+Decides that a document is checked here first, since only here its file and lines are known; the daemon checks
+it again, on every node.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from komainu.cli.asking import ask, show_json, with_format
+from komainu.cli.examples import examples
+from komainu.client.client import Client
+from komainu.model.edit import Version
+from komainu.model.report import Place, Refused, Report, Severity
+from komainu.model.request import (
+    FRAME_BYTES_MAX,
+    ApplyConfiguration,
+    AskConfiguration,
+    Configuration,
+    Done,
+)
+
+
+@click.group(
+    epilog=examples(
+        "komainu config show > cib.xml", "komainu config diff cib.xml", "komainu config apply cib.xml"
+    )
+)
+def config() -> None:
+    """Show, check, compare and replace the configuration."""
+
+
+@config.command(epilog=examples("komainu config show > cib.xml"))
+@click.option("--status", is_flag=True, help="Show the status section, too.")
+@with_format
+@click.pass_obj
+def show(client: Client, *, status: bool, form: str) -> None:
+    """Write the configuration to standard output, as XML."""
+    answer = ask(client, AskConfiguration(status), Configuration)
+    if form == "json":
+        show_json(answer)
+    else:
+        click.echo(answer.xml, nl=not answer.xml.endswith("\n"))
+
+
+@config.command(epilog=examples("komainu config check cib.xml"))
+@click.argument("file")
+def check(file: str) -> None:
+    """Say what is wrong with the configuration in FILE (`-`: standard input), without a daemon."""
+    warnings = _checked(_text_of(file), _shown(file))
+    click.echo(f"{_shown(file)}: no errors, {warnings} warnings", err=True)
+
+
+@config.command(
+    epilog=examples("komainu config apply cib.xml", "komainu config apply --expected 0.7.12 cib.xml")
+)
+@click.argument("file")
+@click.option(
+    "--expected",
+    metavar="VERSION",
+    help="Refuse when the configuration changed since this version (komainu status shows it).",
+)
+@with_format
+@click.pass_obj
+def apply(client: Client, *, file: str, expected: str | None, form: str) -> None:
+    """Replace the configuration by the one in FILE (`-`: standard input).
+
+    Returns when every member has stored it. Nothing is applied of a document with errors.
+    """
+    version = None if expected is None else _version(expected)
+    text = _text_of(file)
+    _checked(text, _shown(file))
+    done = ask(client, ApplyConfiguration(text, version, _shown(file)), Done)
+    if form == "json":
+        show_json(done)
+    else:
+        click.echo(f"{_shown(file)} is applied and stored on every member", err=True)
+
+
+@config.command(epilog=examples("komainu config diff cib.xml"))
+@click.argument("file")
+@with_format
+@click.pass_obj
+def diff(client: Client, *, file: str, form: str) -> None:
+    """Say what applying FILE (`-`: standard input) would change."""
+    from komainu.cib.changes import describe_changes
+    from komainu.cib.document import parse_cib
+
+    new = parse_cib(_text_of(file), _shown(file))
+    old = parse_cib(ask(client, AskConfiguration(), Configuration).xml, "<daemon>")
+    changes = describe_changes(old, new)
+    if form == "json":
+        show_json(changes)
+        return
+    for line in changes:
+        click.echo(line)
+    if not changes:
+        click.echo("no changes", err=True)
+
+
+def _checked(text: str, file: str) -> int:
+    """Show the warnings and return how many there are. Raises Refused with every error."""
+    from komainu.cib.document import parse_cib
+    from komainu.cib.schema import validate
+
+    reports = validate(parse_cib(text, file), file)
+    warnings = tuple(report for report in reports if report.severity is Severity.WARNING)
+    for warning in warnings:
+        click.echo(str(warning), err=True)
+    errors = tuple(report for report in reports if report.severity is Severity.ERROR)
+    if errors:
+        raise Refused(errors)
+    return len(warnings)
+
+
+def _text_of(file: str) -> str:
+    try:
+        if file == "-":
+            content = sys.stdin.buffer.read(FRAME_BYTES_MAX + 1)
+        else:
+            with Path(file).open("rb") as stream:
+                content = stream.read(FRAME_BYTES_MAX + 1)
+    except OSError as error:
+        message = f"the file cannot be read: {error.strerror}"
+        raise Refused((Report("cli.unreadable", message, "", Place(file)),)) from None
+    if len(content) > FRAME_BYTES_MAX:
+        raise Refused((Report("cli.too-large", f"longer than {FRAME_BYTES_MAX} bytes", "", Place(file)),))
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        report = Report(
+            "cli.encoding", "this is no UTF-8 text", "save it as UTF-8", Place(_shown(file), line)
+        )
+        raise Refused((report,)) from None
+
+
+def _shown(file: str) -> str:
+    return "<stdin>" if file == "-" else file
+
+
+def _version(text: str) -> Version:
+    parts = text.split(".")
+    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+        hint = "it has three numbers, as komainu status shows it: 0.7.12"
+        raise click.BadParameter(f'"{text}" is no version; {hint}', param_hint="--expected")
+    return Version(*(int(part) for part in parts))

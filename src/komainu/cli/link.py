@@ -1,0 +1,94 @@
+"""Show this node's links, and leave one to the operator while he works on it.
+
+Decides only how a link is written. Which address is put back, and when, is the daemon's business.
+"""
+
+import click
+
+from komainu.cli.asking import as_json, ask, with_format
+from komainu.cli.examples import examples
+from komainu.cli.status_text import clock, printable
+from komainu.client.client import Client
+from komainu.model.link import LinkState
+from komainu.model.request import AskLinks, Done, EndView, Links, LinkView, ReleaseLink
+
+
+@click.group(epilog=examples("komainu link list", "komainu link release 0"))
+def link() -> None:
+    """Show this node's links, and leave one to you while you work on it."""
+
+
+@link.command(name="list", epilog=examples("komainu link list"))
+@with_format
+@click.pass_obj
+def list_links(client: Client, *, form: str) -> None:
+    """Show each link: this node's end, what guards it, and the way to each peer."""
+    links = ask(client, AskLinks(), Links)
+    click.echo(as_json(links) if form == "json" else "\n".join(_lines(links)))
+
+
+@link.command(epilog=examples("komainu link release 0"))
+@click.argument("number", type=int)
+@click.pass_obj
+def release(client: Client, *, number: int) -> None:
+    """Leave this node's end of link NUMBER alone.
+
+    An address that you delete is not put back, and no raw frames are sent: the link is down if you take it
+    down. It stays so until `komainu link guard` or the next start of the daemon.
+    """
+    ask(client, ReleaseLink(number, is_released=True), Done)
+    click.echo(f"link {number} is yours; when you are done: komainu link guard {number}", err=True)
+
+
+@link.command(epilog=examples("komainu link guard 0"))
+@click.argument("number", type=int)
+@click.pass_obj
+def guard(client: Client, *, number: int) -> None:
+    """Guard this node's end of link NUMBER again, as its settings say."""
+    ask(client, ReleaseLink(number, is_released=False), Done)
+    click.echo(f"link {number} is guarded", err=True)
+
+
+def _lines(links: Links) -> list[str]:
+    lines = []
+    for end in links.ends:
+        lines.append(printable(f"link {end.link}  {_place(end)}"))
+        lines.append(printable(f"  {links.node}'s end: {_state(end)}"))
+        lines.append(f"  guard: {_guard(end)}")
+        lines += [printable(f"  {_way(one, links)}") for one in links.links if one.link == end.link]
+    return lines
+
+
+def _place(end: EndView) -> str:
+    kind = "service LAN" if end.is_service else "interconnect"
+    return f"{end.interface or 'no interface'}  {end.address}  {kind}"
+
+
+def _state(end: EndView) -> str:
+    if end.state is LinkState.UP:
+        return "up"
+    return f"{'up' if end.state.is_usable else 'down'}: {end.reason or end.state.label}"
+
+
+def _guard(end: EndView) -> str:
+    if end.is_released:
+        return f"released, until: komainu link guard {end.link}"
+    parts = ["goes on by raw frames when the address is gone" if end.keep_talking else "no raw frames"]
+    if end.keep_address:
+        parts.append("puts the address back when it is deleted")
+        if end.has_given_up:
+            parts.append(f"has given up; again: komainu link guard {end.link}")
+        elif end.kept:
+            times = "once" if end.kept == 1 else f"{end.kept} times"
+            parts.append(f"did so {times} within the last minute")
+    return "; ".join(parts)
+
+
+def _way(one: LinkView, links: Links) -> str:
+    if one.state is LinkState.UP and one.peer_state is LinkState.UP:
+        trip = "" if one.round_trip_ms is None else f", round trip {one.round_trip_ms:.1f} ms"
+        return f"to {one.peer}: up{trip}"
+    since = clock(one.since, links.at, milliseconds=True)
+    up = "up" if one.state.is_usable else "down"
+    peer = "" if one.peer_state is LinkState.UP else f"; {one.peer}'s end: {one.peer_reason}"
+    return f"to {one.peer}: {up} since {since}: {one.reason}{peer}"
