@@ -1,0 +1,142 @@
+"""Give a machine its own files: what is private to it, what outlives its power, and its cluster settings.
+
+A machine sees the computer's own system (programs, libraries) and has for itself: /etc and /var (an overlay:
+what it writes outlives its power, not the lab), /run, /tmp and /dev/shm (empty at each boot), /proc and /sys
+of its own namespaces. The computer's own komainu files are never visible in it. Runs inside the machine's
+mount namespace. Source: mount(2), mount_namespaces(7), kernel Documentation/filesystems/overlayfs.rst.
+"""
+
+import base64
+import contextlib
+import ctypes
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from komainu.lab.layout import Layout
+from komainu.lab.plant import LabFailure
+
+POWER_SOCKET: Final = "/run/komainu-lab/power.sock"
+WATCHDOG_SOCKET: Final = "/run/komainu-machine/watchdog.sock"
+DAEMON_LOG: Final = "/var/log/komainu/daemon.log"
+PRIVATE: Final = ("/etc/komainu", "/var/lib/komainu", "/var/log/komainu")
+
+_MS_RDONLY: Final = 0x1
+_MS_NOSUID: Final = 0x2
+_MS_NODEV: Final = 0x4
+_MS_BIND: Final = 0x1000
+_MS_REC: Final = 0x4000
+_MS_PRIVATE: Final = 0x40000
+_MNT_DETACH: Final = 2
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def mount(source: str, target: str, kind: str = "", *, flags: int = 0, options: str = "") -> None:
+    """Mount, or raise OSError with the target's name."""
+    done = _LIBC.mount(
+        source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode()
+    )
+    if done != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), target)
+
+
+def bind(source: Path, target: str) -> None:
+    """Let the target show the source, with what is mounted below it."""
+    mount(str(source), target, flags=_MS_BIND | _MS_REC)
+
+
+def detach(target: Path) -> None:
+    """Take a mount off, at once; nothing happens where none is."""
+    _LIBC.umount2(str(target).encode(), _MNT_DETACH)
+
+
+def prepare_store(store: Path) -> None:
+    """Mount the memory in which all files of a lab live, and our own /proc. For the host, once."""
+    mount("none", "/", flags=_MS_REC | _MS_PRIVATE)
+    mount("proc", "/proc", "proc", flags=_MS_NOSUID | _MS_NODEV)
+    store.mkdir(exist_ok=True)
+    mount("komainu-lab", str(store), "tmpfs", flags=_MS_NOSUID | _MS_NODEV, options="mode=0755")
+
+
+def prepare_machine(root: Path, power_socket: Path) -> None:
+    """Mount everything a machine has for itself; `root` is its directory in the lab's store."""
+    covered = {directory: _overlay(directory, root) for directory in ("/etc", "/var")}
+    for directory in PRIVATE:
+        target = Path(directory)
+        source = root / "private" / target.relative_to("/")
+        source.mkdir(parents=True, exist_ok=True)
+        if covered[f"/{target.parts[1]}"]:
+            target.mkdir(parents=True, exist_ok=True)
+        if not target.is_dir():  # and never make it on the computer's own disk
+            raise LabFailure(f"{directory} cannot be made private. hint: as root, `mkdir -p {directory}`")
+        bind(source, directory)
+    mount("proc", "/proc", "proc", flags=_MS_NOSUID | _MS_NODEV)
+    with contextlib.suppress(OSError):  # only tools that look into /sys/class/net miss it
+        mount("sysfs", "/sys", "sysfs", flags=_MS_RDONLY | _MS_NOSUID | _MS_NODEV)
+    with contextlib.suppress(OSError):
+        mount("shm", "/dev/shm", "tmpfs", flags=_MS_NOSUID | _MS_NODEV, options="mode=1777")
+    _fresh_run(root, power_socket)
+    _fresh_tmp(root)
+
+
+def _overlay(directory: str, root: Path) -> bool:
+    """Make a directory of the computer writable for this machine only; False without overlayfs."""
+    upper, work = root / f"upper{directory}", root / f"work{directory}"
+    upper.mkdir(parents=True, exist_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
+    options = f"lowerdir={directory},upperdir={upper},workdir={work}"
+    try:
+        mount("overlay", directory, "overlay", flags=_MS_NODEV, options=options)
+    except OSError:
+        return False
+    return True
+
+
+def _fresh_run(root: Path, power_socket: Path) -> None:
+    """Give the machine an empty /run with the power switch's socket in it, as a management LAN would be."""
+    run = root / "run"
+    run.mkdir(exist_ok=True)
+    mount("run", str(run), "tmpfs", flags=_MS_NOSUID | _MS_NODEV, options="mode=0755")
+    inside = run / Path(POWER_SOCKET).relative_to("/run")
+    for directory in (inside.parent, run / "lock", run / Path(WATCHDOG_SOCKET).parent.name):
+        directory.mkdir(mode=0o755, exist_ok=True)
+    inside.touch()
+    bind(power_socket, str(inside))
+    bind(run, "/run")
+
+
+def _fresh_tmp(root: Path) -> None:
+    """Give the machine its own /tmp, unless the program itself lives there."""
+    in_use = (sys.prefix, sys.executable, __file__, str(root))
+    if not any(Path(path).resolve().is_relative_to("/tmp") for path in in_use):
+        mount("tmp", "/tmp", "tmpfs", flags=_MS_NOSUID | _MS_NODEV, options="mode=1777")
+
+
+def write_settings(root: Path, *, layout: Layout, name: str, key: bytes) -> None:
+    """Write a node's komainu.toml and cluster key where `prepare_machine` will show them in /etc/komainu."""
+    directory = root / "private/etc/komainu"
+    directory.mkdir(parents=True, exist_ok=True)
+    settings = directory / "komainu.toml"
+    settings.write_text(settings_text(layout, name), encoding="utf-8")
+    secret = directory / "cluster.key"
+    secret.touch(mode=0o600)
+    secret.write_bytes(base64.b64encode(key) + b"\n")
+
+
+def settings_text(layout: Layout, name: str) -> str:
+    """Write komainu.toml for every node of a lab: the same text for all, as the daemon wants it."""
+    lines = [
+        "# Written by `komainu lab`: the machines of a rehearsal.",
+        "[cluster]",
+        f'name = "{name}"',
+        'key_file = "/etc/komainu/cluster.key"',
+        "",
+        "[watchdog]",
+        f'socket = "{WATCHDOG_SOCKET}"',
+    ]
+    for number, node in enumerate(layout.nodes, start=1):
+        links = ", ".join(f'"{layout.address(node, cable)}"' for cable in layout.cables)
+        lines += ["", "[[node]]", f'name = "{node}"', f"id = {number}", f"links = [{links}]"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,194 @@
+"""Play the machine: the first process of a node, which boots it, starts its daemon and holds its watchdog.
+
+It is pid 1 of the node's namespaces: it mounts the node's files, waits for its cables, starts the daemon,
+reaps what is orphaned, and tells the host what happened. It restarts nothing by itself: a daemon that ends
+stays ended, so that a drill sees it. Power and reset are the host's: it kills this process, and all others
+of the machine die with it. The watchdog's contract (a Unix socket): `{"arm": MS}`, then any line pets it,
+`{"disarm": true}` ends it; a connection that is lost while armed does not disarm.
+Source: linux/watchdog.h for what a watchdog must do; pid_namespaces(7).
+"""
+
+import argparse
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from komainu.lab import protocol
+from komainu.lab.files import DAEMON_LOG, WATCHDOG_SOCKET, prepare_machine
+
+LINE_BYTES_MAX: Final = 4096
+PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Arm(msgspec.Struct, frozen=True):
+    """A line of the watchdog's contract; both absent: a pet."""
+
+    arm: int | None = None
+    disarm: bool = False
+
+
+class Watchdog:
+    """One connection to the watchdog: whether it is armed, and until when. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self.timeout_s: float | None = None
+        self.expires: float | None = None
+
+    def line(self, line: bytes, now: float) -> None:
+        """Take one line of the petter; whatever it says, it lives."""
+        said = Arm()
+        if line.lstrip().startswith(b"{"):
+            with contextlib.suppress(msgspec.MsgspecError):
+                said = msgspec.json.decode(line, type=Arm)
+        if said.disarm:
+            self.timeout_s = None
+        elif said.arm is not None:
+            self.timeout_s = said.arm / 1000
+        self.expires = None if self.timeout_s is None else now + self.timeout_s
+
+
+class Machine:
+    """The first process of one node."""
+
+    def __init__(self, bus: socket.socket, daemon: list[str]) -> None:
+        self._bus = bus
+        self._command = daemon
+        self._daemon: int | None = None
+        self._selector = selectors.DefaultSelector()
+        self._watchdogs: list[Watchdog] = []
+
+    def run(self) -> None:
+        """Serve until the power goes."""
+        wake, waker = socket.socketpair()
+        for end in (wake, waker):
+            end.setblocking(False)
+        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        door = socket.socket(socket.AF_UNIX)
+        door.bind(WATCHDOG_SOCKET)
+        door.listen()
+        self._tell(protocol.MachineUp())
+        self._selector.register(self._bus, selectors.EVENT_READ, self._hear_host)
+        self._selector.register(wake, selectors.EVENT_READ, lambda: self._reap(wake))
+        self._selector.register(door, selectors.EVENT_READ, lambda: self._admit(door))
+        while True:
+            for key, _ in self._selector.select(self._patience()):
+                key.data()
+            self._check_watchdogs()
+
+    def _tell(self, report: protocol.MachineReport) -> None:
+        self._bus.sendall(msgspec.json.encode(report) + b"\n")
+
+    def _hear_host(self) -> None:
+        """Start the daemon when asked. A host that is gone means that the lab is: end, and all with us."""
+        if not self._bus.recv(LINE_BYTES_MAX):
+            sys.exit(0)
+        if self._daemon is None:
+            self._start_daemon()
+
+    def _start_daemon(self) -> None:
+        log = Path(DAEMON_LOG)
+        with log.open("ab") as out:
+            started = time.strftime("%Y-%m-%d %H:%M:%S")
+            out.write(f"--- {started} {' '.join(self._command)}\n".encode())
+            out.flush()
+            try:
+                process = subprocess.Popen(
+                    self._command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+                )
+            except OSError as error:
+                self._tell(protocol.DaemonExited(f"could not be started: {error}"))
+                return
+        self._daemon = process.pid
+        process.returncode = 0  # reaped below with everybody else, not by this object
+        self._tell(protocol.DaemonStarted(process.pid))
+
+    def _reap(self, wake: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError):
+            wake.recv(LINE_BYTES_MAX)
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                if pid == self._daemon:
+                    self._daemon = None
+                    self._tell(protocol.DaemonExited(how_it_ended(status)))
+
+    def _admit(self, door: socket.socket) -> None:
+        connection, _ = door.accept()
+        watchdog = Watchdog()
+        self._watchdogs.append(watchdog)
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._pet(connection, watchdog))
+
+    def _pet(self, connection: socket.socket, watchdog: Watchdog) -> None:
+        data = b""
+        with contextlib.suppress(OSError):
+            data = connection.recv(LINE_BYTES_MAX)
+        for line in data.splitlines():
+            watchdog.line(line, time.monotonic())
+        if not data:
+            self._selector.unregister(connection)
+            connection.close()
+            if watchdog.expires is None:
+                self._watchdogs.remove(watchdog)
+
+    def _patience(self) -> float | None:
+        armed = [watchdog.expires for watchdog in self._watchdogs if watchdog.expires is not None]
+        return max(0.0, min(armed) - time.monotonic()) if armed else None
+
+    def _check_watchdogs(self) -> None:
+        for watchdog in self._watchdogs:
+            if watchdog.expires is not None and time.monotonic() >= watchdog.expires:
+                watchdog.expires = None
+                seconds = f"{watchdog.timeout_s:g}"
+                self._tell(protocol.WatchdogExpired(f"the watchdog was not petted for {seconds} s"))
+
+
+def how_it_ended(status: int) -> str:
+    """Say in words how a process ended, by its wait status."""
+    if os.WIFSIGNALED(status):
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exited with {os.waitstatus_to_exitcode(status)}"
+
+
+def environment(lab: str) -> dict[str, str]:
+    """Give the environment of everything that runs in a lab; KOMAINU_LAB marks its processes."""
+    programs = str(Path(sys.executable).parent)
+    return {
+        "PATH": f"{programs}:{PATH}",
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "KOMAINU_LAB": lab,
+    }
+
+
+def main() -> None:
+    """Become the machine named on the command line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--node", required=True)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--power-socket", type=Path, required=True)
+    parser.add_argument("--bus", type=int, required=True)
+    parser.add_argument("daemon", nargs="+")
+    args = parser.parse_args()
+    socket.sethostname(args.node)
+    prepare_machine(args.root, args.power_socket)
+    os.chdir("/")
+    bus = socket.socket(fileno=args.bus)
+    bus.set_inheritable(False)
+    Machine(bus, args.daemon).run()
+
+
+if __name__ == "__main__":
+    main()

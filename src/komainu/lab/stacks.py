@@ -1,0 +1,93 @@
+"""Say what a machine of a lab runs as its cluster: komainu, or a peer with the peer's own settings.
+
+Pure values. The peers are the distribution's unchanged programs with their defaults, but for what namespaces
+demand (no real-time scheduling, no move to the root cgroup). Source: corosync.conf(5), pacemakerd(8).
+"""
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from komainu.lab.layout import Layout
+from komainu.lab.managers import MachineFile
+
+
+class Stack(Enum):
+    """Which cluster manager."""
+
+    KOMAINU = "komainu"
+    COROSYNC3 = "corosync3"
+    COROSYNC3_UDPU = "corosync3-udpu"
+    PACEMAKER = "pacemaker"
+
+    @property
+    def has_corosync(self) -> bool:
+        """Whether Corosync is its engine."""
+        return self is not Stack.KOMAINU
+
+    @property
+    def runs_service(self) -> bool:
+        """Whether it runs resources, so that a client can be served."""
+        return self in {Stack.KOMAINU, Stack.PACEMAKER}
+
+
+PROGRAMS: Final = {
+    Stack.KOMAINU: (),
+    Stack.COROSYNC3: ("/usr/sbin/corosync",),
+    Stack.COROSYNC3_UDPU: ("/usr/sbin/corosync",),
+    Stack.PACEMAKER: ("/usr/sbin/corosync", "/usr/sbin/pacemakerd", "/usr/sbin/cibadmin"),
+}
+"""What must be installed; Debian's packages: corosync, pacemaker, pacemaker-cli-utils."""
+
+COROSYNC_LOG: Final = "/var/log/corosync/corosync.log"
+_AGENTS: Final = Path(__file__).resolve().parent.parent / "agents/ocf/komainu"
+_KOMAINU: Final = (sys.executable, "-m", "komainu.cli.main", "node")
+
+# Corosync goes into the background once it is ready and becomes a child of the machine's first process;
+# pacemakerd ends when it loses Corosync, so one watched process stands for both.
+_PACEMAKER: Final = (
+    f"mkdir -p /usr/lib/ocf/resource.d && ln -sfn {_AGENTS} /usr/lib/ocf/resource.d/komainu; "
+    "corosync && exec pacemakerd"
+)
+
+DAEMON: Final[dict[Stack, tuple[str, ...]]] = {
+    Stack.KOMAINU: _KOMAINU,
+    Stack.COROSYNC3: ("corosync", "-f"),
+    Stack.COROSYNC3_UDPU: ("corosync", "-f"),
+    Stack.PACEMAKER: ("/bin/sh", "-c", _PACEMAKER),
+}
+"""What the machine starts and watches as its daemon."""
+
+
+def links_max(stack: Stack) -> int:
+    """How many links the stack's ring can have: with udpu, Corosync 3 has one."""
+    return 1 if stack is Stack.COROSYNC3_UDPU else 8
+
+
+def files(layout: Layout, stack: Stack, name: str) -> tuple[MachineFile, ...]:
+    """Write the peer's settings, the same on every machine; komainu's own are written by files.py."""
+    if not stack.has_corosync:
+        return ()
+    text = corosync_conf(layout, name, is_udpu=stack is Stack.COROSYNC3_UDPU)
+    return (MachineFile("/etc/corosync/corosync.conf", text),)
+
+
+def corosync_conf(layout: Layout, name: str, *, is_udpu: bool) -> str:
+    """Write corosync.conf with Corosync's default times and the ring's cables of the layout."""
+    transport = "udpu" if is_udpu else "knet"
+    lines = ["totem {", "  version: 2", f"  cluster_name: {name}", f"  transport: {transport}"]
+    lines += ["  crypto_cipher: none", "  crypto_hash: none", "}", "nodelist {"]
+    for number, node in enumerate(layout.nodes, start=1):
+        lines += ["  node {", f"    name: {node}", f"    nodeid: {number}"]
+        cables = layout.ring_cables[: 1 if is_udpu else None]
+        lines += [
+            f"    ring{link}_addr: {layout.address(node, cable)}" for link, cable in enumerate(cables)
+        ]
+        lines.append("  }")
+    two_node = ["  two_node: 1"] if len(layout.nodes) == 2 else []
+    lines += ["}", "quorum {", "  provider: corosync_votequorum", *two_node, "}"]
+    lines += ["system {", "  sched_rr: no", "  move_to_root_cgroup: no", "}"]
+    lines += ["logging {", "  to_stderr: no", "  to_syslog: no", "  to_logfile: yes"]
+    lines += [f"  logfile: {COROSYNC_LOG}", "  timestamp: hires", "}"]
+    return "\n".join(lines) + "\n"
