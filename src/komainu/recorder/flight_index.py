@@ -15,8 +15,8 @@ from komainu.recorder.change import Told, Weight, tell
 from komainu.recorder.record import Record
 from komainu.recorder.subjects import command_of
 
-RECORDS_MAX: Final = 20_000
-"""Records that are kept in memory: weeks of a quiet cluster, some 20 MB."""
+RECORDS_MAX: Final = 10_000
+"""Records that are kept in memory: weeks of a quiet cluster, some 13 MB."""
 
 CHARACTERS_MAX: Final = 64 * 1024 * 1024
 """Characters of commands that are kept in memory, for clusters whose commands are large."""
