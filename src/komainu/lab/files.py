@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Final
 
 from komainu.lab.layout import Layout
+from komainu.lab.managers import MachineFile
 from komainu.lab.plant import LabFailure
 
 POWER_SOCKET: Final = "/run/komainu-lab/power.sock"
 WATCHDOG_SOCKET: Final = "/run/komainu-machine/watchdog.sock"
 DAEMON_LOG: Final = "/var/log/komainu/daemon.log"
+OVERLAID: Final = ("/etc", "/var", "/usr/lib/ocf")
+"""What a machine may change for itself. The agents' directory, so that a peer finds komainu's agents, too."""
+
 PRIVATE: Final = ("/etc/komainu", "/var/lib/komainu", "/var/log/komainu")
 
 _MS_RDONLY: Final = 0x1
@@ -62,7 +66,7 @@ def prepare_store(store: Path) -> None:
 
 def prepare_machine(root: Path, power_socket: Path) -> None:
     """Mount everything a machine has for itself; `root` is its directory in the lab's store."""
-    covered = {directory: _overlay(directory, root) for directory in ("/etc", "/var")}
+    covered = {directory: _overlay(directory, root) for directory in OVERLAID if Path(directory).is_dir()}
     for directory in PRIVATE:
         target = Path(directory)
         source = root / "private" / target.relative_to("/")
@@ -125,6 +129,15 @@ def write_settings(root: Path, *, layout: Layout, name: str, key: bytes) -> None
     secret.write_bytes(base64.b64encode(key) + b"\n")
 
 
+def write_extra(root: Path, wanted: tuple[MachineFile, ...]) -> None:
+    """Write files where the machine's own layer of /etc will show them: as if they had been changed there."""
+    for one in wanted:
+        target = root / "upper" / one.path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch(mode=one.mode)
+        target.write_text(one.text, encoding="utf-8")
+
+
 def settings_text(layout: Layout, name: str) -> str:
     """Write komainu.toml for every node of a lab: the same text for all, as the daemon wants it."""
     lines = [
@@ -137,6 +150,6 @@ def settings_text(layout: Layout, name: str) -> str:
         f'socket = "{WATCHDOG_SOCKET}"',
     ]
     for number, node in enumerate(layout.nodes, start=1):
-        links = ", ".join(f'"{layout.address(node, cable)}"' for cable in layout.cables)
+        links = ", ".join(f'"{layout.address(node, cable)}"' for cable in layout.ring_cables)
         lines += ["", "[[node]]", f'name = "{node}"', f"id = {number}", f"links = [{links}]"]
     return "\n".join(lines) + "\n"

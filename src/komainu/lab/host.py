@@ -22,7 +22,7 @@ from typing import Final, assert_never
 
 import msgspec
 
-from komainu.lab import action, files, gap, machine, preflight, procfs, protocol
+from komainu.lab import action, files, gap, machine, managers, preflight, procfs, protocol, stacks
 from komainu.lab.plant import LabFailure, Plant
 from komainu.lab.rack import Children, Rack
 
@@ -39,7 +39,7 @@ class Host:
         self._directory = directory
         self._blueprint = blueprint
         self._children = Children()
-        self._plant = Plant(blueprint.layout)
+        self._plant = Plant(blueprint.layout, is_managed=blueprint.network is not managers.Network.STATIC)
         self._rack = Rack(blueprint, directory, self._plant, self._children)
         self._answers: deque[protocol.Served] = deque(maxlen=ANSWERS_MAX)
         self._one_at_a_time = asyncio.Lock()
@@ -75,12 +75,18 @@ class Host:
         for node in layout.nodes:
             root = self._directory / "store" / node
             files.write_settings(root, layout=layout, name=self._blueprint.name, key=key)
+            files.write_extra(root, self._extra_files(node))
         self._plant.build()
         await asyncio.start_unix_server(self._serve_power, self._directory / protocol.POWER_SOCKET)
         await asyncio.gather(*(self._rack.power_on(node, "the lab was raised") for node in layout.nodes))
         if self._blueprint.probe_url:
             await self._start_client(self._blueprint.probe_url)
         await asyncio.start_unix_server(self._serve_control, self._directory / protocol.CONTROL_SOCKET)
+
+    def _extra_files(self, node: str) -> tuple[managers.MachineFile, ...]:
+        plan = self._blueprint
+        network = managers.files(plan.layout, node, plan.network, server_config=plan.server_config)
+        return (*network, *stacks.files(plan.layout, plan.stack, plan.name))
 
     async def _watch_lifeline(self, reader: asyncio.StreamReader) -> None:
         """End the lab when the command that started it is gone without having said `keep`."""

@@ -151,11 +151,16 @@ class Lab:
 
     def down(self) -> None:
         """End the lab and wait until nothing is left of it."""
+        held = host_process(
+            self._directory
+        )  # read first: a host that loses its lifeline removes its files itself
         for connection in (self._control, self._lifeline):
             if connection is not None:
                 connection.close()
         self._control = self._lifeline = None
         take_down(self.name)
+        if held is not None:
+            _wait_gone(held, DOWN_TIMEOUT_S)
 
     def _ask(self, request: protocol.ControlRequest) -> protocol.ControlReply:
         try:
@@ -229,9 +234,8 @@ def start(blueprint: protocol.Blueprint) -> Lab:
         theirs.close()
         _await_ready(ours, directory)
     except BaseException:
-        ours.close()
         theirs.close()
-        take_down(blueprint.name)
+        Lab(blueprint.name, ours).down()
         raise
     return Lab(blueprint.name, ours)
 

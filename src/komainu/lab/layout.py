@@ -48,6 +48,7 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     nodes: tuple[str, ...] = ("a", "b")
     interconnects: int = 1
+    ring_on_lan: bool = True  # the service LAN is the ring's last link
 
     @property
     def cables(self) -> tuple[Cable, ...]:
@@ -64,6 +65,11 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
         return (*direct, LAN)
 
+    @property
+    def ring_cables(self) -> tuple[Cable, ...]:
+        """The cables over which the nodes hear each other, preferred first."""
+        return self.cables if self.ring_on_lan else self.cables[:-1]
+
     def cable(self, name: str) -> Cable | None:
         """Find a cable by its name."""
         return next((cable for cable in self.cables if cable.name == name), None)
@@ -79,6 +85,8 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             found.append(f"a lab has 1 to {NODES_MAX} nodes, not {len(self.nodes)}")
         if not 0 <= self.interconnects <= INTERCONNECTS_MAX:
             found.append(f"a lab has 0 to {INTERCONNECTS_MAX} interconnects, not {self.interconnects}")
+        if self.interconnects == 0 and not self.ring_on_lan:
+            found.append("a ring needs a link: an interconnect, or `ring_on_lan`")
         found.extend(
             f"`{node}` cannot name a node of a lab: it takes 1 to 8 of a-z and 0-9, a letter first"
             for node in self.nodes

@@ -26,6 +26,11 @@ from komainu.lab import protocol
 from komainu.lab.files import DAEMON_LOG, WATCHDOG_SOCKET, prepare_machine
 
 LINE_BYTES_MAX: Final = 4096
+RESTARTS_MAX: Final = 50
+"""How often a service is started again in the life of a machine: no drill needs more, and one that cannot
+start must not fill the log."""
+
+SERVICE_LOG: Final = "/var/log/komainu/services.log"
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -59,9 +64,12 @@ class Watchdog:
 class Machine:
     """The first process of one node."""
 
-    def __init__(self, bus: socket.socket, daemon: list[str]) -> None:
+    def __init__(self, bus: socket.socket, daemon: list[str], services: list[list[str]]) -> None:
         self._bus = bus
         self._command = daemon
+        self._services = services
+        self._serving: dict[int, list[str]] = {}  # by pid
+        self._restarts = 0
         self._daemon: int | None = None
         self._selector = selectors.DefaultSelector()
         self._watchdogs: list[Watchdog] = []
@@ -73,6 +81,8 @@ class Machine:
             end.setblocking(False)
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        for service in self._services:
+            self._serve(service)
         door = socket.socket(socket.AF_UNIX)
         door.bind(WATCHDOG_SOCKET)
         door.listen()
@@ -94,6 +104,15 @@ class Machine:
             sys.exit(0)
         if self._daemon is None:
             self._start_daemon()
+
+    def _serve(self, command: list[str]) -> None:
+        """Start a service of the machine itself, such as its network manager."""
+        with Path(SERVICE_LOG).open("ab") as out:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            )
+        process.returncode = 0  # reaped below
+        self._serving[process.pid] = command
 
     def _start_daemon(self) -> None:
         log = Path(DAEMON_LOG)
@@ -123,6 +142,10 @@ class Machine:
                 if pid == self._daemon:
                     self._daemon = None
                     self._tell(protocol.DaemonExited(how_it_ended(status)))
+                service = self._serving.pop(pid, None)
+                if service is not None and self._restarts < RESTARTS_MAX:
+                    self._restarts += 1
+                    self._serve(service)
 
     def _admit(self, door: socket.socket) -> None:
         connection, _ = door.accept()
@@ -180,6 +203,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--power-socket", type=Path, required=True)
     parser.add_argument("--bus", type=int, required=True)
+    parser.add_argument("--services", default="[]", help="JSON: a list of commands")
     parser.add_argument("daemon", nargs="+")
     args = parser.parse_args()
     socket.sethostname(args.node)
@@ -187,7 +211,7 @@ def main() -> None:
     os.chdir("/")
     bus = socket.socket(fileno=args.bus)
     bus.set_inheritable(False)
-    Machine(bus, args.daemon).run()
+    Machine(bus, args.daemon, msgspec.json.decode(args.services, type=list[list[str]])).run()
 
 
 if __name__ == "__main__":

@@ -83,8 +83,12 @@ _BUS: Final = (
     "-c",
     "mkdir -p /run/dbus && exec dbus-daemon --system --nofork --nopidfile --nosyslog",
 )
-_AFTER_BUS: Final = "i=0; until [ -S /run/dbus/system_bus_socket ] || [ $i -ge 100 ]; do i=$((i+1)); sleep 0.05; done; "
+_AFTER_BUS: Final = (
+    "i=0; until [ -S /run/dbus/system_bus_socket ] || [ $i -ge 100 ]; do i=$((i+1)); sleep 0.05; done; "
+)
 """NetworkManager ends when it finds no bus; the two are started at once, so it waits up to 5 s."""
+
+_NETIF: Final = "mkdir -p /run/systemd && cd /run/systemd && mkdir -p netif/links netif/leases netif/lldp && chown -R systemd-network netif"
 
 SERVICES: Final[dict[Network, tuple[tuple[str, ...], ...]]] = {
     Network.STATIC: (),
@@ -96,8 +100,7 @@ SERVICES: Final[dict[Network, tuple[tuple[str, ...], ...]]] = {
         (
             "/bin/sh",
             "-c",
-            "mkdir -p /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp && "
-            "chown -R systemd-network /run/systemd/netif && exec /lib/systemd/systemd-networkd",
+            f"{_NETIF} && exec /lib/systemd/systemd-networkd",
         ),
     ),
 }
@@ -113,7 +116,11 @@ def files(layout: Layout, node: str, network: Network, *, server_config: bool) -
         case Network.STATIC:
             return ()
         case Network.NETWORKMANAGER:
-            common = (MachineFile("/etc/NetworkManager/NetworkManager.conf", _NETWORKMANAGER_CONF),)
+            # NetworkManager sets the host name from this file, over the one that the machine has.
+            common = (
+                MachineFile("/etc/hostname", f"{node}\n"),
+                MachineFile("/etc/NetworkManager/NetworkManager.conf", _NETWORKMANAGER_CONF),
+            )
             server = (SERVER_CONFIG,) if server_config else ()
             return (*common, *server, *(_keyfile(layout, node, nic) for nic in _nics(layout)))
         case Network.NETWORKD:
@@ -138,7 +145,5 @@ def _keyfile(layout: Layout, node: str, nic: str) -> MachineFile:
 
 
 def _network_file(layout: Layout, node: str, nic: str, extra: str) -> MachineFile:
-    text = _NETWORK_FILE.format(
-        nic=nic, address=_address(layout, node, nic), prefix=PREFIX_BITS, extra=extra
-    )
+    text = _NETWORK_FILE.format(nic=nic, address=_address(layout, node, nic), prefix=PREFIX_BITS, extra=extra)
     return MachineFile(f"/etc/systemd/network/10-{nic}.network", text)

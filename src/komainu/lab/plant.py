@@ -58,8 +58,9 @@ def run_ip(lines: Sequence[str], *, pid: int | None = None, force: bool = False)
 class Plant:
     """The cables of one lab, and which of their ends are pulled."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, is_managed: bool = False) -> None:
         self._layout = layout
+        self._is_managed = is_managed  # a network manager in the machines sets the interfaces up
         self._pulled: set[tuple[str, str]] = set()  # (node, cable name)
         self._isolated: set[str] = set()  # cable names
         self._powered: set[str] = set()
@@ -90,8 +91,9 @@ class Plant:
             here.append(f"link add {port} type veth peer name {cable.nic} address {mac} netns {pid}")
             here.append(f"link set {port} master {cable.bridge}")
             here += self._port_lines(cable)
-            there.append(f"link set {cable.nic} up")
-            there.append(self._address_line("replace", node, cable))
+            if not self._is_managed:
+                there.append(f"link set {cable.nic} up")
+                there.append(self._address_line("replace", node, cable))
         run_ip(here)
         run_ip(there, pid=pid)
 

@@ -6,6 +6,7 @@ Tries the real thing in a namespace that is gone a moment later; changes nothing
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from typing import Final
 
 from komainu.model.report import Report
@@ -19,6 +20,11 @@ _TRIAL: Final = "link add x type bridge\nlink add y type veth peer name z\n"
 def user_namespace() -> tuple[str, ...]:
     """Give the options of unshare that an ordinary user needs; root needs none."""
     return () if os.geteuid() == 0 else ("--user", "--map-root-user")
+
+
+def absent(programs: Iterable[str]) -> tuple[str, ...]:
+    """Name those of these programs, given by their paths, that are not installed."""
+    return tuple(path for path in programs if not os.access(path, os.X_OK))
 
 
 def missing() -> tuple[Report, ...]:

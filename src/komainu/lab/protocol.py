@@ -10,6 +10,8 @@ import msgspec
 
 from komainu.lab.action import Operation
 from komainu.lab.layout import Layout
+from komainu.lab.managers import Network
+from komainu.lab.stacks import Stack
 
 BLUEPRINT_FILE: Final = "blueprint.json"
 HOST_FILE: Final = "host.json"
@@ -27,6 +29,9 @@ class Blueprint(msgspec.Struct, frozen=True):
     layout: Layout
     daemon: tuple[str, ...]  # what each machine runs
     probe_url: str  # what the client asks for; "" runs no client
+    network: Network = Network.STATIC
+    server_config: bool = False  # the manager keeps addresses without carrier
+    stack: Stack = Stack.KOMAINU
 
 
 class HostProcess(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ import msgspec
 
 from komainu.lab import machine, procfs, protocol
 from komainu.lab.action import Kill, KillDaemon
+from komainu.lab.managers import SERVICES, Network
 from komainu.lab.plant import LabFailure, Plant
 
 BOOT_TIMEOUT_S: Final = 30
@@ -29,6 +30,10 @@ BOOT_TIMEOUT_S: Final = 30
 
 DEATH_TIMEOUT_S: Final = 20
 """SIGKILL of a pid namespace is a matter of milliseconds, unless a process hangs in the kernel."""
+
+NETWORK_TIMEOUT_S: Final = 15
+"""How long a boot waits for the network manager's addresses, as systemd's network-online.target would; a
+machine whose cable is out goes on without. NetworkManager takes 1 s, without a cable 6 s (measured)."""
 
 EVENTS_MAX: Final = 10_000
 """More events than any drill makes; a daemon that is restarted in a circle must not fill the host."""
@@ -143,10 +148,22 @@ class Rack:
             async with asyncio.timeout(BOOT_TIMEOUT_S):
                 await one.is_up.wait()
             self._plant.connect(one.node, self._first_process(one.node))
+            await self._network_online(one.node)
             self.start_daemon(one.node)
         except (TimeoutError, LabFailure):
             await self._cut(one, "power-off", "it did not boot")
             raise
+
+    async def _network_online(self, node: str) -> None:
+        """Wait until a network manager has put every address where it belongs, or the patience ends."""
+        if self._blueprint.network is Network.STATIC:
+            return
+        layout = self._blueprint.layout
+        wanted = {layout.address(node, cable) for cable in layout.cables}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NETWORK_TIMEOUT_S):
+                while not wanted <= procfs.local_addresses(self._first_process(node)):  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.05)
 
     def _first_process(self, node: str) -> int:
         pid = self.pid(node)
@@ -197,6 +214,8 @@ class Rack:
         spaces = ["--net", "--mount", "--pid", "--uts", "--ipc", "--propagation", "private"]
         arguments = ["--node", node, "--root", str(self._directory / "store" / node), "--bus", str(bus)]
         arguments += ["--power-socket", str(self._directory / protocol.POWER_SOCKET)]
+        services = msgspec.json.encode(SERVICES[self._blueprint.network]).decode()
+        arguments += ["--services", services]
         program = [sys.executable, "-m", "komainu.lab.machine", *arguments, "--", *self._blueprint.daemon]
         return ["unshare", *spaces, "--fork", "--kill-child=SIGKILL", "--", *program]
 

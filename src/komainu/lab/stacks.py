@@ -81,9 +81,7 @@ def corosync_conf(layout: Layout, name: str, *, is_udpu: bool) -> str:
     for number, node in enumerate(layout.nodes, start=1):
         lines += ["  node {", f"    name: {node}", f"    nodeid: {number}"]
         cables = layout.ring_cables[: 1 if is_udpu else None]
-        lines += [
-            f"    ring{link}_addr: {layout.address(node, cable)}" for link, cable in enumerate(cables)
-        ]
+        lines += [f"    ring{link}_addr: {layout.address(node, cable)}" for link, cable in enumerate(cables)]
         lines.append("  }")
     two_node = ["  two_node: 1"] if len(layout.nodes) == 2 else []
     lines += ["}", "quorum {", "  provider: corosync_votequorum", *two_node, "}"]
