@@ -14,6 +14,7 @@ from komainu.cib.command import (
     ReplaceConfiguration,
 )
 from komainu.cib.element import Element
+from komainu.cib.options import cluster_option
 from komainu.model.cause import Cause
 from komainu.model.ids import WallTime
 from komainu.model.request import (
@@ -130,8 +131,8 @@ def may_promise(view: View | None, nodes: int, cib: Element) -> bool:
     """
     if view is None or not view.quorate:
         return False
-    if 2 * len(view.members) > nodes:
-        return True
+    if 2 * len(view.members) > nodes or cluster_option(cib, "stonith-enabled") == "false":
+        return True  # without fencing nothing will ever be confirmed: who switched it off chose that
     return not any(node.is_lost for node in node_conditions(cib))
 
 

@@ -24,6 +24,7 @@ from komainu.cib.command import (
     RecordOperation,
     ReleaseNode,
     ReplaceConfiguration,
+    SetAttribute,
     StartAction,
     encode,
 )
@@ -48,6 +49,7 @@ from komainu.model.report import Level, Note
 from komainu.model.request import (
     ApplyConfiguration,
     AskConfiguration,
+    AskFencing,
     AskLinks,
     AskStatus,
     AskWhy,
@@ -55,6 +57,7 @@ from komainu.model.request import (
     ConfirmNodeOff,
     Done,
     EditConfigurationRequest,
+    FenceNode,
     ReleaseLink,
     StopNode,
 )
@@ -64,7 +67,7 @@ from komainu.node import race, status
 from komainu.node.causes import Causes, of_link, of_peer_end
 from komainu.node.coordination import Coordination, MakePlan
 from komainu.node.desk import NOT_JOINED, Desk, command_of, may_promise, refused
-from komainu.node.devices import fence_devices
+from komainu.node.devices import WATCHDOG_MARK, fencing_of
 from komainu.node.interface import (
     Answer,
     AppendRecord,
@@ -77,8 +80,10 @@ from komainu.node.interface import (
     Persist,
     Persisted,
     PersistFailed,
+    ResetMachine,
     StopAsked,
 )
+from komainu.node.last_resort import LastResort
 from komainu.node.membership import has_joined
 from komainu.node.replica import (
     Broadcast,
@@ -95,6 +100,7 @@ from komainu.recorder.record import Record
 from komainu.recorder.subjects import record_of
 from komainu.ring import interface as ring
 from komainu.ring.builtin import BuiltinRing
+from komainu.ring.quorum import is_two_node
 from komainu.ring.settings import RingSettings
 
 STOP_WITHIN_MS: Final = 20 * 60_000
@@ -114,14 +120,18 @@ class Drive:
         make_plan: MakePlan,
         now: Instant,
         wall: WallTime,
+        last_reset: str = "",
     ) -> None:
+        """`last_reset` is why this machine was reset before this life, if it was and somebody knows."""
         self.settings = settings
         self.names = {node.node: node.name for node in settings.nodes}
         self.me = self.names[settings.me]
         self.ring = BuiltinRing(settings, incarnation=incarnation, now=now, position=state.position)
         self.replica = Replica(settings.me, self.names, state)
         self.executor = Executor(self.me)
-        self.fencer = Fencer(self.me)
+        self.fencer = Fencer(self.me, seed=incarnation)
+        self._fencing = DevicesChanged(())
+        self.last_resort = LastResort(self.me, last_reset=last_reset)
         self.network = NetworkGuard(settings.of(settings.me).ends)
         self.index = FlightIndex()
         self.coordination = Coordination(self.me, _life(incarnation), make_plan)
@@ -185,14 +195,25 @@ class Drive:
 
     def _settle(self) -> list[DriveEffect]:
         """Feed the ring until nothing is left for it, then hand out all effects."""
-        while self._to_ring:
-            for effect in self.ring.handle(self._to_ring.popleft(), self._now):
-                self._take_ring(effect)
-        view, cib = self.ring.view, self.replica.state.cib
-        if self.desk.has_promised and may_promise(view, len(self.names), cib):
+        self._feed_ring()
+        view = self.ring.view
+        is_behind = view is not None and self.replica.state.position.lineage < view.view_id.counter
+        if is_behind and self._is_the_line():
+            self._to_ring.append(ring.Confirmed())
+            self._feed_ring()
+        if self.desk.has_promised and self._is_the_line():
             self._out += self.desk.keep(self.ring.stable)
         out, self._out = self._out, []
         return out
+
+    def _feed_ring(self) -> None:
+        while self._to_ring:
+            for effect in self.ring.handle(self._to_ring.popleft(), self._now):
+                self._take_ring(effect)
+
+    def _is_the_line(self) -> bool:
+        """Whether what this view agrees on can be promised: nobody else can go on from an older state."""
+        return self.replica.is_synced and may_promise(self.ring.view, len(self.names), self.replica.state.cib)
 
     def _pass_deadlines(self) -> None:
         now = self._now
@@ -237,6 +258,13 @@ class Drive:
                     now=self._now,
                 )
                 self._take_replica(self.replica.install(effect, self._wall))
+                if reason := self.last_resort.lost_quorum(
+                    view, self.replica.state.cib, halves_stay=is_two_node(self.settings)
+                ):
+                    self._note_local("reset", Cause("reset.quorum-lost", reason), (self.me,))
+                    self._out.append(ResetMachine(reason))
+            case ring.LineRaised(position=position):
+                self._take_replica(self.replica.raise_line(position))
             case ring.Stable():
                 pass  # _keep_promises looks at the ring's mark after every event
             case ring.LinkChanged():
@@ -272,6 +300,7 @@ class Drive:
                 case Broadcast(command=command):
                     self._broadcast(command)
                 case fencing.FenceRequested():
+                    self._change_configuration()  # what watchdogs promise is status, and may have changed
                     self._take_fencer(self.fencer.handle(effect, self._now))
                 case Note():
                     self._out.append(effect)
@@ -330,7 +359,7 @@ class Drive:
         record = record_of(done.command, position=done.position, node=done.origin, applied=done.applied)
         self.index.add(record)
         self._out.append(AppendRecord(record))
-        self._out += self.desk.settle(done)
+        self._out += [*self.desk.settle(done), *self.last_resort.settle(done)]
         if done.applied.is_accepted:
             self._carry_out(done)
         effects = self.coordination.observe(done, self.replica.state, self._now, self._wall)
@@ -349,12 +378,19 @@ class Drive:
                 self.executor.forget(forget.resource)
             case RecordFencing(record=record) if record.delegate == self.me:
                 self.causes.asked(record.request, str(done.position))
+                self._take_coordination([*self.last_resort.started(done, self._wall)])
+            case SetAttribute(name=name) if name == WATCHDOG_MARK:
+                self._change_configuration()
             case ChangeMembership() if self.replica.has_adopted or not has_joined(
                 self.replica.state.cib, self.me
             ):
                 cause = Cause("membership.joined", f"{self.me} says what runs on it", (str(done.position),))
+                for said in self.last_resort.before_join(self._wall):
+                    self._broadcast(said)
                 history = self.executor.history()
                 self._broadcast(JoinNode(cause, self._wall, "", self.me, history))
+                for said in self.last_resort.after_join(self.replica.state.cib, self._wall):
+                    self._broadcast(said)
             case ReleaseNode(node=node) if node == self.me and self._stop_by is not None:
                 self._end(0, "left the cluster, as it was asked to")
             case ReplaceConfiguration() | EditConfiguration():
@@ -365,7 +401,10 @@ class Drive:
     def _change_configuration(self) -> None:
         """Tell the cores what the configuration says that they act on by themselves."""
         cib = self.replica.state.cib
-        self._take_fencer(self.fencer.handle(DevicesChanged(fence_devices(cib)), self._now))
+        fresh = fencing_of(cib, halves_stay=is_two_node(self.settings))
+        if fresh != self._fencing:
+            self._fencing = fresh
+            self._take_fencer(self.fencer.handle(fresh, self._now))
         addresses = network.ServiceAddresses(service_addresses(cib))
         self._take_network(self.network.handle(addresses, self._now))
 
@@ -399,14 +438,21 @@ class Drive:
                 wish = network.LinkReleased(LinkNumber(link), is_released, asked.user or "somebody")
                 self._take_network(self.network.handle(wish, self._now))
                 self._out.append(Answer(client, Done(str(self.replica.state.position))))
+            case AskFencing():
+                self._out.append(Answer(client, status.fencing_of(self.replica.state, at)))
             case StopNode():
                 self._stop()
                 self._out.append(
                     Answer(client, Done(str(self.replica.state.position), f"{self.me} is stopping"))
                 )
-            case ApplyConfiguration() | EditConfigurationRequest() | Cleanup() | ConfirmNodeOff():
+            case (
+                ApplyConfiguration() | EditConfigurationRequest() | Cleanup() | ConfirmNodeOff() | FenceNode()
+            ):
                 if self.ring.view is None or not self.replica.is_synced:
                     self._out.append(Answer(client, NOT_JOINED))
+                elif isinstance(request, FenceNode):
+                    cib = self.replica.state.cib
+                    self._broadcast(self.last_resort.order(request, client, cib, user=asked.user, at=at))
                 else:
                     self._broadcast(command_of(request, asked.user, at), client)
             case _:

@@ -116,6 +116,11 @@ class Replica:
             return []
         return self._apply(command, delivery)
 
+    def raise_line(self, position: Position) -> list[ReplicaEffect]:
+        """Go on in a new lineage; it must be on disk before anything in it counts as stored (S3)."""
+        self.state = replace(self.state, position=position)
+        return [self._store()]
+
     def stored(self, token: int) -> list[ReplicaEffect]:
         """The Store with this token is on stable storage."""
         position = self._outstanding.pop(token, None)

@@ -29,6 +29,7 @@ from komainu.model.report import Level, Note
 from komainu.model.view import Position, View
 from komainu.ring.formation import Formation
 from komainu.ring.interface import (
+    Confirmed,
     DeadlinePassed,
     EndChanged,
     Leave,
@@ -167,6 +168,8 @@ class BuiltinRing:
                 out += [] if current is None else current.order.submit(waiting, now)
             case Stored(position=position):
                 out += self._formation.passage.stored(position)
+            case Confirmed():
+                out += self._formation.passage.confirm()
             case Leave():
                 return self._effects([*out, *self._say_farewell()], now)
             case DeadlinePassed():

@@ -83,9 +83,11 @@ def decide(
     index = max(
         each.position.index for each in answers.values() if each.position.lineage == line.position.lineage
     )
-    # Without quorum the lineage stays. The index leaps over every index in use, so that no two lines of
-    # commands ever share a position that follows the merge.
-    position = Position(ballot.counter, 0) if verdict.quorate else Position(line.position.lineage, index + 1)
+    # Without quorum the lineage stays, and so it does in a half whose twin may be quorate, too: until the twin is
+    # confirmed off (passage.confirm). The index leaps over every index in use, so that no two lines of commands
+    # ever share a position that follows the merge.
+    is_the_line = verdict.quorate and not verdict.may_have_a_twin
+    position = Position(ballot.counter, 0) if is_the_line else Position(line.position.lineage, index + 1)
     departed = [member for member in line.members if member not in members]
     return Decision(
         view=View(ballot, nodes, verdict.quorate, verdict.reason),

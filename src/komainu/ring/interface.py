@@ -64,6 +64,14 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Every peer that was lost is confirmed off: no other half can go on, so this one is the line of the state.
+
+    Told in a view that `two_node` alone makes quorate, where the other node may think the same of itself.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Leave the ring now, and tell the peers."""
 
@@ -73,7 +81,7 @@ class DeadlinePassed:
     """The core's deadline has come."""
 
 
-RingEvent = PacketReceived | EndChanged | PeerRefused | Submit | Stored | Leave | DeadlinePassed
+RingEvent = PacketReceived | EndChanged | PeerRefused | Submit | Stored | Confirmed | Leave | DeadlinePassed
 
 # -- effects --------------------------------------------------------------------------------------------
 
@@ -108,6 +116,13 @@ class Absorbed:
     """
 
     token: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineRaised:
+    """The lineage goes on in this view, as `Confirmed` allowed: the state now stands at this position."""
+
+    position: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +185,9 @@ class PeerEndChanged:
     reason: str
 
 
-RingEffect = SendPacket | Deliver | Absorbed | InstallView | Stable | LinkChanged | PeerEndChanged | Note
+RingEffect = (
+    SendPacket | Deliver | Absorbed | LineRaised | InstallView | Stable | LinkChanged | PeerEndChanged | Note
+)
 
 
 @dataclass(frozen=True, slots=True)

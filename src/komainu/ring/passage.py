@@ -13,7 +13,7 @@ from komainu.model.ids import Instant, NodeId
 from komainu.model.report import Level, Note
 from komainu.model.view import Position, ViewId
 from komainu.ring.delivery import Standing
-from komainu.ring.interface import Absorbed, Deliver, Departure, InstallView
+from komainu.ring.interface import Absorbed, Deliver, Departure, InstallView, LineRaised
 from komainu.ring.order import Mail, Order
 from komainu.ring.outbox import RESEND_MAX, Outbox
 from komainu.ring.packet import Decision, Flush, Gone, Member, Share, ViewKey
@@ -24,14 +24,16 @@ from komainu.ring.watch import Watch
 RESTART_STRIDE: Final = 1000
 """View counters that a starting node skips (see `first_counter`)."""
 
-Out = Mail | Deliver | InstallView | Absorbed | Note
+Out = Mail | Deliver | InstallView | Absorbed | LineRaised | Note
 
 
 def first_counter(position: Position) -> int:
     """Return the view counter that a starting node begins with: a whole stride above what it stored.
 
     Were it only one above, two lines could get the same lineage: node a stores some of view 7 and stops; b, who
-    was in view 7 too but stored nothing of it, starts again and makes another view 7 with c.
+    was in view 7 too but stored nothing of it, starts again and makes another view 7 with c. (A node that stops
+    twice in a row before it stores anything of a quorate view starts from the same counter; only a promise on
+    disk before each answer would rule that out.)
     """
     return ((position.lineage + RESTART_STRIDE - 1) // RESTART_STRIDE + 1) * RESTART_STRIDE
 
@@ -121,6 +123,20 @@ class Passage:
             return []  # it was given to the disk in an earlier view
         current.order.delivery.has_state = True
         return [*current.order.store(position)]
+
+    def confirm(self) -> list[Out]:
+        """Go on as the line of the state: the twin of this half is confirmed off.
+
+        Not while a ballot is under way: what was answered to it stands. The drive tells it again.
+        """
+        current = self.current
+        if current is None or not current.decision.view.quorate or self.blocked is not None:
+            return []
+        delivery, counter = current.order.delivery, current.key.view_id.counter
+        if delivery.position.lineage >= counter or not delivery.has_state:
+            return []
+        delivery.position = Position(counter, 0)
+        return [LineRaised(delivery.position)]
 
     def begin(self, decision: Decision, now: Instant) -> list[Out]:
         """Leave the old view at the place that was agreed on, and begin the new one."""

@@ -15,10 +15,14 @@ from komainu.ring.settings import RingSettings
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether there is quorum, and the sentence that says why."""
+    """Whether there is quorum, and the sentence that says why.
+
+    `may_have_a_twin`: another part of the cluster may be quorate at the same time, by two_node.
+    """
 
     quorate: bool
     reason: str
+    may_have_a_twin: bool = False
 
 
 def is_two_node(settings: RingSettings) -> bool:
@@ -45,7 +49,9 @@ def judge(settings: RingSettings, members: Collection[NodeId], *, waiting: bool)
         names = ", ".join(node.name for node in missing)
         return Verdict(False, f"wait_for_all: {names} was not seen since the start")
     if is_two_node(settings):
-        return Verdict(votes >= 1, has if votes > 1 else f"two_node: {has} is enough")
+        if votes > 1:
+            return Verdict(True, has)
+        return Verdict(votes == 1, f"two_node: {has} is enough", may_have_a_twin=True)
     needed = expected // 2 + 1
     if votes >= needed:
         return Verdict(True, has)

@@ -14,7 +14,7 @@ from komainu.node.membership import node_conditions
 from komainu.sim.machine import Machine
 
 ONE_FAULT_MS: Final = 15_000
-"""Two nodes of a pair that are fenced within this time went down for one fault (S4)."""
+"""Two nodes of a pair that are fenced within this time, and no new fault between, went down for one (S4)."""
 
 
 class SafetyViolated(AssertionError):
@@ -26,6 +26,7 @@ class Checks:
     """The checkers of one world and what they must remember."""
 
     fenced: list[tuple[Instant, NodeName]] = field(default_factory=list)
+    last_fault: Instant = field(default=Instant(0))
     acknowledged: set[str] = field(default_factory=set)  # names of options whose setting was answered "done"
 
     def one_copy(self, machines: Iterable[Machine], now: Instant) -> None:
@@ -46,9 +47,9 @@ class Checks:
 
     def not_both(self, target: NodeName, machines: tuple[Machine, ...], now: Instant) -> None:
         """S4: in a two-node cluster one fault never takes both nodes down."""
+        others = [at for at, name in self.fenced if name != target and now - at <= ONE_FAULT_MS]
         self.fenced.append((now, target))
-        recent = {name for at, name in self.fenced if now - at <= ONE_FAULT_MS}
-        if len(machines) == 2 and len(recent) == 2:
+        if len(machines) == 2 and any(self.last_fault <= at for at in others):
             fail("S4", now, "both nodes of a pair were fenced for one fault")
 
     def acknowledged_is_kept(self, machine: Machine, now: Instant) -> None:

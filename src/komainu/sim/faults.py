@@ -5,6 +5,7 @@ one the world is whole again, so that the run can also ask whether the cluster i
 """
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -39,16 +40,22 @@ class Misfortune:
             self._crash_daemon,
             self._kill_resource,
             self._toggle_standby,
-            self._set_option,
-            self._set_option,
         )
 
     def plan(self, count: int, within_ms: int) -> Instant:
         """Schedule so many faults within this time; return when the last of them is mended."""
         for _ in range(count):
             moment = FIRST_FAULT_MS + self._chance.randrange(within_ms)
-            self._world.clock.at(Instant(moment), self._chance.choice(self._kinds))
+            self._world.clock.at(Instant(moment), partial(self._strike, self._chance.choice(self._kinds)))
         return Instant(FIRST_FAULT_MS + within_ms + LASTING_MS[1] + 1)
+
+    def _strike(self, fault: Callable[[], None]) -> None:
+        """Let something happen while somebody is changing the configuration: that is when changes get lost."""
+        self._world.checks.last_fault = self._world.now
+        self._set_option()
+        fault()
+        for node in self._nodes:
+            self._world.clock.after(self._chance.randint(600, 1_600), partial(self._set_option_on, node))
 
     def heal(self) -> None:
         """Make the world whole: every wire, every end, every machine."""
@@ -122,5 +129,8 @@ class Misfortune:
         self._mend_later(lambda: self._world.set_standby(asked, name, standby=False))
 
     def _set_option(self) -> None:
+        self._set_option_on(self._node())
+
+    def _set_option_on(self, node: NodeId) -> None:
         self._options += 1
-        self._world.set_option(self._node(), f"drawn-{self._options}")
+        self._world.set_option(node, f"drawn-{self._options}")

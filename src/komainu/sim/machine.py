@@ -12,9 +12,10 @@ from komainu.recorder.record import Record
 
 @dataclass(slots=True)
 class Disk:
-    """A disk that loses what was not synced when the power goes."""
+    """A disk that loses what was not synced when the power goes. A newer text overtakes older ones on their way."""
 
     text: str | None = None
+    newest: int = 0  # the token of `text`, in the daemon's present life
     writing: dict[int, str] = field(default_factory=dict)  # token -> text on its way
 
     def finish(self, token: int) -> bool:
@@ -22,12 +23,14 @@ class Disk:
         text = self.writing.pop(token, None)
         if text is None:
             return False
-        self.text = text
+        if token > self.newest:
+            self.text, self.newest = text, token
         return True
 
-    def lose_power(self) -> None:
-        """Forget what was not yet durable."""
+    def end_life(self) -> None:
+        """Forget what was on its way: the daemon that wrote it is gone, and its tokens with it."""
         self.writing.clear()
+        self.newest = 0
 
 
 @dataclass(slots=True)
@@ -48,9 +51,9 @@ class Machine:
         self.is_on = False
         self.end_daemon()
         self.running.clear()
-        self.disk.lose_power()
 
     def end_daemon(self) -> None:
         """End the daemon; what it started keeps running."""
         self.drive = None
+        self.disk.end_life()
         self.life += 1

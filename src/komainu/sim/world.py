@@ -33,6 +33,7 @@ from komainu.node.interface import (
     Exit,
     Persist,
     Persisted,
+    ResetMachine,
 )
 from komainu.ring.interface import PacketReceived, SendPacket
 from komainu.ring.settings import RingSettings
@@ -237,6 +238,9 @@ class World:
                 machine.end_daemon()
                 if code:
                     fail("S4", self.now, f"the daemon of {machine.name} exited with {code}: {reason}")
+            case ResetMachine(reason=reason):
+                self.say(f"{machine.name} is reset: {reason}")
+                self.lose_power(machine.node_id)
             case Note(level=level, message=message):
                 self.say(f"{machine.name} {level.value}: {message}")
             case _:
