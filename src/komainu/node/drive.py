@@ -194,26 +194,27 @@ class Drive:
     # -- routing ----------------------------------------------------------------------------------------
 
     def _settle(self) -> list[DriveEffect]:
-        """Feed the ring until nothing is left for it, then hand out all effects."""
-        self._feed_ring()
-        view = self.ring.view
-        is_behind = view is not None and self.replica.state.position.lineage < view.view_id.counter
-        if is_behind and self._is_the_line():
+        """Feed the ring until nothing is left for it, keep promises, then hand out all effects."""
+
+        def is_the_line() -> bool:
+            """Whether what this view agrees on can be promised: nobody else can go on from an older state."""
+            state = self.replica.state
+            return self.replica.is_synced and may_promise(self.ring.view, len(self.names), state.cib)
+
+        has_confirmed = False
+        while True:
+            while self._to_ring:
+                for effect in self.ring.handle(self._to_ring.popleft(), self._now):
+                    self._take_ring(effect)
+            view, lineage = self.ring.view, self.replica.state.position.lineage
+            if has_confirmed or view is None or lineage >= view.view_id.counter or not is_the_line():
+                break
+            has_confirmed = True
             self._to_ring.append(ring.Confirmed())
-            self._feed_ring()
-        if self.desk.has_promised and self._is_the_line():
+        if self.desk.has_promised and is_the_line():
             self._out += self.desk.keep(self.ring.stable)
         out, self._out = self._out, []
         return out
-
-    def _feed_ring(self) -> None:
-        while self._to_ring:
-            for effect in self.ring.handle(self._to_ring.popleft(), self._now):
-                self._take_ring(effect)
-
-    def _is_the_line(self) -> bool:
-        """Whether what this view agrees on can be promised: nobody else can go on from an older state."""
-        return self.replica.is_synced and may_promise(self.ring.view, len(self.names), self.replica.state.cib)
 
     def _pass_deadlines(self) -> None:
         now = self._now

@@ -125,12 +125,12 @@ class Misfortune:
         """Put a node into standby for a while."""
         asked, target = self._node(), self._node()
         name = self._world.machines[target].name
-        self._world.set_standby(asked, name, standby=True)
-        self._mend_later(lambda: self._world.set_standby(asked, name, standby=False))
+        self._world.clients.set_standby(asked, name, standby=True)
+        self._mend_later(lambda: self._world.clients.set_standby(asked, name, standby=False))
 
     def _set_option(self) -> None:
         self._set_option_on(self._node())
 
     def _set_option_on(self, node: NodeId) -> None:
         self._options += 1
-        self._world.set_option(node, f"drawn-{self._options}")
+        self._world.clients.set_option(node, f"drawn-{self._options}")

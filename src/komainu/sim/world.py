@@ -7,6 +7,7 @@ same seed gives the same run, to the byte, on any machine.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Final, assert_never
 
@@ -14,19 +15,15 @@ from komainu.cib.durable import load, without_status
 from komainu.cib.state import ClusterState
 from komainu.executor.interface import ProcessesGone, RunAgent, StopWatching
 from komainu.fencing.interface import RunFenceAgent
-from komainu.model.edit import SetOption
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName, ResourceId, WallTime
-from komainu.model.link import LinkEnd, LinkState
+from komainu.model.link import LinkState
 from komainu.model.plan import Plan
 from komainu.model.report import Note
-from komainu.model.request import Done, EditConfigurationRequest, Request
 from komainu.network.interface import AddAddress, FindCulprit, NetworkEvent, RemoveAddress, UseInterface
 from komainu.node.drive import Drive
 from komainu.node.interface import (
     Answer,
     AppendRecord,
-    ClientAsked,
-    ClientId,
     DeadlinePassed,
     DriveEffect,
     DriveEvent,
@@ -40,6 +37,7 @@ from komainu.ring.settings import RingSettings
 from komainu.scheduler.plan import plan
 from komainu.sim import agents, wires
 from komainu.sim.checks import Checks, fail
+from komainu.sim.clients import Clients
 from komainu.sim.clock import Clock
 from komainu.sim.machine import Machine
 from komainu.sim.network import Network
@@ -79,8 +77,7 @@ class World:
         self.plans_made = 0
         self.trace: list[str] = []
         self._initial = setup.state
-        self._asked: dict[tuple[NodeId, ClientId], str] = {}
-        self._client = 0
+        self.clients = Clients(self)
         self._wakes: dict[NodeId, Instant] = {}
 
     # -- time -------------------------------------------------------------------------------------------
@@ -131,12 +128,17 @@ class World:
             state=state,
             incarnation=Incarnation(self.chance.getrandbits(62) + 1),
             history=(),
-            make_plan=self._plan_twice,
+            make_plan=partial(_plan_twice, self),
             now=self.now,
             wall=self.wall,
         )
         self._carry_out(machine, machine.drive.start())
-        self._give_all(machine, wires.dump(self.network, machine.node_id, self.ends_of(machine)))
+        self._give_all(
+            machine,
+            wires.dump(
+                self.network, machine.node_id, self.settings[machine.node_id].of(machine.node_id).ends
+            ),
+        )
 
     def lose_power(self, node: NodeId, *, boot_again: bool = True) -> None:
         """Take a machine's power; by and by it is switched on again."""
@@ -168,31 +170,8 @@ class World:
         machine = self.machines[node]
         self.network.set_end(node, link, state)
         self.say(f"{machine.name}'s end of link {link}: {state.value}")
-        end = next(end for end in self.ends_of(machine) if end.link == link)
+        end = next(end for end in self.settings[machine.node_id].of(machine.node_id).ends if end.link == link)
         self._give_all(machine, wires.events_of(end, state))
-
-    # -- clients ----------------------------------------------------------------------------------------
-
-    def ask(self, node: NodeId, request: Request, *, promises: str = "") -> None:
-        """Ask a node something; `promises` names the option that must not be lost once it is done."""
-        machine = self.machines[node]
-        if machine.drive is None:
-            return
-        self._client += 1
-        client = ClientId(self._client)
-        self._asked[node, client] = promises
-        self.give(machine, ClientAsked(client, request, "root"))
-
-    def set_option(self, node: NodeId, name: str) -> None:
-        """Set a cluster option of this name, to be found again later (S3)."""
-        edit = SetOption(owner="crm_config", set_tag="cluster_property_set", name=name, value="1")
-        self.ask(node, EditConfigurationRequest((edit,), f"set {name}"), promises=name)
-
-    def set_standby(self, node: NodeId, target: NodeName, *, standby: bool) -> None:
-        """Put a node into standby, or back."""
-        value = "on" if standby else None
-        edit = SetOption(owner=target, set_tag="instance_attributes", name="standby", value=value)
-        self.ask(node, EditConfigurationRequest((edit,), f"standby of {target}: {standby}"))
 
     # -- events and effects -----------------------------------------------------------------------------
 
@@ -230,9 +209,7 @@ class World:
             case AppendRecord(record=record):
                 machine.records.append(record)
             case Answer(client=client, reply=reply):
-                promised = self._asked.pop((machine.node_id, client), "")
-                if promised and isinstance(reply, Done):
-                    self.checks.acknowledged.add(promised)
+                self.clients.answered(machine.node_id, client, reply)
             case Exit(code=code, reason=reason):
                 self.say(f"the daemon of {machine.name} ends with {code}: {reason}")
                 machine.end_daemon()
@@ -281,18 +258,6 @@ class World:
 
     # -- the rest ---------------------------------------------------------------------------------------
 
-    def _plan_twice(self, state: ClusterState, wall: WallTime) -> Plan:
-        """Plan, and hold the planner to its promise that equal input gives equal plans (S5)."""
-        made = plan(state.cib, wall // 1000)
-        self.plans_made += 1
-        if plan(state.cib, wall // 1000) != made:
-            fail("S5", self.now, "the same state gave two plans")
-        return made
-
-    def ends_of(self, machine: Machine) -> tuple[LinkEnd, ...]:
-        """Return a machine's own ends of all links."""
-        return self.settings[machine.node_id].of(machine.node_id).ends
-
     def say(self, what: str) -> None:
         """Add a line to the trace."""
         self.trace.append(f"{self.now / 1000:9.3f} {what}")
@@ -300,3 +265,12 @@ class World:
 
 def _name(settings: RingSettings) -> NodeName:
     return next(node.name for node in settings.nodes if node.node == settings.me)
+
+
+def _plan_twice(world: World, state: ClusterState, wall: WallTime) -> Plan:
+    """Plan, and hold the planner to its promise that equal input gives equal plans (S5)."""
+    made = plan(state.cib, wall // 1000)
+    world.plans_made += 1
+    if plan(state.cib, wall // 1000) != made:
+        fail("S5", world.now, "the same state gave two plans")
+    return made
