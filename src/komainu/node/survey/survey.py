@@ -1,0 +1,47 @@
+"""Look at a machine, or at a tree of its files, and have the doctor judge what was found.
+
+Decides nothing but whether anything runs there: nothing does below any folder but `/`.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from komainu.model.report import Place, Refused, Report
+from komainu.network.doctor.checkup import Checkup, check_up
+from komainu.network.doctor.evidence import Evidence, Output
+from komainu.network.doctor.peers import Summary
+from komainu.node.survey.files import read_files
+from komainu.node.survey.live import is_clock_synchronised, outputs, processes
+
+
+def look(root: str = "/") -> Evidence:
+    """Collect the evidence of a machine."""
+    files = read_files(root)
+    if root != "/":
+        return Evidence(files)
+    running = processes()
+    return Evidence(files, outputs(running), running, is_clock_synchronised())
+
+
+def examine(root: str = "/", cib: str = "", peers: tuple[str, ...] = ()) -> Checkup:
+    """Look at a machine and judge it.
+
+    `cib` is the configuration that a daemon told, if one did. `peers` are files that `komainu doctor --format
+    json` wrote on other nodes. Raises Refused for one that is none.
+    """
+    evidence = look(root)
+    if cib:
+        evidence = replace(evidence, outputs={**evidence.outputs, "cib": Output(cib)})
+    return check_up(evidence, tuple(_summary(peer) for peer in peers))
+
+
+def _summary(file: str) -> Summary:
+    try:
+        return msgspec.json.decode(Path(file).read_bytes(), type=Summary)
+    except (OSError, msgspec.MsgspecError) as error:
+        hint = "write it on the other node: komainu doctor --format json > NODE.json"
+        raise Refused(
+            (Report("doctor.peer", f"this is no report of the doctor: {error}", hint, Place(file)),)
+        ) from None

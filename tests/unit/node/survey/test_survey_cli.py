@@ -1,0 +1,150 @@
+"""The command `komainu doctor`, typed on trees of files."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from doctor_machines import build
+
+from komainu.cli.commands import root
+from komainu.model.report import Refused
+
+FILE = "etc/NetworkManager/conf.d/90-komainu.conf"
+
+
+def komainu(*arguments: str, answer: str = "") -> Result:
+    result = CliRunner().invoke(
+        root, ["--socket", "/nowhere/d.sock", *arguments], input=answer, standalone_mode=False
+    )
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    build("centos7", tmp_path / "root")
+    return tmp_path / "root"
+
+
+def listing(tree: Path) -> list[str]:
+    return sorted(str(path.relative_to(tree)) for path in tree.rglob("*") if not path.is_dir())
+
+
+def test_it_only_looks(tree: Path) -> None:
+    before = listing(tree)
+    result = komainu("doctor", "--root", str(tree))
+    assert result.return_value == 1
+    assert "error NET001  eth1: a pulled cable takes its address away" in result.stdout
+    assert "hint: komainu doctor --fix" in result.stderr
+    assert listing(tree) == before
+
+
+def test_json_has_every_finding_and_link(tree: Path) -> None:
+    found = json.loads(komainu("doctor", "--root", str(tree), "--format", "json").stdout)
+    assert found["node"] == "ha1"
+    assert found["links"][0]["lost_after_ms"] == 6000
+    (finding,) = [one for one in found["findings"] if one["rule"] == "NET001"]
+    assert finding["gravity"] == "error"
+    assert finding["fix"]["changes"][0]["path"] == f"/{FILE}"
+
+
+def test_a_fix_is_shown_asked_for_written_and_undone(tree: Path) -> None:
+    before = listing(tree)
+    result = komainu("doctor", "--root", str(tree), "--fix", answer="y\n")
+    assert "+match-device=interface-name:eth1" in result.stdout
+    assert "on the machine itself, run: nmcli general reload conf" in result.stderr
+    assert "ignore-carrier=yes" in (tree / FILE).read_text()
+    assert "error NET001" not in komainu("doctor", "--root", str(tree)).stdout
+    result = komainu("doctor", "--root", str(tree), "--undo")
+    assert result.return_value == 0
+    assert [path for path in listing(tree) if "undo.json" not in path] == before
+    assert komainu("doctor", "--root", str(tree), "--undo").return_value == 1
+
+
+def test_no_is_no(tree: Path) -> None:
+    before = listing(tree)
+    result = komainu("doctor", "--root", str(tree), "--fix", answer="n\n")
+    assert "nothing was changed" in result.stderr
+    assert listing(tree) == before
+
+
+@pytest.mark.parametrize(
+    "case", ["debian-cloud", "rhel9-overruled", "networkd-helpless", "sles15-wicked", "rhel8-keyfile"]
+)
+def test_what_was_fixed_is_not_found_again_and_can_be_undone(case: str, tmp_path: Path) -> None:
+    build(case, tmp_path / "root")
+    tree = tmp_path / "root"
+    before = {path: (tree / path).read_bytes() for path in listing(tree) if (tree / path).is_file()}
+    fixed = [one for one in json.loads(komainu("doctor", "--root", str(tree), "--format", "json").stdout)["findings"]
+             if one["fix"]["changes"]]  # fmt: skip
+    assert fixed
+    komainu("doctor", "--root", str(tree), "--fix", "--yes")
+    left = json.loads(komainu("doctor", "--root", str(tree), "--format", "json").stdout)["findings"]
+    assert not [one for one in left if one["fix"]["changes"]]
+    while komainu("doctor", "--root", str(tree), "--undo").return_value == 0:
+        pass
+    after = {path: (tree / path).read_bytes() for path in listing(tree) if (tree / path).is_file()}
+    assert {path: text for path, text in after.items() if "undo.json" not in path} == before
+
+
+def test_two_interconnects_in_one_file_are_both_fixed(tmp_path: Path) -> None:
+    build("debian-cloud", tmp_path / "root")
+    komainu("doctor", "--root", str(tmp_path / "root"), "--fix", "--yes")
+    text = (tmp_path / "root/etc/netplan/50-cloud-init.yaml").read_text()
+    assert text.count("ignore-carrier: true") == 2
+    assert "# written at first boot" in text
+
+
+def test_a_page_is_shown_in_eighty_columns() -> None:
+    result = komainu("doctor", "--explain", "net001")
+    assert result.stdout.startswith("# NET001: ")
+    assert result.return_value == 0
+    assert all(len(line) <= 80 for line in result.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--explain", "NET999"),
+        ("--root", "/nowhere"),
+        ("--fix", "--undo"),
+        ("--fix", "--format", "json"),
+        ("--yes",),
+        ("--format", "xml"),
+    ],
+)
+def test_misuse_is_refused(arguments: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(root, ["doctor", *arguments])
+    assert result.exit_code == 2
+    assert not result.stdout
+
+
+def test_nodes_are_compared_by_their_reports(tmp_path: Path) -> None:
+    build("troubles", tmp_path / "a")
+    report = komainu("doctor", "--root", str(tmp_path / "a"), "--format", "json").stdout
+    told = json.loads(report)
+    told["node"] = "ha2"
+    for link in told["links"]:
+        link["mtu"] = 9000
+    told["clusters"][0]["digest"] = "another"
+    (tmp_path / "ha2.json").write_text(json.dumps(told))
+    text = komainu("doctor", "--root", str(tmp_path / "a"), "--peer", str(tmp_path / "ha2.json")).stdout
+    assert "error CLU011  /etc/corosync/corosync.conf: ha2 has another file" in text
+    assert "ha2 has another packet size" in text
+    assert "eth1 here and eth1 of ha2 have 192.168.33.101" in text
+
+
+def test_a_report_that_is_none_is_refused(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(Refused, match="no report of the doctor"):
+        komainu("doctor", "--root", str(tree), "--peer", str(tmp_path / "x.json"))
+
+
+def test_all_says_how(tree: Path) -> None:
+    text = komainu("doctor", "--root", str(tree), "--all").stdout
+    assert text.splitlines() == [
+        "ssh ha2 komainu doctor --format json > ha2.json",
+        "komainu doctor --peer ha2.json",
+    ]
