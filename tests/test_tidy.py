@@ -13,7 +13,10 @@ SOURCE = ROOT / "src" / "komainu"
 RATCHET = ROOT / "tests" / "tidy.toml"
 
 CORES = ("ring", "scheduler", "controller", "executor", "fencing", "network", "recorder")
-PURE_FILES = ("drive", "race", "replica", "coordination", "membership", "devices", "status", "interface")
+PURE_FILES = (
+    *("drive", "race", "replica", "coordination", "membership", "devices", "status", "interface"),
+    *("desk", "causes", "service_addresses", "last_resort", "fence_warnings"),
+)
 IMPURE = frozenset(
     "asyncio socket time random os subprocess threading select selectors secrets pyroute2 sqlite3 tempfile "
     "shutil logging".split()
