@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from komainu.client.client import Client
-from komainu.lab import lab, preflight, protocol
+from komainu.lab import action, lab, preflight, protocol
 from komainu.lab.layout import Layout
+from komainu.lab.managers import PROGRAMS, Network
 from komainu.model.link import LinkState
 from komainu.model.request import (
     ApplyConfiguration,
@@ -228,6 +229,17 @@ def test_an_operator_can_have_a_link_for_himself(plain: Cluster) -> None:
     until(lambda: all(is_at_rest(plain, node) for node in ("a", "b")))
 
 
+def test_what_comes_in_by_another_interface_says_nothing_about_the_link(plain: Cluster) -> None:
+    """A default route carries the datagrams of a dead link through another network: they must not be believed."""
+    before = plain.way("b").state
+    assert before is LinkState.UP
+    # a reaches b's end of link 0 by the service LAN only, and b would take it there: the weak host model.
+    plain.ip("a", "route replace 192.168.33.102/32 via 10.77.0.2 dev eth0")
+    until(lambda: plain.way("b").state is LinkState.SILENT, 5)
+    plain.ip("a", "route del 192.168.33.102/32 via 10.77.0.2 dev eth0")
+    until(lambda: all(is_at_rest(plain, node) for node in ("a", "b")))
+
+
 def test_a_service_address_is_recovered_long_before_its_monitor(plain: Cluster) -> None:
     assert isinstance(plain.client("a").ask(ApplyConfiguration(VIP)), Done)
     until(lambda: plain.lab.holders("10.77.0.100"), 20)
@@ -316,6 +328,32 @@ def test_a_flap_that_the_driver_never_told_is_told(plain: Cluster) -> None:
     until(lambda: plain.end("b").state is LinkState.NO_INTERFACE)
     plain.ip("b", f"address replace {plain.address('b')} dev eth1")
     until(lambda: all(is_at_rest(plain, node) for node in ("a", "b")))
+
+
+@pytest.mark.parametrize(
+    ("network", "text"),
+    [
+        (Network.NETWORKMANAGER, "deleted by NetworkManager 6."),
+        (Network.NETWORKD, "deleted by systemd-networkd"),
+    ],
+)
+def test_a_real_network_manager_is_named(network: Network, text: str) -> None:
+    """The founding incident: the cable is pulled, and the manager takes the address."""
+    if not all(Path(program).exists() for program in PROGRAMS[network]):
+        pytest.skip(f"{network.value} is not installed")
+    name = f"{network.value[-4:]}{os.getpid()}"
+    one = lab.start(protocol.Blueprint(name, Layout(), lab.DAEMON, "", network=network))
+    try:
+        found = Cluster(one)
+        until(lambda: is_at_rest(found, "a"), 20)
+        one.perform(action.Pull(cable="interconnect"))
+        until(lambda: text in found.way("a").reason, 12)
+        assert "is set for eth1)" in found.way("a").reason or "is not set for eth1)" in found.way("a").reason
+        until(lambda: text in found.way("a").peer_reason)
+        one.perform(action.Plug(cable="interconnect"))
+        until(lambda: is_at_rest(found, "a"))
+    finally:
+        one.down()
 
 
 def test_a_storm_on_a_large_machine_disturbs_nobody(plain: Cluster) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from komainu.cli import incident
 from komainu.cli.lab import failures_told
 from komainu.lab import drill as drills
 from komainu.lab import lab as labs
@@ -57,11 +58,19 @@ def check(name: str) -> None:
 @click.option("--keep", is_flag=True, help="Leave the lab up afterwards, to look into it.")
 @click.option("--lab", "lab_name", default="drill", show_default=True, help="Name of the lab.")
 @click.option("--logs", type=click.Path(path_type=Path), help="Copy the daemons' logs into this directory.")
-def run(name: str, form: str, keep: bool, lab_name: str, logs: Path | None) -> None:
+@incident.options
+def run(name: str, form: str, keep: bool, lab_name: str, logs: Path | None, **chosen: str | None) -> None:
     """Raise a lab, carry out the drill NAME (or a .toml file), and take the lab down.
 
-    Example: komainu drill run demo
+    The drill `incident` is the night this program was written for, with the real network managers and peers.
+
+    Examples: komainu drill run demo ·
+    komainu drill run incident --network networkmanager --server-config no --cabling direct
     """
+    if name == incident.NAME:
+        incident.run(lab_name, form, chosen)
+        return
+    incident.refuse(chosen)
     console = Console(stderr=True, highlight=False)
     with failures_told(), labs.ended_by_signals():
         found = drills.load(drills.find(name))

@@ -17,6 +17,7 @@ from komainu.lab import protocol
 from komainu.lab.action import Operation
 from komainu.lab.layout import SERVICE_ADDRESS, Layout
 from komainu.lab.machine import environment
+from komainu.lab.managers import Network
 from komainu.lab.plant import LabFailure
 from komainu.model.report import Refused
 
@@ -51,14 +52,23 @@ def lab() -> None:
 @click.option("--nodes", default="a,b", show_default=True, help="Names of the machines.")
 @click.option("--interconnects", default=1, show_default=True, help="Direct cables, beside the service LAN.")
 @click.option("--daemon", default="", help="What each machine runs. Default: komainu node.")
-def up(name: str, nodes: str, interconnects: int, daemon: str) -> None:
+@click.option(
+    "--network",
+    type=click.Choice([one.value for one in Network]),
+    default=Network.STATIC.value,
+    show_default=True,
+    help="Who puts the addresses on the interfaces.",
+)
+@click.option("--server-config", is_flag=True, help="The network manager keeps addresses without carrier.")
+def up(name: str, nodes: str, interconnects: int, daemon: str, *, network: str, server_config: bool) -> None:
     """Raise a lab that stays until `komainu lab down`.
 
     Example: komainu lab up --nodes a,b,c --interconnects 2
     """
     layout = Layout(tuple(nodes.split(",")), interconnects)
     command = tuple(shlex.split(daemon)) or labs.DAEMON
-    blueprint = protocol.Blueprint(name, layout, command, f"http://{SERVICE_ADDRESS}/")
+    url = f"http://{SERVICE_ADDRESS}/"
+    blueprint = protocol.Blueprint(name, layout, command, url, Network(network), server_config)
     with failures_told(), labs.ended_by_signals():
         labs.start(blueprint).keep()
     click.echo(f"lab `{name}` is up: {', '.join(layout.nodes)}")

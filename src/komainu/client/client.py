@@ -30,6 +30,10 @@ class Client:
         self._path = path
         self._timeout_s = timeout_s
 
+    def patient(self, timeout_s: float) -> "Client":
+        """Return a client that waits longer for its answer."""
+        return Client(self._path, timeout_s)
+
     def ask(self, request: Request) -> Reply:
         """Ask, and return the answer. Raises Refused when there is no daemon, no permission or no answer."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

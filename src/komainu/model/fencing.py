@@ -18,7 +18,7 @@ class FenceState(Enum):
 class FenceRecord(msgspec.Struct, frozen=True):
     """One entry of the fencing history. The same `request` goes from STARTED to DONE or FAILED."""
 
-    request: str  # unique: TRANSITION.ACTION of the plan, or "operator.N"
+    request: str  # unique: TRANSITION.ACTION.LIFE of the plan and its coordinator, or "operator.N"
     target: NodeName
     action: str  # off, reboot, on
     state: FenceState
@@ -27,3 +27,5 @@ class FenceRecord(msgspec.Struct, frozen=True):
     reason: str  # why the target is fenced, one sentence
     outcome: str  # what the device said; "" while started
     at: WallTime
+    timeout_ms: int = 0  # for one device; 0: what the configuration says
+    delay_ms: int = 0  # before the first device

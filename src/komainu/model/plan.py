@@ -41,6 +41,7 @@ class Action:
     needs: tuple[int, ...]
     reason: str  # one sentence in the field's words; never empty
     priority: int = 0
+    delay_ms: int = 0  # FENCE: how long to wait first (priority-fencing-delay)
 
     @property
     def label(self) -> str:

@@ -55,6 +55,17 @@ class ConfirmNodeOff(msgspec.Struct, frozen=True, tag="confirm-off"):
     node: NodeName
 
 
+class FenceNode(msgspec.Struct, frozen=True, tag="fence-node"):
+    """Fence this node now. Answered when a device has done it, or none could."""
+
+    node: NodeName
+    action: str = "reboot"  # off, on, reboot
+
+
+class AskFencing(msgspec.Struct, frozen=True, tag="fencing"):
+    """Give the whole fencing history, as all members agree on it."""
+
+
 class AskWhy(msgspec.Struct, frozen=True, tag="why"):
     """Ask why this resource or node is as it is. `at`: as of that moment; None: now."""
 
@@ -84,6 +95,8 @@ Request = (
     | EditConfigurationRequest
     | Cleanup
     | ConfirmNodeOff
+    | FenceNode
+    | AskFencing
     | AskWhy
     | AskLinks
     | ReleaseLink
@@ -167,6 +180,7 @@ class FenceView(msgspec.Struct, frozen=True):
     reason: str
     outcome: str
     at: WallTime
+    device: str = ""
 
 
 class Status(msgspec.Struct, frozen=True, tag="status-reply"):
@@ -186,6 +200,13 @@ class Status(msgspec.Struct, frozen=True, tag="status-reply"):
     failures: tuple[FailureView, ...]
     fencing: tuple[FenceView, ...]  # newest first, at most ten
     warnings: tuple[str, ...]  # "fencing is off: a lost node's resources …"
+    at: WallTime
+
+
+class Fencing(msgspec.Struct, frozen=True, tag="fencing-reply"):
+    """The fencing history, newest first."""
+
+    history: tuple[FenceView, ...]
     at: WallTime
 
 
@@ -246,4 +267,4 @@ class Why(msgspec.Struct, frozen=True, tag="why-reply"):
     chain: tuple[WhyLine, ...]
 
 
-Reply = Status | Links | Configuration | Done | RefusedReply | Why
+Reply = Status | Fencing | Links | Configuration | Done | RefusedReply | Why

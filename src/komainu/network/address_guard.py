@@ -46,6 +46,7 @@ class AddressGuard:
     has_given_up: bool = False
     times: deque[Instant] = field(default_factory=deque)  # when it was put back, within the last minute
     ours_on: int | None = None  # index of the interface whose address was put there by this guard
+    is_under_way: bool = False  # it was asked for, and not seen yet
     _is_warned: bool = False
 
     @property
@@ -66,7 +67,7 @@ class AddressGuard:
 
     def refused(self, reason: str, now: Instant) -> list[NetworkEffect]:
         """Take in that the kernel refused; it is tried again, which counts like any other time."""
-        self.ours_on = None
+        self.ours_on, self.is_under_way = None, False
         self.deadline = Instant(now + RETRY_MS)
         text = f"address {self.address} cannot be put back: {reason}"
         return [Remark(self.link, Level.ERROR, "network.keep-failed", text)]
@@ -75,6 +76,7 @@ class AddressGuard:
         """Look at the end after something changed or the deadline came; return what is to be done."""
         if not self.end.keep_address or self.is_released:
             return []
+        self.is_under_way = self.is_under_way and not standing.has_address
         if standing.index is None or not standing.is_up:
             return self._stand_back(standing)
         if standing.has_address:
@@ -90,7 +92,7 @@ class AddressGuard:
         if len(self.times) >= PER_MINUTE_MAX:
             return self._give_up(standing)
         self.times.append(now)
-        self.ours_on = standing.index
+        self.ours_on, self.is_under_way = standing.index, True
         self.deadline = Instant(now + RETRY_MS)
         text = f"{standing.name}: address {self.address}/{prefix} is put back (keep_address)"
         return [
@@ -101,10 +103,14 @@ class AddressGuard:
     def _stand_back(self, standing: Standing) -> list[NetworkEffect]:
         """An interface is set down on purpose: take what is ours, or `ifup` would find the address taken."""
         self.deadline = None
-        is_ours = self.ours_on is not None and self.ours_on == standing.index and standing.has_address
-        self.ours_on = None
-        if not is_ours or standing.index is None:
+        if standing.index is None or self.ours_on != standing.index:
+            self.ours_on = None
             return []
+        if not standing.has_address:
+            # What was asked for a moment ago may still come, and is taken away then.
+            self.ours_on = self.ours_on if self.is_under_way else None
+            return []
+        self.ours_on = None
         return [RemoveAddress(self.link, standing.index, self.address, standing.prefix)]
 
     def _decline(self, standing: Standing) -> list[NetworkEffect]:

@@ -5,7 +5,7 @@ is `no-address`, and comes back by itself. Must not know what the ring makes of 
 Source: rtnetlink(7) (links, addresses, dumps); RFC 2863 (administrative and operational state).
 
 Theory of operation. The mirror holds what the kernel said. After each event that touches an end, the end is
-judged anew, and what changed is told; while a dump runs nothing is judged. The worst fault names the state: no
+judged anew, and what changed is told; before the first dump is complete nothing is judged. The worst fault names the state: no
 interface, set down, no carrier, no address, no route; the reason names all faults, in the order in which they
 came. Who deleted an address is asked for at once and told as soon as it is known.
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
 
+from komainu.model.duration import show_ms
 from komainu.model.ids import Instant
 from komainu.model.link import LinkEnd, LinkState
 from komainu.model.report import Level, Note
@@ -271,11 +272,15 @@ def _reason(end: End, state: LinkState) -> str:
     clauses: list[str] = []
     first = next(iter(end.faults.values()))
     for fault, since in end.faults.items():
-        later = f" {(since - first) / 1000:.1f} s later" if since > first else ""
+        later = f" {_span(since - first)} later" if since > first else ""
         clauses.append(_clause(fault, end, later))
     released = ["left alone, as an operator wished"] if end.is_released else []
     frames = ["going on by raw frames"] if state is LinkState.BY_FRAMES else []
     return f"{name}: {'; '.join((*clauses, *released, *frames))}"
+
+
+def _span(milliseconds: int) -> str:
+    return show_ms(milliseconds) if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 
 def _clause(fault: _Fault, end: End, later: str) -> str:

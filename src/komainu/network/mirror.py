@@ -7,6 +7,7 @@ Must not know what any of it means for a link. Source: rtnetlink(7); a dump repl
 import ipaddress
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from komainu.network.interface import (
     AddressGone,
@@ -19,6 +20,8 @@ from komainu.network.interface import (
     RouteGone,
     RouteSeen,
 )
+
+Change = InterfaceSeen | InterfaceGone | AddressSeen | AddressGone | RouteSeen | RouteGone
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -56,7 +59,11 @@ class Picture:
 
 
 class Mirror:
-    """The picture of now. While a dump runs, `is_settled` is False and `now` still shows what was before."""
+    """The picture of now. `is_settled` is False until the first dump is complete.
+
+    What is told while a later dump runs is true at once, and belongs into both pictures: on a machine with
+    thousands of interfaces a dump takes its time, and a link that changes meanwhile must not wait for it.
+    """
 
     def __init__(self, addresses: AbstractSet[str]) -> None:
         """`addresses` are the canonical addresses that are kept, with the networks around them."""
@@ -64,11 +71,12 @@ class Mirror:
         self._wanted = addresses
         self._literals = [ipaddress.ip_address(address) for address in sorted(addresses)]
         self._dump: Picture | None = None
+        self._is_settled = False
 
     @property
     def is_settled(self) -> bool:
-        """Whether no dump is under way."""
-        return self._dump is None
+        """Whether everything was told at least once."""
+        return self._is_settled
 
     def want(self, addresses: AbstractSet[str]) -> None:
         """Keep these addresses from now on, and forget the others."""
@@ -77,7 +85,20 @@ class Mirror:
 
     def take(self, event: KernelEvent) -> None:
         """Take in one event."""
-        picture = self.now if self._dump is None else self._dump
+        match event:
+            case DumpBegins():
+                self._dump = Picture()
+            case DumpEnds():
+                if self._dump is not None:
+                    self.now, self._dump = self._dump, None
+                self._is_settled = True
+            case _:
+                self._change(self.now, event)
+                if self._dump is not None:
+                    self._change(self._dump, event)
+
+    def _change(self, picture: Picture, event: Change) -> None:
+        """Bring one picture up to date."""
         match event:
             case InterfaceSeen():
                 _see(picture, event)
@@ -93,10 +114,8 @@ class Mirror:
                     picture.routes.setdefault((event.index, event.network), set()).add(event.metric)
             case RouteGone():
                 picture.routes.get((event.index, event.network), set()).discard(event.metric)
-            case DumpBegins():
-                self._dump = Picture()
-            case DumpEnds():
-                self.now, self._dump = picture, None
+            case _:
+                assert_never(event)
 
     def _is_wanted(self, network: str) -> bool:
         if network.endswith("/0"):

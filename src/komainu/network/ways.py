@@ -1,7 +1,8 @@
 """Decide for each packet whether it goes by datagram or by raw frame.
 
-Datagrams are the rule. A node that cannot send by address says so with each raw frame, and is answered by raw
-frames until a datagram comes from it. Must not know sockets.
+Datagrams are the rule. A node that cannot send by address asks for frames with each raw frame that it sends, and
+is answered by raw frames until something else comes from it: a datagram, or a frame that no longer asks. Must not
+know sockets.
 """
 
 from komainu.model.ids import LinkNumber, NodeId
@@ -30,9 +31,11 @@ class Ways:
         self._asked.discard((link, peer))
 
     def heard_frame(self, link: LinkNumber, peer: NodeId, *, asks: bool) -> None:
-        """Take in a frame; one that does not ask is only an answer to ours."""
+        """Take in a frame; one that does not ask is only an answer to ours, from a peer that has its address."""
         if asks:
             self._asked.add((link, peer))
+        else:
+            self._asked.discard((link, peer))
 
     def is_by_frame(self, link: LinkNumber, peer: NodeId) -> bool:
         """Whether the next packet to this peer goes by frame."""

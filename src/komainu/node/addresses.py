@@ -54,7 +54,7 @@ class Addresses:
         task.add_done_callback(self._tasks.discard)
 
     async def _add(self, effect: AddAddress) -> None:
-        code = await asyncio.to_thread(_ask, _RTM_NEWADDR, _NLM_F_CREATE | _NLM_F_REPLACE, effect)
+        code = await asyncio.to_thread(_ask, request_of(effect))
         if code:
             reason = os.strerror(code)
             if code == errno.EPERM:
@@ -63,12 +63,11 @@ class Addresses:
 
     @staticmethod
     async def _remove(effect: RemoveAddress) -> None:
-        await asyncio.to_thread(_ask, _RTM_DELADDR, 0, effect)
+        await asyncio.to_thread(_ask, request_of(effect))
 
 
-def _ask(kind: int, flags: int, effect: AddAddress | RemoveAddress) -> int:
+def _ask(request: bytes) -> int:
     """Send one request; return the error number of the answer, 0 for success."""
-    request = _request(kind, _NLM_F_REQUEST | _NLM_F_ACK | flags, effect)
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as one:
             one.settimeout(ANSWER_TIMEOUT_S)
@@ -84,7 +83,10 @@ def _ask(kind: int, flags: int, effect: AddAddress | RemoveAddress) -> int:
     return -int(number)
 
 
-def _request(kind: int, flags: int, effect: AddAddress | RemoveAddress) -> bytes:
+def request_of(effect: AddAddress | RemoveAddress) -> bytes:
+    """Write the request as the kernel reads it."""
+    is_add = isinstance(effect, AddAddress)
+    kind, flags = (_RTM_NEWADDR, _NLM_F_CREATE | _NLM_F_REPLACE) if is_add else (_RTM_DELADDR, 0)
     literal = ipaddress.ip_address(effect.address)
     is_v4 = literal.version == 4
     family = socket.AF_INET if is_v4 else socket.AF_INET6
@@ -95,7 +97,7 @@ def _request(kind: int, flags: int, effect: AddAddress | RemoveAddress) -> bytes
         body += _attribute(_IFA_BROADCAST, network.broadcast_address.packed)
     if not is_v4:
         body += _attribute(_IFA_FLAGS, struct.pack("=I", _IFA_F_NODAD))
-    return _HEADER.pack(_HEADER.size + len(body), kind, flags, 1, 0) + body
+    return _HEADER.pack(_HEADER.size + len(body), kind, _NLM_F_REQUEST | _NLM_F_ACK | flags, 1, 0) + body
 
 
 def _attribute(kind: int, content: bytes) -> bytes:

@@ -7,7 +7,6 @@ keep the state of each interface in /run; dhcpcd(8) and dhclient(8) keep pid fil
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,11 +92,12 @@ def _name_of(pid: str) -> str:
 
 def _processes(ends_at: float) -> Iterator[tuple[int, str]]:
     """Give the programs that run, until the time is over."""
-    for entry in os.scandir("/proc"):
-        if time.monotonic() > ends_at:
-            return
-        if entry.name.isdigit():
-            yield int(entry.name), _name_of(entry.name)
+    with contextlib.suppress(OSError):
+        for entry in Path("/proc").iterdir():
+            if time.monotonic() > ends_at:
+                return
+            if entry.name.isdigit():
+                yield int(entry.name), _name_of(entry.name)
 
 
 def _inode_of(port: int) -> str | None:
@@ -113,13 +113,13 @@ def _inode_of(port: int) -> str | None:
 def _has_socket(pid: int, inode: str) -> bool:
     wanted = f"socket:[{inode}]"
     with contextlib.suppress(OSError):
-        return any(_link_of(entry) == wanted for entry in os.scandir(f"/proc/{pid}/fd"))
+        return any(_link_of(entry) == wanted for entry in Path(f"/proc/{pid}/fd").iterdir())
     return False
 
 
-def _link_of(entry: "os.DirEntry[str]") -> str:
+def _link_of(entry: Path) -> str:
     with contextlib.suppress(OSError):
-        return str(Path(entry.path).readlink())
+        return str(entry.readlink())
     return ""
 
 

@@ -35,6 +35,7 @@ from komainu.network.interface import (
 from komainu.network.ways import Ways
 from komainu.node.addresses import Addresses
 from komainu.node.agents import AgentRunner
+from komainu.node.blackbox import LastWords, StallWatch
 from komainu.node.culprits import CulpritSearch
 from komainu.node.drive import Drive
 from komainu.node.frames import FrameLinks
@@ -46,6 +47,7 @@ from komainu.node.interface import (
     DriveEvent,
     Exit,
     Persist,
+    ResetMachine,
     StopAsked,
 )
 from komainu.node.ipc import ClientSocket
@@ -53,7 +55,8 @@ from komainu.node.journal import Journal
 from komainu.node.link_settings import refuse_kept_addresses
 from komainu.node.log import Log
 from komainu.node.netlink import NetlinkListener, look_now
-from komainu.node.settings import SETTINGS_FILE, DaemonSettings, read_settings
+from komainu.node.sbd import SbdWatch
+from komainu.node.settings import SETTINGS_FILE, DaemonSettings, WatchdogSettings, read_settings
 from komainu.node.startup import Prepared, prepare
 from komainu.node.udp import UdpLinks
 from komainu.node.watchdog import DeviceWatchdog, SocketWatchdog, arm
@@ -100,7 +103,12 @@ class Daemon:
             make_plan=lambda state, wall: plan(state.cib, wall // 1000),
             now=now_ms(),
             wall=wall_ms(),
+            last_reset=_last_reset(prepared.box.earlier),
         )
+        self._box = prepared.box
+        self._stall_watch: StallWatch | None = None
+        self._is_doomed = False
+        self._sbd: SbdWatch | None = None
         self._events: deque[DriveEvent] = deque()
         self._is_draining = False
         self._timer: asyncio.TimerHandle | None = None
@@ -133,8 +141,8 @@ class Daemon:
         self._links.start()
         await self._clients.start()
         if self._settings.watchdog is not None:
-            self._watchdog = arm(self._settings.watchdog)
-            self._pet()
+            self._arm(self._settings.watchdog)
+        self._box.begin()
         self._journal.start()
         self._log.write(self._greeting())
         self._carry_out(self._drive.start())
@@ -200,8 +208,12 @@ class Daemon:
                     self._clients.answer(effect)
                 case Note():
                     self._log.write(effect)
-                case Exit(code=code):
+                case Exit(code=code, reason=reason):
+                    if code:
+                        self._explain(reason)
                     self._end(code)
+                case ResetMachine(reason=reason):
+                    self._doom(reason)
                 case _:
                     assert_never(effect)
 
@@ -241,11 +253,76 @@ class Daemon:
     def _pet(self) -> None:
         """Pet the watchdog if the drive keeps up: that this runs says only that the loop turns."""
         assert self._watchdog is not None
+        assert self._stall_watch is not None
+        if self._is_doomed:
+            return
+        view = self._drive.ring.view
+        if self._sbd is not None and self._sbd.has_lost_majority() and not (view and view.quorate):
+            self._doom(f"{self._drive.me} lost its shared disks and has no quorum: no pill would reach it")
+            return
         deadline = self._drive.deadline
         if deadline is None or now_ms() <= deadline + LATE_MS_MAX:
             self._watchdog.pet()
+            self._stall_watch.petted = time.monotonic()
         pause_s = self._watchdog.timeout_ms / PETS_PER_TIMEOUT / 1000
         asyncio.get_running_loop().call_later(pause_s, self._pet)
+
+    # -- the last resort --------------------------------------------------------------------------------
+
+    def _arm(self, settings: WatchdogSettings) -> None:
+        """Arm the watchdog and begin to pet it."""
+        self._watchdog = arm(settings)
+        timeout_ms = self._watchdog.timeout_ms
+        me = self._drive.me
+        if self._watchdog.was_reset:
+            text = f"the last boot of {me} was made by its watchdog"
+            self._log.write(Note(Level.WARNING, "watchdog.was-reset", text))
+        self._drive.last_resort.armed(timeout_ms)
+        self._stall_watch = StallWatch(
+            self._box,
+            timeout_ms,
+            lambda stood_s: (
+                f"the watchdog of {me} ({timeout_ms} ms) was about to fire: its daemon stood still for "
+                f"{stood_s * 1000:.0f} ms"
+            ),
+        )
+        self._stall_watch.start()
+        if self._settings.sbd_devices:
+            self._watch_disks(self._settings.sbd_devices)
+        self._pet()
+
+    def _watch_disks(self, paths: tuple[str, ...]) -> None:
+        """Watch the shared disks; what their threads see is handed to the loop."""
+        loop = asyncio.get_running_loop()
+
+        def say(text: str) -> None:
+            loop.call_soon_threadsafe(self._log.write, Note(Level.WARNING, "sbd.disk", text))
+
+        def poisoned(reason: str) -> None:
+            loop.call_soon_threadsafe(self._doom, reason)
+
+        self._sbd = SbdWatch(paths, self._drive.me, poisoned, say)
+        self._sbd.start()
+
+    def _doom(self, reason: str) -> None:
+        """Have the watchdog reset this machine: from now on nothing pets it."""
+        self._is_doomed = True
+        self._explain(reason)
+        self._log.write(Note(Level.ERROR, "reset.doomed", reason))
+        if self._stall_watch is not None:
+            self._stall_watch.close()
+        if self._watchdog is not None:
+            self._watchdog.expire()
+
+    def _explain(self, reason: str) -> None:
+        """Write the reason of a coming reset into the black box, where there is a watchdog that will make it."""
+        if self._watchdog is None:
+            return
+        try:
+            self._box.explain(reason, wall_ms())
+        except OSError as error:
+            text = f"the black box cannot be written: {error.strerror}"
+            self._log.write(Note(Level.ERROR, "blackbox.unwritable", text))
 
     # -- the end ----------------------------------------------------------------------------------------
 
@@ -275,6 +352,8 @@ class Daemon:
         if isinstance(error, BaseException):
             text = "".join(traceback.format_exception(error)).rstrip()
         self._log.write(Note(Level.ERROR, "daemon.fault", text))
+        last = text.splitlines()[-1] if text else "unknown"
+        self._explain(f"the daemon of {self._drive.me} ended for a fault of its own: {last}")
         self._end(EXIT_FAULT)
 
     def _end(self, code: int) -> None:
@@ -292,8 +371,14 @@ class Daemon:
         self._addresses.close()
         self._agents.close()
         self._journal.end(DISK_END_TIMEOUT_S)
-        if self._watchdog is not None and code in {0, EXIT_AT_ONCE}:
-            self._watchdog.disarm()
+        if self._stall_watch is not None:
+            self._stall_watch.close()
+        if self._sbd is not None:
+            self._sbd.close()
+        if code in {0, EXIT_AT_ONCE} and not self._is_doomed:
+            self._box.end()
+            if self._watchdog is not None:
+                self._watchdog.disarm()
 
 
 def main(config: str = SETTINGS_FILE, name: str | None = None) -> int:
@@ -318,6 +403,11 @@ def main(config: str = SETTINGS_FILE, name: str | None = None) -> int:
     except Exception:  # noqa: BLE001 - the one place where a fault outside of the loop ends the daemon
         log.write(Note(Level.ERROR, "daemon.fault", traceback.format_exc().rstrip()))
         return EXIT_FAULT
+
+
+def _last_reset(words: LastWords) -> str:
+    """Say why this machine was reset in an earlier life; "" when it was not, or nobody knows."""
+    return words.reason if words.is_running else ""
 
 
 def _ask_for_cpu() -> None:

@@ -113,6 +113,13 @@ class Exit:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ResetMachine:
+    """Have the watchdog reset this machine: write the reason to the black box, then never pet again."""
+
+    reason: str
+
+
 WireEffect = UseInterface | FindCulprit | AddAddress | RemoveAddress
 """What the network's shells carry out."""
 
@@ -126,5 +133,6 @@ DriveEffect = (
     | AppendRecord
     | Answer
     | Exit
+    | ResetMachine
     | Note
 )

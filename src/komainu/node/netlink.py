@@ -11,6 +11,7 @@ import errno
 import ipaddress
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -26,21 +27,26 @@ from komainu.network.interface import (
     RouteSeen,
 )
 
-RECEIVE_BUFFER_BYTES: Final = 1024 * 1024
+RECEIVE_BUFFER_BYTES: Final = 4 * 1024 * 1024
 """Room for some thousand messages: a switch that flaps must not cost us the last word about an interface."""
 
 MESSAGE_BYTES_MAX: Final = 65_536
 """The kernel fills dumps in blocks of at most 32 kB."""
 
-READS_PER_TURN_MAX: Final = 64
-"""Blocks that are read before the loop may turn; the rest waits for the next turn."""
+TURN_S: Final = 0.005
+"""How long messages are taken before the loop may turn: a dump of ten thousand addresses takes half a second,
+and heartbeats must not wait for it."""
 
 LOOK_TIMEOUT_S: Final = 2.0
 """How long the start waits for a dump."""
 
 DUMP_AGAIN_MS: Final = 50
-"""Wait before a dump is asked again, so that a kernel that keeps dropping does not keep us busy."""
+"""Least wait before a dump is asked again, so that a kernel that keeps dropping does not keep us busy."""
 
+REST_FACTOR: Final = 1
+"""After a dump this many times as long as it took is waited before the next: the machine has other work."""
+
+_SO_RCVBUFFORCE: Final = 33
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
@@ -75,11 +81,17 @@ class NetlinkListener:
         self._is_dumping = False
         self._waiting_dumps: list[int] = []  # message types still to be asked for in this dump
         self._is_dump_due = False
+        self._dump_began, self._dump_s = 0.0, 0.0  # the newest dump, and how long the last complete one took
+        self._block: Iterator[tuple[int, int, int, bytes]] = iter(())  # what is left of the last read
+        self._is_resumed = False  # it is taken in the next turn
 
     def start(self) -> None:
         """Open the socket and ask for the first dump. Its end is reported as DumpEnds."""
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        try:  # beyond what net.core.rmem_max allows to everybody
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+        except PermissionError:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         self._socket.bind((0, _GROUPS))
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
         self._dump()
@@ -97,6 +109,7 @@ class NetlinkListener:
         if self._socket is None:
             return
         self._is_dumping = True
+        self._dump_began = time.monotonic()
         self._waiting_dumps = [_RTM_GETADDR, _RTM_GETROUTE]
         self._report(DumpBegins())
         self._ask(_RTM_GETLINK)
@@ -115,22 +128,33 @@ class NetlinkListener:
     def _dump_later(self) -> None:
         if not self._is_dump_due:
             self._is_dump_due = True
-            asyncio.get_running_loop().call_later(DUMP_AGAIN_MS / 1000, self._dump)
+            pause_s = max(DUMP_AGAIN_MS / 1000, REST_FACTOR * self._dump_s)
+            asyncio.get_running_loop().call_later(pause_s, self._dump)
 
     def _read(self) -> None:
-        for _ in range(READS_PER_TURN_MAX):
-            if self._socket is None:
-                return
+        """Take messages until the turn is over. What is left of a block is taken in the next turn."""
+        if self._is_resumed:
+            return  # the rest of a block comes first
+        ends_at = time.monotonic() + TURN_S
+        while self._socket is not None:
+            for message_type, sequence, port, payload in self._block:
+                self._take(message_type, sequence, port, payload)
+                if time.monotonic() >= ends_at:
+                    self._is_resumed = True
+                    asyncio.get_running_loop().call_soon(self._resume)
+                    return
             try:
-                block = self._socket.recv(MESSAGE_BYTES_MAX)
+                self._block = messages(self._socket.recv(MESSAGE_BYTES_MAX))
             except BlockingIOError:
                 return
             except OSError as error:
                 if error.errno == errno.ENOBUFS:
                     self._dump_later()
                 return
-            for message_type, sequence, port, payload in messages(block):
-                self._take(message_type, sequence, port, payload)
+
+    def _resume(self) -> None:
+        self._is_resumed = False
+        self._read()
 
     def _take(self, message_type: int, sequence: int, port: int, payload: bytes) -> None:
         if message_type not in {_NLMSG_DONE, _NLMSG_ERROR}:
@@ -146,6 +170,7 @@ class NetlinkListener:
             self._ask(self._waiting_dumps.pop(0))
         else:
             self._is_dumping = False
+            self._dump_s = time.monotonic() - self._dump_began
             self._report(DumpEnds())
 
 

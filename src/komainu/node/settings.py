@@ -62,6 +62,7 @@ class DaemonSettings:
     key: bytes = field(repr=False)  # a secret: not in any traceback
     port: int
     watchdog: WatchdogSettings | None
+    sbd_devices: tuple[str, ...]
     state_folder: str
     run_folder: str
 
@@ -90,6 +91,7 @@ def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False
         key=key,
         port=cluster.whole("port", PORT, low=1, high=65_535),
         watchdog=_watchdog(root.table("watchdog")) if root.has("watchdog") else None,
+        sbd_devices=_sbd(root) if root.has("sbd") else (),
         state_folder=paths.text("state", STATE_FOLDER),
         run_folder=paths.text("run", RUN_FOLDER),
     )
@@ -299,6 +301,22 @@ def _watchdog(table: Table) -> WatchdogSettings | None:
         )
         return None
     return WatchdogSettings(device or socket_path, bool(socket_path), timeout or WATCHDOG_TIMEOUT_MS)
+
+
+def _sbd(root: Table) -> tuple[str, ...]:
+    """Read [sbd]: one or three shared disks, which are of use only with a watchdog."""
+    table = root.table("sbd")
+    example = 'devices = ["/dev/disk/by-id/…"]'
+    values = table.list_of_values("devices", example)
+    table.refuse_unknown()
+    paths = tuple(value for value in values if isinstance(value, str) and value.startswith("/"))
+    if len(paths) != len(values) or len(paths) not in {1, 3}:
+        message = f"{len(values)} shared disks are named; one or three paths are of use: of two no majority can fail"
+        table.complain("devices", "settings.sbd", message, example)
+    if not root.has("watchdog"):
+        message = "[sbd] needs a watchdog: what is poisoned must be reset even if nothing runs on it any more"
+        table.complain("", "settings.sbd", message, 'add [watchdog] with device = "/dev/watchdog"')
+    return paths
 
 
 def _me(root: Table, nodes: list[RingNode], host_names: tuple[str, ...], *, named: bool) -> NodeId:

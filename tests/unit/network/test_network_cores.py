@@ -132,6 +132,31 @@ def test_an_answer_by_frame_does_not_make_two_nodes_stay_with_frames_for_ever() 
     assert not ways.is_by_frame(LINK, PEER)
 
 
+def test_two_nodes_that_both_lost_their_address_come_back_to_datagrams() -> None:
+    one, other, me = Ways(), Ways(), NodeId(1)
+    for ways in (one, other):
+        ways.use_frames(LINK, wanted=True)
+
+    def exchange() -> tuple[bool, bool]:
+        """Send one packet each way, as each way says; return whether each went by frame."""
+        went = []
+        for sender, receiver, whom, who in ((one, other, PEER, me), (other, one, me, PEER)):
+            by_frame = sender.is_by_frame(LINK, whom)
+            went.append(by_frame)
+            if by_frame:
+                receiver.heard_frame(LINK, who, asks=sender.must_ask(LINK))
+            else:
+                receiver.heard_datagram(LINK, who)
+        return went[0], went[1]
+
+    assert exchange() == (True, True)
+    one.use_frames(LINK, wanted=False)
+    assert exchange() == (True, True)
+    other.use_frames(LINK, wanted=False)
+    exchange()
+    assert exchange() == (False, False)
+
+
 def test_the_mirror_keeps_only_what_matters_here() -> None:
     mirror = Mirror(frozenset({"10.0.0.1"}))
     for number in range(10_000):

@@ -260,6 +260,16 @@ def test_ifdown_gets_its_way() -> None:
     assert not of_kind(give(core, InterfaceGone(3, "eth1")), AddAddress)
 
 
+def test_ifdown_gets_its_way_when_it_is_quicker_than_the_kernels_answer() -> None:
+    core = standing(KEPT)
+    give(core, AddressGone(3, ADDRESS))
+    assert not of_kind(give(core, eth1(is_up=False, has_carrier=False)), RemoveAddress)
+    told = give(core, AddressSeen(3, ADDRESS, 24))
+    assert of_kind(told, RemoveAddress) == [RemoveAddress(LINK, 3, ADDRESS, 24)]
+    give(core, AddressGone(3, ADDRESS))
+    assert not of_kind(give(core, AddressSeen(3, ADDRESS, 24)), RemoveAddress)  # the operator's own
+
+
 def test_an_address_that_was_never_seen_is_put_there_only_with_a_prefix() -> None:
     for prefix in (None, 24):
         core = NetworkGuard((LinkEnd(LINK, ADDRESS, "eth1", prefix=prefix, keep_address=True),))

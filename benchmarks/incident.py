@@ -1,0 +1,102 @@
+"""Run the founding incident's matrix, komainu beside its peers, and write docs/incident.md from what was measured.
+
+Usage: python benchmarks/incident.py [--jobs N] [--cells FILE] [--only TEXT] [--render]
+
+Every set-up runs as a command of its own: `komainu drill run incident …`. The cells are kept in a file of JSON
+lines: a set-up that stands there already is not run again, so that a run which was stopped can be taken up.
+"""
+
+import argparse
+import itertools
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from komainu.lab.incident import Cabling, Cell, Setup
+from komainu.lab.managers import Network
+from komainu.lab.stacks import Stack
+
+ROOT = Path(__file__).resolve().parent.parent
+SETUP_TIMEOUT_S = 900
+"""Nine faults of 20 s each, the set-up, and every one of them waited for in vain."""
+
+MANAGERS = ((Network.NETWORKMANAGER, False), (Network.NETWORKMANAGER, True), (Network.NETWORKD, False),
+            (Network.NETWORKD, True), (Network.STATIC, False))  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=4, help="set-ups at once; they mostly wait")
+    parser.add_argument("--cells", type=Path, default=ROOT / "build/incident.jsonl")
+    parser.add_argument("--only", default="", help="only set-ups whose name has this in it")
+    parser.add_argument(
+        "--render", action="store_true", help="only write the page from the cells that are there"
+    )
+    options = parser.parse_args()
+    options.cells.parent.mkdir(parents=True, exist_ok=True)
+    if not options.render:
+        known = {setup_name(cell) for cell in read(options.cells)}
+        wanted = [one for one in setups() if name_of(one) not in known and options.only in name_of(one)]
+        with ThreadPoolExecutor(options.jobs) as pool:
+            for number, cells in enumerate(pool.map(run, wanted), start=1):
+                with options.cells.open("a", encoding="utf-8") as out:
+                    out.writelines(msgspec.json.encode(cell).decode() + "\n" for cell in cells)
+                print(f"{number}/{len(wanted)} {name_of(wanted[number - 1])}: {len(cells)} cells", flush=True)
+    from incident_page import page
+
+    (ROOT / "docs/incident.md").write_text(page(read(options.cells)), encoding="utf-8")
+
+
+def setups() -> list[Setup]:
+    """Name the set-ups of the matrix, those of that night first."""
+    every = [
+        Setup(stack, network, server, cabling)
+        for (network, server), cabling, stack in itertools.product(MANAGERS, Cabling, Stack)
+    ]
+    return [one for one in every if not one.problems() and not is_told_already(one)]
+
+
+def is_told_already(setup: Setup) -> bool:
+    """Through a switch, only the victim sees the loss: what that changes is shown with NetworkManager."""
+    return setup.cabling is Cabling.SWITCH and setup.network is not Network.NETWORKMANAGER
+
+
+def name_of(setup: Setup) -> str:
+    server = "server" if setup.server_config else "default"
+    return f"{setup.network.value}-{server}-{setup.cabling.value}-{setup.stack.value}"
+
+
+def setup_name(cell: Cell) -> str:
+    network, cabling = Network(cell.network), Cabling(cell.cabling)
+    return name_of(Setup(Stack(cell.stack), network, cell.server_config, cabling))
+
+
+def read(path: Path) -> list[Cell]:
+    if not path.exists():
+        return []
+    return [msgspec.json.decode(line, type=Cell) for line in path.read_bytes().splitlines()]
+
+
+def run(setup: Setup) -> list[Cell]:
+    """Run one set-up; what it said on failure is shown, and it has no cells."""
+    number = setups().index(setup)
+    command = [sys.executable, "-m", "komainu.cli.main", "drill", "run", "incident", "--format", "json"]
+    command += ["--lab", f"inc-bench-{number}", "--stack", setup.stack.value]
+    command += ["--network", setup.network.value, "--cabling", setup.cabling.value]
+    command += ["--server-config", "yes" if setup.server_config else "no"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SETUP_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        print(f"{name_of(setup)} did not end within {SETUP_TIMEOUT_S} s", flush=True)
+        return []
+    if not done.stdout.startswith("["):
+        print(f"{name_of(setup)}: {done.stderr}", flush=True)
+        return []
+    return msgspec.json.decode(done.stdout, type=list[Cell])
+
+
+if __name__ == "__main__":
+    main()
