@@ -1,0 +1,137 @@
+"""Act on changed configuration: restart or reload what runs with old parameters, cancel what is gone.
+
+Source: Pacemaker Explained, "Reloading an Agent After a Definition Change"; removed resources and operations.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from komainu.scheduler import (
+    actions,
+    digests,
+    failcounts,
+    history,
+    nodes,
+    operations,
+    ordering,
+    recurring,
+    unfencing,
+)
+from komainu.scheduler import entry as entries
+from komainu.scheduler.actions import key_of
+from komainu.scheduler.cleanup import schedule as schedule_cleanup
+from komainu.scheduler.digests import Change
+from komainu.scheduler.entry import Entry
+from komainu.scheduler.job import Job, Node, Resource
+from komainu.scheduler.words import Kind, Rel
+
+_COMPARED: Final = frozenset({"monitor", "start", "promote", "migrate_from"})
+
+
+def handle(job: Job) -> None:
+    """Compare the history of each node that can act with the configuration."""
+    status = job.cib.first("status")
+    by_name: dict[str, list[Resource]] = {}
+    for top in job.resources:
+        for rsc in top.primitives():
+            by_name.setdefault(rsc.id, []).append(rsc)
+            if rsc.history_name is not None and rsc.history_name != rsc.id:
+                by_name.setdefault(rsc.history_name, []).append(rsc)
+    for state in [] if status is None else status.all("node_state"):
+        node = nodes.find(job, state)
+        if node is None or not (node.is_available or node.maintenance):
+            continue
+        holder = state.at("lrm", "lrm_resources")
+        for element in [] if holder is None else holder.all("lrm_resource"):
+            if not element.children:
+                continue
+            found = job.history.get((node.name, element.id), [])
+            for rsc in by_name.get(element.id, []):
+                _check(job, rsc, node, found, element.attributes.get)
+
+
+def _check(
+    job: Job, rsc: Resource, node: Node, found: list[Entry], attribute: Callable[[str], str | None]
+) -> None:
+    if rsc.removed:
+        if not rsc.top.is_anonymous_clone:
+            schedule_cleanup(job, rsc, node, optional=False)
+        return
+    is_active = node in rsc.active
+    changed = any(
+        (rsc.xml.get(name) or None) != (attribute(name) or None) for name in ("class", "provider", "type")
+    )
+    if changed:
+        unfencing.trigger(job, rsc, node, "Device definition changed", None)
+        if is_active:
+            actions.make(job, rsc, "stop", node, optional=False)
+        schedule_cleanup(job, rsc, node, optional=False)
+    if not is_active:
+        return
+    ordered = entries.sort(found)
+    start, stop = history.recurring_bounds(ordered)
+    if start < stop:
+        return
+    for entry in ordered[max(start, 0) :]:
+        _check_entry(job, rsc, node, entry)
+
+
+def _check_entry(job: Job, rsc: Resource, node: Node, entry: Entry) -> None:
+    if entry.interval_ms and (rsc.maintenance or node.maintenance):
+        operation = (entry.task, entry.interval_ms, entry.xml.get("call-id"))
+        recurring.schedule_cancel(job, rsc, node, operation, "maintenance mode")
+        return
+    if not entry.interval_ms and entry.task not in _COMPARED:
+        return
+    if digests.needs_host_address(job, rsc):
+        job.deferred_digest_checks.append(lambda: _act(job, rsc, node, entry))
+        return
+    _act(job, rsc, node, entry)
+
+
+def _act(job: Job, rsc: Resource, node: Node, entry: Entry) -> None:
+    if _has_changed(job, rsc, node, entry) and failcounts.effective(job, rsc, node).count:
+        failcounts.clear_failcount(job, rsc, node, "action definition changed")
+
+
+def _has_changed(job: Job, rsc: Resource, node: Node, entry: Entry) -> bool:
+    task, interval_ms = entry.task, entry.interval_ms
+    if interval_ms and operations.find(job, rsc, task, interval_ms, only_enabled=True) is None:
+        if job.options.cancel_removed_actions:
+            operation = (entry.task, entry.interval_ms, entry.xml.get("call-id"))
+            recurring.schedule_cancel(job, rsc, node, operation, "orphan")
+        return True
+    change = digests.compare(job, rsc, node, entry)
+    if change is Change.NONE:
+        return False
+    if digests.only_secrets_changed(job, rsc, node, entry):
+        return False
+    if change is not Change.RESTART and entry.interval_ms:
+        recurring.reschedule(rsc, entry.task, entry.interval_ms, node)
+    elif change is not Change.RESTART and entry.xml.get("op-restart-digest") is not None:
+        _reload(job, rsc, node)
+    else:
+        _force_restart(job, rsc, node, entry)
+    return True
+
+
+def _force_restart(job: Job, rsc: Resource, node: Node, entry: Entry) -> None:
+    is_start = not entry.interval_ms and entry.task in _COMPARED
+    task = "start" if is_start else entry.task
+    action = actions.make(job, rsc, task, None, optional=False, interval_ms=entry.interval_ms)
+    action.give_reason("resource definition change", overwrite=True)
+    unfencing.trigger(job, rsc, node, "Device parameters changed", None)
+
+
+def _reload(job: Job, rsc: Resource, node: Node) -> None:
+    """Tell the agent of new parameters that it can take while running."""
+    if rsc.kind is not Kind.PRIMITIVE or not rsc.managed or rsc.failed:
+        return
+    if rsc.start_pending:
+        actions.make(job, rsc, "stop", node, optional=False)
+        return
+    rsc.reload_needed = True
+    reload = actions.make(job, rsc, "reload-agent", node, optional=False)
+    reload.give_reason("resource definition change")
+    for task in ("stop", "demote"):
+        ordering.between(job, reload, (rsc, key_of(rsc.id, task)), Rel.ORDERED | Rel.THEN_CANCELS_FIRST)

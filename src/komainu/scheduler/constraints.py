@@ -1,0 +1,149 @@
+"""Read the constraints in document order; find the resources that they name, through tags and templates too.
+
+What each kind of constraint means is said in location.py, colocation.py, ordering.py and tickets.py.
+Source: Pacemaker Explained, "Resource Constraints", "Reusing Parts of the Configuration".
+"""
+
+from dataclasses import dataclass
+
+from komainu.cib.element import Element
+from komainu.scheduler import colocation, location, ordering, tickets
+from komainu.scheduler.job import Job, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceSet:
+    """A set as a constraint has it: its members, and the element that says how they belong together."""
+
+    xml: Element
+    members: tuple[Resource, ...]
+
+
+def read_tags(job: Job) -> None:
+    """Read the tags: names for several objects."""
+    section = job.cib.at("configuration", "tags")
+    for tag in [] if section is None else section.all("tag"):
+        job.tags[tag.id] = [reference.id for reference in tag.all("obj_ref")]
+
+
+def read_constraints(job: Job) -> None:
+    """Read all constraints."""
+    section = job.cib.at("configuration", "constraints")
+    for element in () if section is None else section.children:
+        match element.tag:
+            case "rsc_location":
+                _read_location(job, element)
+            case "rsc_colocation":
+                _read_colocation(job, element)
+            case "rsc_order":
+                _read_order(job, element)
+            case "rsc_ticket":
+                _read_ticket(job, element)
+            case _:
+                pass
+
+
+def find_resource(job: Job, name: str) -> Resource | None:
+    """Find what a constraint names: by id, or by the name in the history, which means the whole clone."""
+    rsc = job.by_id.get(name)
+    if rsc is not None:
+        return rsc
+    known = job.by_history_name.get(name)
+    return known[0].top_with_bundle if known else None
+
+
+def _is_collection(job: Job, name: str) -> bool:
+    return find_resource(job, name) is None and (name in job.tags or bool(job.template_users.get(name)))
+
+
+def _expand(job: Job, name: str) -> list[str]:
+    if not _is_collection(job, name):
+        return [name]
+    return job.tags[name] if name in job.tags else job.template_users[name]
+
+
+def read_sets(job: Job, element: Element) -> list[ResourceSet]:
+    """Return the sets of a constraint; tags and templates in them are replaced by what they stand for."""
+    sets = []
+    for xml in element.all("resource_set"):
+        names = [name for reference in xml.all("resource_ref") for name in _expand(job, reference.id)]
+        members = [find_resource(job, name) for name in names]
+        sets.append(ResourceSet(xml, tuple(member for member in members if member is not None)))
+    return sets
+
+
+def _side(job: Job, name: str, **attributes: str | None) -> ResourceSet:
+    """Make one side of a simple constraint a set whose members are independent of each other."""
+    members = [find_resource(job, one) for one in _expand(job, name)]
+    given = {key: text for key, text in attributes.items() if text is not None}
+    xml = Element("resource_set", {"id": name, "sequential": "false", **given})
+    return ResourceSet(xml, tuple(member for member in members if member is not None))
+
+
+def _read_location(job: Job, element: Element) -> None:
+    name, pattern = element.get("rsc"), element.get("rsc-pattern")
+    if name is not None:
+        for one in _expand(job, name):
+            rsc = find_resource(job, one)
+            if rsc is not None:
+                location.read(job, element, rsc)
+        return
+    if pattern is not None:
+        location.read_pattern(job, element, pattern)
+        return
+    for resource_set in read_sets(job, element):
+        for rsc in resource_set.members:
+            location.read(job, element, rsc, resource_set.xml)
+
+
+def _read_colocation(job: Job, element: Element) -> None:
+    sets = read_sets(job, element)
+    dependent, primary = element.get("rsc") or "", element.get("with-rsc") or ""
+    if sets:
+        colocation.read_sets(job, element, sets)
+    elif _is_collection(job, dependent) and _is_collection(job, primary):
+        job.warnings.append(f"{element.id}: two templates or tags cannot be colocated")
+    elif _is_collection(job, dependent) or _is_collection(job, primary):
+        colocation.read_sets(
+            job,
+            element,
+            [
+                _side(job, dependent, role=element.get("rsc-role")),
+                _side(job, primary, role=element.get("with-rsc-role")),
+            ],
+        )
+    else:
+        left, right = find_resource(job, dependent), find_resource(job, primary)
+        if left is not None and right is not None:
+            colocation.read_pair(job, element, left, right)
+
+
+def _read_order(job: Job, element: Element) -> None:
+    sets = read_sets(job, element)
+    first, then = element.get("first") or "", element.get("then") or ""
+    if sets:
+        ordering.read_sets(job, element, sets)
+    elif _is_collection(job, first) or _is_collection(job, then):
+        first_action = element.get("first-action")
+        both = [
+            _side(job, first, action=first_action),
+            _side(job, then, action=element.get("then-action") or first_action),
+        ]
+        ordering.read_sets(job, element, both)
+    else:
+        left, right = find_resource(job, first), find_resource(job, then)
+        if left is not None and right is not None:
+            ordering.read_pair(job, element, left, right)
+
+
+def _read_ticket(job: Job, element: Element) -> None:
+    name = element.get("rsc")
+    if name is not None:
+        for one in _expand(job, name):
+            rsc = find_resource(job, one)
+            if rsc is not None:
+                tickets.read(job, element, rsc, element.get("rsc-role"))
+        return
+    for resource_set in read_sets(job, element):
+        for rsc in resource_set.members:
+            tickets.read(job, element, rsc, resource_set.xml.get("role"))

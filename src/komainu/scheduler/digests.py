@@ -1,0 +1,126 @@
+"""Tell whether a resource's parameters are still those with which an operation was run.
+
+The history keeps a digest of the parameters; here it is computed again from the configuration and compared.
+Knows nothing of what is done about a change.
+Source: Pacemaker's op-digest: MD5 over one line of XML with the parameters sorted by name.
+"""
+
+import hashlib
+from enum import Enum
+from typing import Final
+
+from komainu.scheduler import operations
+from komainu.scheduler.entry import Entry
+from komainu.scheduler.job import Job, Node, Resource
+
+_ESCAPES: Final = (
+    ("&", "&amp;"),
+    ("<", "&lt;"),
+    (">", "&gt;"),
+    ('"', "&quot;"),
+    ("\n", "&#10;"),
+    ("\t", "&#9;"),
+    ("\r", "&#13;"),
+)
+_FILTERED: Final = frozenset({"id", "op-digest", "crm_feature_set", "pcmk_external_ip"})
+_FENCER_OWN: Final = frozenset({"provides", "stonith-timeout"})
+HOST_ADDRESS: Final = "#uname"
+"""The address of a bundle's connection that stands for "wherever the container is"."""
+
+
+class Change(Enum):
+    """How the configured parameters compare with those of the history entry."""
+
+    NONE = "none"
+    UNKNOWN = "unknown"  # the entry has no digest
+    RELOAD = "reload"
+    RESTART = "restart"
+
+
+def digest(parameters: dict[str, str]) -> str:
+    """Return the digest of parameters."""
+    text = "".join(f' {name}="{_escape(parameters[name])}"' for name in sorted(parameters))
+    return hashlib.md5(f" <parameters{text}/>\n".encode(), usedforsecurity=False).hexdigest()
+
+
+def _escape(value: str) -> str:
+    for plain, escaped in _ESCAPES:
+        value = value.replace(plain, escaped)
+    return value
+
+
+def digest_parameters(job: Job, rsc: Resource, task: str, interval_ms: int, node: Node) -> dict[str, str]:
+    """Collect what enters the digest of an operation on a node."""
+    op = operations.find(job, rsc, task, interval_ms)
+    values = dict(operations.own_parameters(job, rsc, op, node.attributes))
+    for name, text in node_parameters(job, rsc, node).items():
+        values.setdefault(name, text)
+    if rsc.is_remote_connection and values.get("addr") == HOST_ADDRESS and rsc.launcher is not None:
+        host = rsc.launcher.assigned_to or (rsc.launcher.active[0] if rsc.launcher.active else None)
+        if host is not None:
+            values["addr"] = host.name
+    kept = {
+        name: text
+        for name, text in values.items()
+        if name not in _FILTERED and not name.startswith("CRM_meta_")
+    }
+    if interval_ms > 0:
+        kept["CRM_meta_timeout"] = operations.meta_of(job, rsc, task, interval_ms, op)["timeout"]
+    return kept
+
+
+def node_parameters(job: Job, rsc: Resource, node: Node | None) -> dict[str, str]:
+    """Return a resource's parameters as they are on a node."""
+    return operations.parameters(job, rsc, None if node is None else (node.id, node.attributes))
+
+
+def needs_host_address(job: Job, rsc: Resource) -> bool:
+    """Tell whether the resource is a connection whose address is known only when its container is placed."""
+    return (
+        rsc.is_remote_connection
+        and rsc.launcher is not None
+        and operations.parameters(job, rsc, None).get("addr") == HOST_ADDRESS
+    )
+
+
+def compare(job: Job, rsc: Resource, node: Node, entry: Entry) -> Change:
+    """Compare an entry's digests with the present configuration."""
+    parameters = digest_parameters(job, rsc, entry.task, entry.interval_ms, node)
+    if entry.forces_reschedule:
+        return Change.RESTART
+    restart = entry.xml.get("op-restart-digest")
+    if restart is not None:
+        names = (entry.xml.get("op-force-restart") or "").split()
+        relevant = {name: text for name, text in parameters.items() if name in names}
+        if digest(relevant) != restart:
+            return Change.RESTART
+    recorded = entry.xml.get("op-digest")
+    if recorded is None:
+        return Change.UNKNOWN
+    if digest(parameters) == recorded:
+        return Change.NONE
+    op = operations.find(job, rsc, entry.task, entry.interval_ms)
+    has_own = bool(operations.own_parameters(job, rsc, op, node.attributes))
+    return Change.RESTART if has_own and not entry.interval_ms else Change.RELOAD
+
+
+def only_secrets_changed(job: Job, rsc: Resource, node: Node, entry: Entry) -> bool:
+    """Tell whether all that is not secret is as it was: a file shown to others has its secrets removed."""
+    recorded = entry.xml.get("op-secure-digest")
+    if not job.is_simulated or recorded is None:
+        return False
+    secrets = (entry.xml.get("op-secure-params") or "").split()
+    parameters = digest_parameters(job, rsc, entry.task, entry.interval_ms, node)
+    open_ones = {name: text for name, text in parameters.items() if name not in secrets}
+    open_ones.pop("CRM_meta_timeout", None)
+    declared = {name: text for name, text in open_ones.items() if not _is_fencer_own(rsc, name)}
+    return recorded in {digest(open_ones), digest(declared)}
+
+
+def without_fencers_own(rsc: Resource, parameters: dict[str, str]) -> dict[str, str]:
+    """Return the parameters that a fence agent itself declares."""
+    return {name: text for name, text in parameters.items() if not _is_fencer_own(rsc, name)}
+
+
+def _is_fencer_own(rsc: Resource, name: str) -> bool:
+    return rsc.is_fence_device and (name.startswith("pcmk_") or name in _FENCER_OWN)

@@ -1,0 +1,156 @@
+"""Relate the instances of two collectives to each other: which of one belongs to which of the other.
+
+Source: Pacemaker Explained, "Clones" (interleave), "Bundles".
+"""
+
+from collections.abc import Callable
+
+from komainu.model.role import Role
+from komainu.scheduler import actions, assign, tree
+from komainu.scheduler.actions import BEGINNING, find_first
+from komainu.scheduler.job import Action, Job, Node, Resource
+from komainu.scheduler.options import is_true
+from komainu.scheduler.words import Flag, Kind, Rel
+
+_COLLECTIVE = frozenset({Kind.CLONE, Kind.BUNDLE})
+_CHANGED = 3
+_THEN_CHANGED = 2
+
+Deliver = Callable[[Action, Action], int]
+
+
+def of(rsc: Resource) -> list[Resource]:
+    """Return a clone's instances or a bundle's containers."""
+    return tree.parts(rsc)
+
+
+def matches(instance: Resource, node: Node, role: Role, *, current: bool) -> bool:
+    """Tell whether an instance is on a node, in a role if one is given."""
+    if role is not Role.UNKNOWN and role is not tree.role(instance, current=current):
+        return False
+    if _is_blocked(instance):
+        return False
+    return place(instance, current=current) is node
+
+
+def _is_blocked(rsc: Resource) -> bool:
+    return rsc.blocked or any(_is_blocked(child) for child in rsc.children)
+
+
+def place(rsc: Resource, *, current: bool) -> Node | None:
+    """Return the one node where a resource is (or will be); None if it is none or several."""
+    nodes = tree.locations(rsc, current=current)
+    return nodes[0] if len(nodes) == 1 else None
+
+
+def compatible(
+    job: Job, match: Resource, collective: Resource, role: Role, *, current: bool
+) -> Resource | None:
+    """Find the instance that goes with a resource: on its node, or on the best node that it may use."""
+    node = place(match, current=current)
+    if node is not None:
+        return _on(collective, node, role, current=current)
+    for row in assign.sort_nodes(job, match.table, None):
+        found = _on(collective, row.node, role, current=current)
+        if found is not None:
+            return found
+    return None
+
+
+def _on(collective: Resource, node: Node, role: Role, *, current: bool) -> Resource | None:
+    return next((i for i in of(collective) if matches(i, node, role, current=current)), None)
+
+
+def can_interleave(first: Action, then: Action) -> bool:
+    """Tell whether two collectives are ordered instance by instance."""
+    left, right = first.resource, then.resource
+    if left is None or right is None or left is right:
+        return False
+    if left.kind not in _COLLECTIVE or right.kind not in _COLLECTIVE:
+        return False
+    goes_down = then.key.endswith(("_stop_0", "_demote_0"))
+    return is_true((left if goes_down else right).meta.get("interleave"))
+
+
+def interleave(job: Job, first: Action, then: Action, rel: int, deliver: Deliver) -> int:
+    """Order each instance after its counterpart only."""
+    assert first.resource is not None, "interleaving is between resources"
+    assert then.resource is not None, "interleaving is between resources"
+    current = first.key.endswith(("_stopped_0", "_demoted_0"))
+    node = then.node
+    changed = 0
+    for then_instance in of(then.resource):
+        counterpart = compatible(job, then_instance, first.resource, Role.UNKNOWN, current=current)
+        if counterpart is None:
+            if not current and rel & (Rel.UNRUNNABLE_FIRST_BLOCKS | Rel.FIRST_IMPLIES_THEN):
+                changed |= _keep_down(job, then_instance)
+            continue
+        left = _instance_action(first, counterpart, node, is_first=True)
+        right = _instance_action(then, then_instance, node, is_first=False)
+        if left is None or right is None:
+            continue
+        if actions.relate(left, right, rel):
+            changed |= _CHANGED
+        changed |= deliver(left, right)
+    return changed
+
+
+def _keep_down(job: Job, instance: Resource) -> int:
+    if not tree.locations(instance, current=False):
+        return 0
+    assign.settle(job, instance, None, force=True, final=True)
+    return _THEN_CHANGED
+
+
+def original_task(action: Action, instance: Resource) -> str:
+    """Return the instances' task that a collective's action stands for."""
+    task = action.task
+    if task in {"notify", "notified"}:
+        task = action.key.rsplit("_", 2)[1]
+    return BEGINNING.get(task, task) if instance.kind is Kind.PRIMITIVE else task
+
+
+def contained(rsc: Resource) -> Resource | None:
+    """Return what runs in a bundle's container."""
+    owner = rsc.bundle_owner
+    if owner is None or owner.bundle is None:
+        return None
+    return next((r.child for r in owner.bundle.replicas if r.container is rsc), None)
+
+
+def _instance_action(
+    action: Action, instance: Resource, node: Node | None, *, is_first: bool
+) -> Action | None:
+    """Find an instance's action; in bundles it may be that of what the container contains."""
+    task = original_task(action, instance)
+    inner = None
+    if (is_first and task not in {"stop", "stopped"}) or (
+        not is_first and task in {"promote", "promoted", "demote", "demoted"}
+    ):
+        inner = contained(instance)
+    if inner is not None:
+        return find_first(inner, task, None)
+    return find_first(instance, task, node)
+
+
+def collective_flags(action: Action, node: Node | None) -> int:
+    """A collective must if any instance must, and can if any instance can."""
+    assert action.resource is not None, "a collective's action has a resource"
+    flags = Flag.OPTIONAL | Flag.RUNNABLE | Flag.PSEUDO
+    any_runnable = False
+    for instance in of(action.resource):
+        task = original_task(action, instance)
+        where = node if instance.kind is Kind.PRIMITIVE else None
+        found = find_first(instance, task, where)
+        if found is None:
+            continue
+        theirs = instance.variant.action_flags(found, node)
+        if not theirs & Flag.OPTIONAL:
+            flags &= ~Flag.OPTIONAL
+            action.clear(Flag.OPTIONAL)
+        any_runnable = any_runnable or bool(theirs & Flag.RUNNABLE)
+    if not any_runnable:
+        flags &= ~Flag.RUNNABLE
+        if node is None:
+            action.clear(Flag.RUNNABLE)
+    return flags

@@ -1,0 +1,167 @@
+"""Run the phases of scheduling in order: the table of contents of this room.
+
+Each phase lives in the file that it is imported from; the order is part of the behaviour.
+Source: Pacemaker's order of phases, as its regression suite pins it.
+"""
+
+from komainu.cib.element import Element
+from komainu.scheduler import (
+    assign_all,
+    attributes,
+    changes,
+    constraints,
+    failcounts,
+    fencing,
+    fixpoint,
+    graph,
+    health,
+    history,
+    location,
+    nodes,
+    options,
+    probes,
+    relations,
+    remote,
+    remote_actions,
+    resources,
+    shutdown_lock,
+    tickets,
+    tree,
+    utilization,
+    variants,
+)
+from komainu.scheduler.graph import Graph
+from komainu.scheduler.job import Job, Resource
+from komainu.scheduler.prepare import prepare
+from komainu.scheduler.rules import RuleContext
+from komainu.scheduler.words import Kind
+
+variants.register()
+
+
+def read(cib: Element, now_s: int, *, explain: bool = False, is_simulated: bool = False) -> Job:
+    """Read the configuration and the status: what there is, where it is, and what failed."""
+    job = _new_job(prepare(cib), now_s)
+    job.explain, job.is_simulated = explain, is_simulated
+    nodes.read_nodes(job)
+    remote.read_nodes(job)
+    resources.read_resources(job)
+    remote.link(job)
+    constraints.read_tags(job)
+    tickets.read_states(job)
+    history.read_status(job)
+    return job
+
+
+def schedule(job: Job) -> Graph:
+    """Decide what is to be done about it."""
+    health.apply(job)
+    constraints.read_constraints(job)
+    _apply_criteria(job)
+    for rsc in job.resources:
+        rsc.variant.add_internal_constraints(job, rsc)
+    changes.handle(job)
+    utilization.prepare(job)
+    assign_all.assign(job)
+    for check in job.deferred_digest_checks:
+        check()
+    probes.schedule(job)
+    probes.clear_removed_failures(job)
+    for rsc in job.resources:
+        rsc.variant.create_actions(job, rsc)
+    remote_actions.order(job)
+    fencing.schedule(job)
+    relations.bind(job)
+    fixpoint.settle(job)
+    return graph.build(job)
+
+
+def _new_job(cib: Element, now_s: int) -> Job:
+    quorate = options.is_true(cib.get("have-quorum"))
+    section = cib.at("configuration", "crm_config")
+    raw: dict[str, str] = {}
+    if section is not None:
+        context = RuleContext(now_s, lambda _: None)
+        raw = attributes.read_sets(section, "cluster_property_set", context, first_id="cib-bootstrap-options")
+    panic = options.is_true(cib.get("no-quorum-panic"))
+    settings = options.read(raw, may_fence_without_quorum=quorate or panic)
+    job = Job(cib, now_s, settings, quorate=quorate, no_quorum_panic=panic)
+    job.unfencing_in_use = _uses_unfencing(cib)
+    if section is not None:
+        attributes.read_sets(section, "cluster_property_set", RuleContext(now_s, job.recheck))
+    return job
+
+
+def _uses_unfencing(cib: Element) -> bool:
+    """Tell whether any resource needs unfencing or any device provides it."""
+    configuration = cib.first("configuration")
+    for name in ("resources", "rsc_defaults"):
+        section = None if configuration is None else configuration.first(name)
+        for element in () if section is None else section.walk():
+            if (
+                element.tag == "nvpair"
+                and element.get("name") in {"requires", "provides"}
+                and element.get("value") == "unfencing"
+            ):
+                return True
+    return False
+
+
+def _apply_criteria(job: Job) -> None:
+    """Weigh nodes by locks, locations, stickiness and failures."""
+    if job.options.shutdown_lock:
+        for rsc in job.resources:
+            shutdown_lock.apply(job, rsc)
+    location.apply_all(job)
+    for rsc in job.resources:
+        _add_stickiness(job, rsc)
+    for node in job.nodes:
+        for rsc in job.resources:
+            _check_threshold(job, rsc, node.id)
+            _exclude_undiscovered(rsc, node.id)
+
+
+def _add_stickiness(job: Job, rsc: Resource) -> None:
+    for child in rsc.children:
+        _add_stickiness(job, child)
+    if rsc.kind is not Kind.PRIMITIVE or not rsc.managed or rsc.stickiness < 1 or len(rsc.active) != 1:
+        return
+    node = rsc.active[0]
+    if job.options.symmetric or node.id in rsc.table:
+        tree.add_score(rsc, node, rsc.stickiness)
+
+
+def _check_threshold(job: Job, rsc: Resource, node_id: str) -> None:
+    """Forbid a node where the resource failed too often."""
+    for child in rsc.children:
+        _check_threshold(job, child, node_id)
+    if rsc.kind is not Kind.PRIMITIVE:
+        return
+    node = job.node_by_id[node_id]
+    target = failed_too_often(job, rsc, node_id)
+    if target is not None:
+        tree.ban(target, node)
+
+
+def failed_too_often(job: Job, rsc: Resource, node_id: str) -> Resource | None:
+    """Return what has to leave the node for its failures: the resource, or the whole of equal instances."""
+    node = job.node_by_id[node_id]
+    if rsc.migration_threshold == 0 or rsc.failure_ignored:
+        return None
+    if any(a.node is node for a in rsc.actions_by_key.get(f"{rsc.id}_clear_failcount_0".lower(), ())):
+        return None
+    count = failcounts.with_launched(job, rsc, node)
+    if count <= 0 or rsc.migration_threshold > count:
+        return None
+    return rsc if rsc.unique else rsc.top
+
+
+def _exclude_undiscovered(rsc: Resource, node_id: str) -> None:
+    """With exclusive discovery only the nodes that are probed may run the resource."""
+    for child in rsc.children:
+        _exclude_undiscovered(child, node_id)
+    if not (rsc.exclusive_discovery or rsc.top.exclusive_discovery):
+        return
+    row = rsc.table.get(node_id)
+    if row is not None and row.discovery < 2:
+        row.score = -1_000_000

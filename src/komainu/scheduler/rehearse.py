@@ -1,0 +1,156 @@
+"""Carry a transition out on paper: every action succeeds, and its result is written into the CIB.
+
+Used by `simulate` and by tests; the daemon's own commands do the same with real results (cib/apply.py).
+Source: Pacemaker's `crm_simulate --simulate`.
+"""
+
+from komainu.cib.element import Element
+from komainu.scheduler import digests, graph_details
+from komainu.scheduler.entry import parse
+from komainu.scheduler.graph import Graph, Synapse
+from komainu.scheduler.job import Action, Job, Node
+
+_UNRECORDED = frozenset({"delete", "meta-data", "lrm_delete", "clear_failcount", "do_shutdown"})
+_UUID = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+
+
+class Rehearsal:
+    """One transition being carried out. `lines` says what was done; `cib` is what came of it."""
+
+    def __init__(self, job: Job, graph: Graph, cib: Element) -> None:
+        self.cib = cib
+        self.lines: list[str] = []
+        self._job = job
+        self._graph = graph
+        self._confirmed: set[int] = set()
+
+    def run(self) -> bool:
+        """Fire synapses until nothing fires any more; tell whether all did."""
+        waiting = list(self._graph.synapses)
+        while waiting:
+            left = [synapse for synapse in waiting if not self._fire(synapse)]
+            if len(left) == len(waiting):
+                return False
+            waiting = left
+        return True
+
+    def _fire(self, synapse: Synapse) -> bool:
+        if any(first.number not in self._confirmed for first in synapse.inputs):
+            return False
+        self._confirmed.add(synapse.action.number)
+        self._carry_out(synapse.action)
+        return True
+
+    def _carry_out(self, action: Action) -> None:
+        node = action.node
+        where = "" if node is None else f" on {node.name}"
+        if action.is_pseudo:
+            key = graph_details.operation_key(action)
+            shown = where if action.task == "stonith" else ""
+            self.lines.append(f"  * Pseudo action:   {key}{shown}")
+        elif action.task == "stonith" and node is not None:
+            operation = action.meta.get("stonith_action", "")
+            self.lines.append(f"  * Fencing {node.name} ({operation})")
+            if operation != "on":
+                self._fence(node)
+        elif action.task in {"do_shutdown", "clear_failcount", "lrm_delete"}:
+            about = "" if action.resource is None else f" for {graph_details.run_name(action.resource)}"
+            self.lines.append(f"  * Cluster action:  {action.task}{about}{where}")
+        elif action.resource is not None and node is not None:
+            self._run(action, node)
+
+    def _run(self, action: Action, node: Node) -> None:
+        rsc = action.resource
+        assert rsc is not None, "only resources run operations"
+        bare = graph_details.run_name(rsc)
+        name = bare if self._job.find(bare) is not None else graph_details.long_name(rsc) or bare
+        interval = f"={action.interval_ms}" if action.interval_ms and action.task != "delete" else ""
+        self.lines.append(f"  * Resource action: {name:<15} {action.task}{interval} on {node.name}")
+        if action.task not in _UNRECORDED:
+            self._record(action, node, bare)
+
+    # -- writing into the CIB
+
+    def _edit_state(self, state: Element) -> None:
+        status = self.cib.first("status") or Element("status")
+        self.cib = _replace(self.cib, status.with_child(state))
+
+    def _state(self, node: Node) -> Element:
+        status = self.cib.first("status")
+        for state in [] if status is None else status.all("node_state"):
+            if state.id == node.id or state.get("uname") == node.name:
+                return state
+        remote = (
+            {"remote_node": "true"}
+            if node.is_remote
+            else {"in_ccm": "true", "crmd": "online", "join": "member", "expected": "member"}
+        )
+        return Element("node_state", {"id": node.id, "uname": node.name, **remote})
+
+    def _fence(self, node: Node) -> None:
+        state = self._state(node)
+        for name, text in (("in_ccm", "false"), ("crmd", "offline"), ("join", "down"), ("expected", "down")):
+            state = state.with_attribute(name, text)
+        state = state.without(lambda child: child.tag in {"lrm", "transient_attributes"})
+        self._edit_state(state)
+
+    def _record(self, action: Action, node: Node, bare: str) -> None:
+        rsc = action.resource
+        assert rsc is not None, "only resources have a history"
+        state = self._state(node)
+        lrm = state.first("lrm") or Element("lrm", {"id": node.id})
+        holder = lrm.first("lrm_resources") or Element("lrm_resources")
+        known = {element.id: element for element in holder.all("lrm_resource")}
+        long_name = graph_details.long_name(rsc)
+        name = bare if bare in known or long_name not in known else long_name or bare
+        element = known.get(name)
+        if element is None:
+            agent = {key: text for key in ("class", "provider", "type") if (text := rsc.xml.get(key))}
+            element = Element("lrm_resource", {"id": name, **agent})
+            if rsc.launcher is not None:
+                element = element.with_attribute("container", rsc.launcher.id)
+        element = element.with_child(self._entry(action, node, name, element))
+        holder = holder.with_child(element)
+        lrm = _replace(lrm, holder)
+        self._edit_state(_replace(state, lrm))
+
+    def _entry(self, action: Action, node: Node, name: str, element: Element) -> Element:
+        task = "start" if action.task in {"reload", "reload-agent"} else action.task
+        rsc = action.resource
+        assert rsc is not None, "an entry is about a resource"
+        target = action.meta.get("op_target_rc", "0")
+        call = 1 + max((parse(op).call_id for op in element.all("lrm_rsc_op")), default=0)
+        if task == "notify":
+            entry_id = f"{name}_{action.meta.get('notify_key_type', 'pre')}_notify_{action.meta.get('notify_key_operation', '')}_0"
+        elif action.interval_ms or task in {"migrate_to", "migrate_from"}:
+            entry_id = f"{name}_{task}_{action.interval_ms}"
+        else:
+            entry_id = f"{name}_last_0"
+        key = f"{action.number}:-1:{target}:{_UUID}"
+        hashed = digests.digest_parameters(self._job, rsc, task, action.interval_ms, node)
+        values = {
+            "id": entry_id,
+            "operation_key": f"{name}_{task}_{action.interval_ms}",
+            "operation": task,
+            "transition-key": key,
+            "transition-magic": f"0:{target};{key}",
+            "on_node": node.name,
+            "call-id": str(call),
+            "rc-code": target,
+            "op-status": "0",
+            "interval": str(action.interval_ms),
+            "last-rc-change": str(self._job.now_s),
+            "op-digest": digests.digest(hashed),
+        }
+        for end in ("migrate_source", "migrate_target"):
+            if end in action.meta:
+                values[end] = action.meta[end]
+        return Element("lrm_rsc_op", values)
+
+
+def _replace(parent: Element, child: Element) -> Element:
+    """Put a child in the place of the first one with its tag."""
+    for index, other in enumerate(parent.children):
+        if other.tag == child.tag:
+            return parent.with_children((*parent.children[:index], child, *parent.children[index + 1 :]))
+    return parent.with_children((*parent.children, child))

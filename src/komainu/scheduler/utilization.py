@@ -1,0 +1,120 @@
+"""Keep account of what nodes can hold and resources need, and forbid nodes that are too small.
+
+Source: Pacemaker Explained, "Utilization and Placement Strategy".
+"""
+
+from komainu.scheduler import together
+from komainu.scheduler.job import Job, Node, Resource
+from komainu.scheduler.options import parse_int
+from komainu.scheduler.words import INFINITY, Kind
+
+Amounts = dict[str, int]
+
+
+def _numbers(table: dict[str, str]) -> Amounts:
+    return {name: parse_int(text, 0) for name, text in table.items()}
+
+
+def prepare(job: Job) -> None:
+    """Read what each node can hold."""
+    for node in job.nodes:
+        node.capacity = _numbers(node.utilization)
+
+
+def consume(node: Node, rsc: Resource) -> None:
+    """Take what a resource needs from a node."""
+    for name, amount in _numbers(rsc.utilization).items():
+        if name in node.capacity:
+            node.capacity[name] -= amount
+
+
+def restore(node: Node, rsc: Resource) -> None:
+    """Give it back."""
+    for name, amount in _numbers(rsc.utilization).items():
+        if name in node.capacity:
+            node.capacity[name] += amount
+
+
+def compare_capacity(left: Node, right: Node) -> int:
+    """Compare free capacity: negative when the left node has more of more things."""
+    balance = 0
+    for name in sorted({*left.capacity, *right.capacity}):
+        have = left.capacity.get(name, 0), right.capacity.get(name, 0)
+        balance += (have[0] < have[1]) - (have[0] > have[1])
+    return balance
+
+
+def fits(node: Node, demand: Amounts) -> bool:
+    """Tell whether a node has room for a demand."""
+    return all(node.capacity.get(name, 0) >= amount for name, amount in demand.items())
+
+
+def _add(demand: Amounts, rsc: Resource) -> None:
+    for name, amount in _numbers(rsc.utilization).items():
+        demand[name] = demand.get(name, 0) + amount
+
+
+# -- resources that have to be together -----------------------------------------------------------------
+
+
+def bound_together(rsc: Resource) -> list[Resource]:
+    """Return the resource and all that a chain of mandatory colocations binds to it, in the order found."""
+    found = [rsc]
+    for current in found:
+        colocations = [*together.this_with(current), *together.with_this(current)]
+        for colocation in colocations:
+            if colocation.score < INFINITY:
+                continue
+            other = colocation.dependent if colocation.primary is current else colocation.primary
+            if colocation.dependent is not current and colocation.primary is not current:
+                continue
+            if other not in found:
+                found.append(other)
+    return found
+
+
+def _demand_of(rsc: Resource, members: list[Resource]) -> Amounts:
+    """Add up what is not assigned yet; of a clone one instance, unless some are listed themselves."""
+    demand: Amounts = {}
+    counted: set[str] = set()
+    for other in members:
+        if not other.unassigned:
+            continue
+        parts = list(other.primitives())
+        if other.kind is Kind.CLONE:
+            parts = list(other.children[0].primitives())
+            if any(part in members for part in other.primitives()):
+                continue
+        for part in parts:
+            if part.id not in counted and (part.unassigned or part is rsc):
+                counted.add(part.id)
+                _add(demand, part)
+    return demand
+
+
+def ban_too_small(job: Job, rsc: Resource) -> Node | None:
+    """Forbid the nodes that cannot hold the resource; return the one with the most room, if it matters.
+
+    If some node can take all that has to be together, those that cannot are out; otherwise those that cannot
+    take the resource alone.
+    """
+    if job.options.placement_strategy == "default":
+        return None
+    members = bound_together(rsc)
+    whole = _demand_of(rsc, members)
+    alone: Amounts = {}
+    _add(alone, rsc)
+    usable = [row for row in rsc.table.values() if together.is_row_available(row)]
+    fits_whole = [row for row in usable if fits(row.node, whole)]
+    if fits_whole:
+        for row in usable:
+            if row not in fits_whole:
+                row.score = -INFINITY
+        return None
+    roomiest: Node | None = None
+    for row in sorted(usable, key=lambda r: r.node.name):
+        if not fits(row.node, alone):
+            row.score = -INFINITY
+        elif roomiest is None or compare_capacity(row.node, roomiest) < 0:
+            roomiest = row.node
+    return roomiest
