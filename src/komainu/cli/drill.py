@@ -38,6 +38,7 @@ def list_drills() -> None:
     for name, path in drills.built_in().items():
         with failures_told():
             click.echo(f"{name:<12} {drills.load(path).title}")
+    click.echo(f"{incident.NAME:<12} {incident.TITLE}")
 
 
 @drill.command()
@@ -68,6 +69,10 @@ def run(name: str, form: str, keep: bool, lab_name: str, logs: Path | None, **ch
     komainu drill run incident --network networkmanager --server-config no --cabling direct
     """
     if name == incident.NAME:
+        if keep or logs is not None:
+            raise click.UsageError(
+                "--keep and --logs: not for the incident, which may need more labs than one"
+            )
         incident.run(lab_name, form, chosen)
         return
     incident.refuse(chosen)

@@ -24,6 +24,7 @@ GAP_MAX_MS = 100
 
 
 NAME = "incident"
+TITLE = "That night, with the real network managers, and the peers beside komainu"
 
 _CHOICES = (
     ("--stack", Stack, "What runs the cluster."),

@@ -15,11 +15,19 @@ import click
 
 from komainu.cib import document
 from komainu.cib.element import Element
+from komainu.cib.schema import validate
+from komainu.model.report import Place, Refused, Report, Severity
 from komainu.scheduler import graph_xml, iso8601, recipe, status_text, summary
 from komainu.scheduler.graph import Graph
 from komainu.scheduler.job import Job
 from komainu.scheduler.options import parse_int
 from komainu.scheduler.rehearse import Rehearsal
+
+EXAMPLES = """\b
+Examples:
+  komainu simulate service.xml          check it, and see what it would lead to
+  komainu simulate -x cib.xml -S -s     as crm_simulate does, with the scores
+"""
 
 _NO_SCHEMA = (
     'Schema validation of configuration is disabled (support for validate-with set to "none" is deprecated '
@@ -43,7 +51,7 @@ class Wanted:
     quiet: bool
     verbose: int
     server: bool
-    extras: tuple[str, ...]
+    file: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +142,7 @@ def _answer(path: str, arguments: list[str]) -> dict[str, str | float]:
     }
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXAMPLES)
 @click.option("-x", "--xml-file", "xml_file", help="Read the CIB from this file; - is standard input.")
 @click.option("-p", "--xml-pipe", "xml_pipe", is_flag=True, help="Read the CIB from standard input.")
 @click.option("-S", "--simulate", "carries_out", is_flag=True, help="Carry the transition out on paper.")
@@ -149,20 +157,25 @@ def _answer(path: str, arguments: list[str]) -> dict[str, str | float]:
 @click.option("-Q", "--quiet", is_flag=True, help="Show scores without headings.")
 @click.option("-V", "--verbose", count=True, help="Accepted for compatibility.")
 @click.option("--server", is_flag=True, help="Answer a JSON line for each JSON line on standard input.")
-@click.argument("extras", nargs=-1, type=click.UNPROCESSED)
+@click.argument("file", required=False)
 def simulate(**options: Any) -> None:
-    """Show what the cluster would do about a configuration and status, and why."""
+    """Show what the cluster would do about a configuration and status, and why.
+
+    With FILE alone, the file is checked first, and what would be done is carried out on paper. A FILE without
+    status is taken as that of a cluster that has just come up: all nodes online, nothing known to run.
+    """
     wanted = Wanted(**options)
     if wanted.server:
         _server()
         return
-    for extra in wanted.extras:
-        click.echo(f"warning: the option {extra} is not supported and was ignored", err=True)
-    if wanted.xml_file is None and not wanted.xml_pipe:
-        raise click.UsageError("Name a CIB with -x FILE, or give it on standard input with -p.")
-    source = "-" if wanted.xml_pipe or wanted.xml_file is None else wanted.xml_file
-    text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-    cib = document.parse(text, source)
+    source = wanted.file or ("-" if wanted.xml_pipe else wanted.xml_file)
+    if source is None:
+        raise click.UsageError("Name a CIB: komainu simulate FILE; or give it on standard input with -p.")
+    try:
+        cib = _read(source, is_checked=wanted.file is not None)
+    except Refused as refused:
+        click.echo(str(refused), err=True)
+        sys.exit(1)
     if cib.get("validate-with") == "none":
         click.echo(_NO_SCHEMA, err=True)
     simulation = simulate_cib(cib, wanted.given)
@@ -171,7 +184,51 @@ def simulate(**options: Any) -> None:
         heading = [] if wanted.quiet else ["Assignment Scores:"]
         click.echo("\n".join([*heading, *simulation.job.score_lines]))
     if not wanted.quiet:
-        click.echo("\n".join(simulation.summary_lines(carries_out=wanted.carries_out)))
+        carries_out = wanted.carries_out or (wanted.file is not None and not wanted.runs)
+        click.echo("\n".join(simulation.summary_lines(carries_out=carries_out)))
+
+
+def _read(source: str, *, is_checked: bool) -> Element:
+    """Read a CIB from a file or standard input; with `is_checked` as a person's own, whole or refused."""
+    name = "<stdin>" if source == "-" else source
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        report = Report("simulate.unreadable", f"the file cannot be read: {reason}", place=Place(name))
+        raise Refused((report,)) from None
+    if not is_checked:
+        return document.parse(text, name)
+    cib = document.parse_cib(text, name)
+    if cib.tag == "configuration":
+        cib = Element("cib", {"validate-with": "pacemaker-3.9", "have-quorum": "1"}, (cib,))
+    reports = validate(cib, name)
+    errors = tuple(report for report in reports if report.severity is Severity.ERROR)
+    if errors:
+        raise Refused(errors)
+    for report in reports:
+        click.echo(str(report), err=True)
+    return _with_status(cib)
+
+
+def _with_status(cib: Element) -> Element:
+    """Give a CIB without status that of a cluster that has just come up."""
+    status = cib.first("status")
+    if status is not None and status.children:
+        return cib
+    up = {"in_ccm": "true", "crmd": "online", "join": "member", "expected": "member"}
+    nodes = cib.at("configuration", "nodes")
+    states = tuple(
+        Element("node_state", {"id": node.id, "uname": node.get("uname") or node.id, **up})
+        for node in (() if nodes is None else nodes.all("node"))
+    )
+    if not states:
+        click.echo("warning: the configuration names no nodes, so nothing can run", err=True)
+    click.echo(
+        "note: no status in the file: all nodes are taken as online, with nothing known to run", err=True
+    )
+    quorate = cib.with_attribute("have-quorum", cib.get("have-quorum") or "1")
+    return quorate.without(lambda child: child.tag == "status").with_child(Element("status", {}, states))
 
 
 def _save(wanted: Wanted, simulation: Simulation) -> None:
