@@ -1,22 +1,23 @@
 """Decide which device fences a node, when and how often, and whether the node counts as off.
 
-Knows nothing of processes or the cluster state. It never says DONE unless an agent exited 0 for the target:
-on that word a lost node's resources are started elsewhere (S2).
-Source: Pacemaker Explained, "Fencing"; the fence agent API. Deviations: pcmk_delay_max is not used, since
-chance is no argument here and pcmk_delay_base by node does what it is for; fencing topology is not read.
+Knows nothing of processes or the cluster state. It never says DONE unless each device of one level did its
+part: an agent exited 0 for the target, or the target's watchdog had the time that it needs. On that word a
+lost node's resources are started elsewhere (S2).
+Source: Pacemaker Explained, "Fencing"; the fence agent API.
 
-Theory of operation: requests for the same target and action share one *hunt*. A hunt has the devices that may
-reach the target, in the order of the configuration, and goes through them: ask whether the device reaches the
-target (where no list says so), wait for its delay, wait until the device is free, run it, again after a
-failure while attempts and time are left. The first exit 0 ends the hunt well; no device left ends it badly.
+Theory of operation: requests for the same target and action share one *hunt* (hunt.py lays out its way). For
+each step: find out whether the device reaches the target (reach.py), wait for its delay, wait until the
+device is free, run it, again after a failure while attempts and time are left. A step that fails fails its
+stage; the first stage whose steps all went well ends the hunt well; no stage left ends it badly.
 """
 
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Mapping
+from hashlib import sha256
 from typing import Final, assert_never
 
 from komainu.fencing import device as options
-from komainu.fencing.device import HostCheck
+from komainu.fencing.agent_facts import METADATA_OPTIONS, WATCHDOG_AGENT
+from komainu.fencing.hunt import Hunt, Phase, Step, stages_of, steps_of
 from komainu.fencing.interface import (
     DeadlinePassed,
     Device,
@@ -29,12 +30,10 @@ from komainu.fencing.interface import (
     FencingEvent,
     RunFenceAgent,
 )
+from komainu.fencing.reach import GHOST, Question, Reach, Reached, Unreached, Verdict, failure
 from komainu.model.fencing import FenceRecord, FenceState
-from komainu.model.ids import Instant, NodeName, WallTime
+from komainu.model.ids import Instant, NodeName
 from komainu.model.report import Level, Note
-
-TIMEOUT_MS_DEFAULT: Final = 60_000
-"""Time for one device when neither the request nor the device says more; the field's stonith-timeout."""
 
 ATTEMPT_MS_MIN: Final = 1000
 """Time that must be left of a device's time-out for another attempt: no agent answers in less."""
@@ -42,34 +41,13 @@ ATTEMPT_MS_MIN: Final = 1000
 QUERY_MS_MAX: Final = 20_000
 """Time for a device to say which nodes it reaches; the node that is to be fenced waits meanwhile."""
 
+META_DATA_MS_MAX: Final = 5_000
+"""Time for an agent to give its meta-data; a fencing that comes meanwhile waits for it."""
+
 OUTCOME_CHARACTERS_MAX: Final = 300
 """Longest text of a device that is kept in the fencing history."""
 
-
-class _Step(Enum):
-    """What a hunt is at."""
-
-    CHOOSING = "choosing"  # the next device is to be looked at
-    ASKING = "asking"  # the device says whether it reaches the target
-    WAITING = "waiting"  # for the delay, and until the device is free
-    RUNNING = "running"
-
-
-@dataclass(slots=True)
-class _Hunt:
-    """The fencing of one target by one action, for all who asked."""
-
-    target: NodeName
-    action: str
-    timeout_ms: int
-    devices: list[Device]  # that are still to be tried; the first is the current one
-    requests: dict[str, FenceRequested]
-    wall: WallTime
-    step: _Step = _Step.CHOOSING
-    not_before: Instant | None = None  # the end of the device's delay
-    device_ends: Instant | None = None  # when the device's time is over, once it was run
-    attempts_left: int = 0
-    failures: list[str] = field(default_factory=list)
+_TIMED: Final = frozenset({Phase.WAITING, Phase.COUNTING})
 
 
 class Fencer:
@@ -77,12 +55,15 @@ class Fencer:
 
     deadline: Instant | None  # wake me then with DeadlinePassed: a delay is over
 
-    def __init__(self, node: NodeName) -> None:
+    def __init__(self, node: NodeName, seed: int = 0) -> None:
+        """`seed` makes the delays by chance of different nodes differ."""
         self.node = node
         self.deadline = None
-        self._devices: tuple[Device, ...] = ()
-        self._hunts: dict[tuple[NodeName, str], _Hunt] = {}
-        self._runs: dict[FenceRunId, tuple[_Hunt, Device]] = {}
+        self._seed = seed
+        self._reach = Reach()
+        self._hunts: dict[tuple[NodeName, str], Hunt] = {}
+        self._learning: dict[FenceRunId, str] = {}
+        self._runs: dict[FenceRunId, tuple[Hunt, Device]] = {}
         self._run_counter = 0
 
     @property
@@ -90,155 +71,210 @@ class Fencer:
         """Whether no request is under way."""
         return not self._hunts
 
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """Why agents of the configuration cannot be used as they are, by agent."""
+        return self._reach.troubles
+
     def handle(self, event: FencingEvent, now: Instant) -> list[FencingEffect]:
         """Apply one event; return what the shell must do, in order."""
         effects: list[FencingEffect] = []
         match event:
-            case DevicesChanged(devices):
-                self._devices = devices
+            case DevicesChanged():
+                effects += self._on_changed(event)
             case FenceRequested():
                 self._on_request(event)
             case FenceAgentFinished():
-                effects.extend(self._on_finished(event, now))
+                effects += self._on_finished(event, now)
             case DeadlinePassed():
                 pass
             case _:
                 assert_never(event)
         for hunt in list(self._hunts.values()):
-            effects.extend(self._advance(hunt, now))
-        self.deadline = min(
-            (
-                hunt.not_before
-                for hunt in self._hunts.values()
-                if hunt.step is _Step.WAITING and hunt.not_before is not None and hunt.not_before > now
-            ),
-            default=None,
-        )
+            effects += self._advance(hunt, now)
+        waits = (hunt.not_before for hunt in self._hunts.values() if hunt.phase in _TIMED)
+        self.deadline = min((moment for moment in waits if moment is not None and moment > now), default=None)
         return effects
 
     # -- events -----------------------------------------------------------------------------------------
 
+    def _on_changed(self, event: DevicesChanged) -> list[FencingEffect]:
+        """Take the new configuration; ask agents that have not said yet what they can."""
+        effects: list[FencingEffect] = []
+        for agent in self._reach.change(event):
+            if agent not in self._learning.values():
+                run = self._next_run()
+                self._learning[run] = agent
+                effects.append(RunFenceAgent(run, agent, METADATA_OPTIONS, META_DATA_MS_MAX))
+        return effects
+
     def _on_request(self, event: FenceRequested) -> None:
-        key = (event.target, event.action)
-        hunt = self._hunts.get(key)
+        hunt = self._hunts.get((event.target, event.action))
         if hunt is not None:
             hunt.requests.setdefault(event.request, event)
             return
-        self._hunts[key] = _Hunt(
+        self._hunts[event.target, event.action] = Hunt(
             target=event.target,
             action=event.action,
-            timeout_ms=event.timeout_ms or TIMEOUT_MS_DEFAULT,
-            devices=list(self._devices),
+            timeout_ms=event.timeout_ms or self._reach.known.timeout_ms,
+            delay_ms=event.delay_ms,
             requests={event.request: event},
             wall=event.wall,
         )
 
     def _on_finished(self, event: FenceAgentFinished, now: Instant) -> list[FencingEffect]:
+        if event.run in self._learning:
+            return list(self._reach.learn(self._learning.pop(event.run), event))
         hunt, device = self._runs.pop(event.run, (None, None))
         if hunt is None or device is None:
-            return [
-                Note(
-                    Level.WARNING,
-                    "fencing.unknown-run",
-                    f"fence run {event.run} ended, but none was asked for",
-                )
-            ]
+            text = f"fence run {event.run} ended, but none was asked for"
+            return [Note(Level.WARNING, "fencing.unknown-run", text)]
         hunt.wall = event.wall
-        if hunt.step is _Step.ASKING:
-            self._on_answer(hunt, device, event, now)
-            return []
-        assert hunt.step is _Step.RUNNING, f"a run for {hunt.target} ended in step {hunt.step}"
-        assert hunt.device_ends is not None
+        if hunt.phase is Phase.RUNNING:
+            return self._on_run(hunt, device, event, now)
+        verdict = self._reach.answered(device, hunt.target, hunt.question, event, now)
+        self._judge(hunt, verdict, now)
+        return []
+
+    def _on_run(
+        self, hunt: Hunt, device: Device, event: FenceAgentFinished, now: Instant
+    ) -> list[FencingEffect]:
+        """A device ended its step: go on, try again, or give its stage up."""
+        step = hunt.steps[0]
+        assert hunt.device_ends is not None, "what ran had a time-out"
         if event.exit_code == 0 and not event.timed_out and not event.missing:
-            return self._end(hunt, FenceState.DONE, device.name, f"{device.agent} answered: done")
-        outcome = f"{device.name}: {_failure(device, event)}"
+            _step_done(hunt, device)
+            return []
+        outcome = f"{device.name}: {failure(device.agent, event)}"
         hunt.attempts_left -= 1
         if event.missing or hunt.attempts_left < 1 or hunt.device_ends - now < ATTEMPT_MS_MIN:
-            self._give_up(hunt, outcome)
+            if step.is_needed:
+                _fail_stage(hunt, outcome)
+            else:
+                _next_step(hunt)
         else:
-            hunt.step = _Step.WAITING
-        message = f"{hunt.action} of {hunt.target} by {outcome}"
-        return [Note(Level.WARNING, "fencing.attempt-failed", message, {"device": device.name})]
-
-    def _on_answer(self, hunt: _Hunt, device: Device, event: FenceAgentFinished, now: Instant) -> None:
-        """Take a device's word on whether it reaches the target."""
-        if options.host_check(device) is HostCheck.STATUS:
-            is_able = event.exit_code in {0, 2}  # on, off
-        else:
-            plug = options.host_map(device).get(hunt.target, str(hunt.target))
-            is_able = event.exit_code == 0 and not options.listed_names(event.output).isdisjoint(
-                {plug, hunt.target}
-            )
-        if is_able:
-            self._take(hunt, device, now)
-        elif event.exit_code == 0:
-            self._give_up(hunt, f"{device.name} does not know {hunt.target}")
-        else:
-            self._give_up(
-                hunt, f"{device.name} did not say which nodes it reaches: {_failure(device, event)}"
-            )
+            hunt.phase = Phase.WAITING
+        text = f"{step.action} of {hunt.target} by {outcome}"
+        return [Note(Level.WARNING, "fencing.attempt-failed", text, {"device": device.name})]
 
     # -- the hunt ---------------------------------------------------------------------------------------
 
-    def _advance(self, hunt: _Hunt, now: Instant) -> list[FencingEffect]:
+    def _advance(self, hunt: Hunt, now: Instant) -> list[FencingEffect]:
         """Go on with a hunt as far as it goes without waiting."""
-        while hunt.step is _Step.CHOOSING:
-            if not hunt.devices:
-                return self._end(hunt, FenceState.FAILED, "", self._why_none(hunt))
-            device = hunt.devices[0]
-            check = options.host_check(device)
-            if check in {HostCheck.LIST, HostCheck.STATUS}:
-                hunt.step = _Step.ASKING
-                query, target = ("list", None) if check is HostCheck.LIST else ("status", hunt.target)
-                timeout_ms = min(QUERY_MS_MAX, options.timeout_ms(device, query, hunt.timeout_ms))
-                return [self._run(hunt, device, options.options_of(device, query, target), timeout_ms)]
-            if check is HostCheck.NONE or hunt.target in options.static_hosts(device):
-                self._take(hunt, device, now)
+        if hunt.phase is Phase.LEARNING and not self._learning:
+            hunt.stages = stages_of(hunt.target, hunt.action, self._reach.known, self._reach.facts)
+            hunt.phase = Phase.CHOOSING
+        if hunt.phase is Phase.COUNTING and now >= (hunt.not_before or 0):
+            _step_done(hunt, hunt.steps[0].device)
+        while hunt.phase is Phase.CHOOSING:
+            if hunt.steps:
+                device = hunt.steps[0].device
+                is_known = device.name in hunt.reached
+                verdict = Reached() if is_known else self._reach.check(device, hunt.target, now)
+                self._judge(hunt, verdict, now)
+            elif hunt.is_under_way and hunt.worked:
+                return self._end(hunt, FenceState.DONE)
+            elif hunt.is_under_way:
+                _fail_stage(hunt, f"none of its devices reaches {hunt.target}")
+            elif hunt.stages:
+                self._begin_stage(hunt)
             else:
-                hosts = ", ".join(options.static_hosts(device)) or "no node"
-                self._give_up(hunt, f"{device.name} reaches only {hosts}")
-        if (
-            hunt.step is not _Step.WAITING
-            or (hunt.not_before or 0) > now
-            or not self._is_free(hunt.devices[0])
-        ):
-            return []
-        device = hunt.devices[0]
-        if hunt.device_ends is None:
-            hunt.device_ends = Instant(now + options.timeout_ms(device, hunt.action, hunt.timeout_ms))
-        hunt.step = _Step.RUNNING
-        given = options.options_of(device, hunt.action, hunt.target)
-        return [self._run(hunt, device, given, hunt.device_ends - now)]
+                return self._end(hunt, FenceState.FAILED)
+        if hunt.phase is Phase.ASKING:
+            return self._ask(hunt, hunt.steps[0].device)
+        if hunt.phase is Phase.WAITING and (hunt.not_before or 0) <= now:
+            return self._strike(hunt, hunt.steps[0], now)
+        return []
 
-    def _take(self, hunt: _Hunt, device: Device, now: Instant) -> None:
+    def _begin_stage(self, hunt: Hunt) -> None:
+        stage = hunt.stages[0]
+        hunt.is_under_way = True
+        hunt.worked = []
+        if stage.missing or not stage.devices:
+            missing = ", ".join(stage.missing) or "any device"
+            _fail_stage(hunt, f"{stage.title} names {missing}, which is not configured")
+            return
+        hunt.steps = steps_of(stage, hunt.action, self._reach.facts)
+
+    def _judge(self, hunt: Hunt, verdict: Verdict, now: Instant) -> None:
+        """Use the current device, ask it, pass it over, or give its stage up."""
+        step = hunt.steps[0]
+        match verdict:
+            case Question():
+                hunt.phase, hunt.question = Phase.ASKING, verdict
+            case Reached(wait_ms=wait_ms) if wait_ms:
+                hunt.phase = Phase.COUNTING
+                hunt.not_before = Instant(now + wait_ms)
+            case Reached():
+                self._take(hunt, step.device, now)
+            case Unreached(reason=reason) if step.may_skip:
+                hunt.failures.append(f"{step.device.name} {reason}")
+                _next_step(hunt)
+            case Unreached(reason=reason):
+                _fail_stage(hunt, f"{step.device.name} {reason}")
+            case _:
+                assert_never(verdict)
+
+    def _take(self, hunt: Hunt, device: Device, now: Instant) -> None:
         """Choose this device: its delay begins, its time only when it is run."""
-        hunt.step = _Step.WAITING
-        hunt.not_before = Instant(now + options.delay_ms(device, hunt.action, hunt.target))
+        action = hunt.steps[0].action
+        hunt.reached.add(device.name)
+        hunt.phase = Phase.WAITING
+        own = options.delay_ms(device, action, hunt.target, self._chance(hunt, device))
+        hunt.not_before = Instant(now + (0 if hunt.delay_ms < 0 else own + hunt.delay_ms))
+        hunt.delay_ms = min(hunt.delay_ms, 0)
         hunt.device_ends = None
-        hunt.attempts_left = options.attempts(device, hunt.action)
+        hunt.attempts_left = options.attempts(device, action)
 
-    def _give_up(self, hunt: _Hunt, reason: str) -> None:
-        """Leave the current device for the next one."""
-        hunt.failures.append(reason)
-        del hunt.devices[0]
-        hunt.step = _Step.CHOOSING
+    def _strike(self, hunt: Hunt, step: Step, now: Instant) -> list[FencingEffect]:
+        """Run the device on the target, once it is free."""
+        if not self._is_free(step.device):
+            return []
+        if hunt.device_ends is None:
+            hunt.device_ends = Instant(now + options.timeout_ms(step.device, step.action, hunt.timeout_ms))
+        hunt.phase = Phase.RUNNING
+        given = options.options_of(step.device, step.action, hunt.target, self._reach.of(step.device))
+        return [self._run(hunt, step.device, given, hunt.device_ends - now)]
+
+    def _ask(self, hunt: Hunt, device: Device) -> list[FencingEffect]:
+        """Put the hunt's question to the device, unless it is being asked already."""
+        if any(other is hunt for other, _ in self._runs.values()):
+            return []
+        query = "list" if hunt.question is Question.LIST else "status"
+        target = {Question.STATUS: hunt.target, Question.GHOST: GHOST}.get(hunt.question)
+        given = options.options_of(device, query, target, self._reach.of(device))
+        timeout_ms = min(QUERY_MS_MAX, options.timeout_ms(device, query, hunt.timeout_ms))
+        return [self._run(hunt, device, given, timeout_ms)]
+
+    # -- runs -------------------------------------------------------------------------------------------
+
+    def _chance(self, hunt: Hunt, device: Device) -> float:
+        """Return a number from 0 up to 1 that no other node can foresee: the seed is our own."""
+        text = f"{self._seed} {self.node} {device.name} {' '.join(hunt.requests)}"
+        return int.from_bytes(sha256(text.encode()).digest()[:6]) / 2**48
 
     def _is_free(self, device: Device) -> bool:
         limit = options.parallel_runs(device)
         busy = sum(other.name == device.name for _, other in self._runs.values())
         return limit is None or busy < limit
 
-    def _run(
-        self, hunt: _Hunt, device: Device, given: tuple[tuple[str, str], ...], timeout_ms: int
-    ) -> RunFenceAgent:
+    def _next_run(self) -> FenceRunId:
         self._run_counter += 1
-        run = FenceRunId(self._run_counter)
+        return FenceRunId(self._run_counter)
+
+    def _run(
+        self, hunt: Hunt, device: Device, given: tuple[tuple[str, str], ...], timeout_ms: int
+    ) -> RunFenceAgent:
+        run = self._next_run()
         self._runs[run] = (hunt, device)
         return RunFenceAgent(run, device.agent, given, timeout_ms)
 
-    def _end(self, hunt: _Hunt, state: FenceState, device: str, outcome: str) -> list[FencingEffect]:
+    def _end(self, hunt: Hunt, state: FenceState) -> list[FencingEffect]:
         """Settle all requests of a hunt alike."""
         del self._hunts[hunt.target, hunt.action]
+        is_done = state is FenceState.DONE
+        device = "+".join(hunt.worked) if is_done else ""
+        outcome = _how_done(hunt, self._reach.known.watchdog_ms) if is_done else _why_none(hunt)
         return [
             FencingEnded(
                 FenceRecord(
@@ -256,23 +292,37 @@ class Fencer:
             for request in hunt.requests.values()
         ]
 
-    def _why_none(self, hunt: _Hunt) -> str:
-        if not hunt.failures:
-            return f"no fence device is configured, so {hunt.target} cannot be fenced"
-        return f"no fence device could fence {hunt.target}: " + "; ".join(hunt.failures)
+
+def _step_done(hunt: Hunt, device: Device) -> None:
+    """A device did its part: go on with the next step."""
+    if device.name not in hunt.worked:
+        hunt.worked.append(device.name)
+    _next_step(hunt)
 
 
-def _failure(device: Device, event: FenceAgentFinished) -> str:
-    """Say in one phrase what went wrong with a run."""
-    if event.missing:
-        return f"the agent {device.agent} is not installed"
-    if event.timed_out:
-        return f"{device.agent} gave no answer in time"
-    lines = [line.strip() for line in event.error_output.splitlines() if line.strip()]
-    if lines:
-        return lines[-1]
-    return (
-        f"{device.agent} exited {event.exit_code}"
-        if event.exit_code is not None
-        else f"{device.agent} was killed"
-    )
+def _next_step(hunt: Hunt) -> None:
+    del hunt.steps[0]
+    hunt.phase = Phase.CHOOSING
+
+
+def _fail_stage(hunt: Hunt, reason: str) -> None:
+    """Leave the current stage for the next one."""
+    title = hunt.stages[0].title
+    hunt.failures.append(f"{title}: {reason}" if title and not reason.startswith(title) else reason)
+    del hunt.stages[0]
+    hunt.steps = []
+    hunt.is_under_way = False
+    hunt.phase = Phase.CHOOSING
+
+
+def _how_done(hunt: Hunt, watchdog_ms: int) -> str:
+    agents = {device.name: device.agent for device in hunt.stages[0].devices}
+    if [agents.get(name) for name in hunt.worked] == [WATCHDOG_AGENT]:
+        return f"its watchdog had {watchdog_ms} ms to reset it"
+    return " and ".join(f"{agents.get(name)} answered: done" for name in hunt.worked)
+
+
+def _why_none(hunt: Hunt) -> str:
+    if not hunt.failures:
+        return f"no fence device is configured, so {hunt.target} cannot be fenced"
+    return f"no fence device could fence {hunt.target}: " + "; ".join(hunt.failures)

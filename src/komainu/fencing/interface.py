@@ -21,6 +21,16 @@ class Device:
     name: str
     agent: str  # fence_lab
     parameters: tuple[tuple[str, str], ...]
+    priority: int = 0  # of several that reach a node the highest is tried first
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One level of the fencing topology, for one node: all its devices must do their part, in this order."""
+
+    target: NodeName
+    index: int
+    devices: tuple[str, ...]
 
 
 # -- events ---------------------------------------------------------------------------------------------
@@ -28,9 +38,17 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class DevicesChanged:
-    """The configuration's fence devices, all of them, in document order."""
+    """What the configuration says of fencing: all devices in document order, the levels, the general time-out.
+
+    The nodes of `self_resetting` are sure to be reset by their own watchdogs within `watchdog_ms` of losing
+    sight of the majority; there are none where that cannot be counted on.
+    """
 
     devices: tuple[Device, ...]
+    levels: tuple[Level, ...] = ()
+    timeout_ms: int = 60_000
+    self_resetting: tuple[NodeName, ...] = ()
+    watchdog_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +58,10 @@ class FenceRequested:
     request: str
     target: NodeName
     action: str  # off, reboot, on
-    timeout_ms: int
+    timeout_ms: int  # for one device; 0: what the configuration says
     reason: str
     wall: WallTime
+    delay_ms: int = 0  # before the first device; -1: no delay at all, not the devices' own either
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ broadcast (StartTransition); when that command is delivered and nothing else cam
 still the one that was planned on, and the controller may begin. Otherwise the plan is thrown away.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -18,10 +19,12 @@ from komainu.cib.command import (
     AnyCommand,
     CancelAction,
     ChangeMembership,
+    EditConfiguration,
     ForgetOperations,
     RecordFencing,
     RecordOperation,
     ReleaseNode,
+    ReplaceConfiguration,
     StartAction,
     StartTransition,
 )
@@ -44,6 +47,7 @@ from komainu.model.ids import Instant, NodeName, WallTime
 from komainu.model.plan import Action, ActionKind, Plan
 from komainu.model.report import Level, Note
 from komainu.model.view import ViewId
+from komainu.node.devices import attempts_max
 from komainu.node.membership import nodes_joined
 from komainu.node.replica import Broadcast, CommandApplied
 
@@ -84,6 +88,7 @@ class Coordination:
         self._make_plan = make_plan
         self._transition = 0
         self._view_id: ViewId | None = None
+        self._members: tuple[NodeName, ...] = (me,)
         self._reset(is_coordinator=False)
 
     def _reset(self, *, is_coordinator: bool) -> None:
@@ -97,6 +102,8 @@ class Coordination:
         self._because: tuple[str, ...] = ()  # of the commands that the running transition submits
         self._in_flight: dict[tuple[int, int], Action] = {}
         self._changes = 0
+        self._failed: Counter[NodeName] = Counter()  # fencings that failed since something changed
+        self._has_given_up = False
         self._join_by: Instant | None = None
         self._not_before: Instant | None = None
         self._recheck_at: Instant | None = None
@@ -116,6 +123,9 @@ class Coordination:
             return f"carrying out transition {self._transition} ({done} of {total} actions done)"
         if self._wants_plan or self._proposed is not None:
             return "about to plan"
+        if self._has_given_up:
+            target, attempts = self._failed.most_common(1)[0]
+            return f"idle; gave up fencing {target} after {attempts} attempts, until something changes"
         return "idle"
 
     def begin_view(self, view_id: ViewId, *, is_coordinator: bool, yield_ms: int, now: Instant) -> None:
@@ -137,7 +147,8 @@ class Coordination:
             return []
         effects: list[CoordinationEffect] = []
         match done.command:
-            case ChangeMembership(view=view):
+            case ChangeMembership(view=view, members=members):
+                self._members = members
                 # One of an earlier view may be ordered late, and must not be planned on.
                 self._view_is_known = view.view_id == self._view_id
                 self._trigger(done)
@@ -148,7 +159,7 @@ class Coordination:
             case RecordOperation(result=result):
                 effects += self._confirm_operation(done, result.request.transition_key, now, wall)
             case RecordFencing(record=record):
-                effects += self._confirm_fencing(done, record, now, wall)
+                effects += self._confirm_fencing(done, record, state, now, wall)
             case (
                 CancelAction(transition=transition, action=action)
                 | ForgetOperations(transition=transition, action=action)
@@ -157,6 +168,8 @@ class Coordination:
                 confirmed = ActionConfirmed(transition, action, done.applied.is_accepted, "done")
                 effects += self._confirm(confirmed, now, wall)
             case _:
+                if isinstance(done.command, ReplaceConfiguration | EditConfiguration):
+                    self._failed.clear()
                 self._trigger(done)
         return effects + self._go_on(state, now, wall)
 
@@ -265,7 +278,7 @@ class Coordination:
                 case TransitionEnded():
                     self._is_active = False
                     self._in_flight.clear()
-                    self._wants_plan = self._wants_plan or not effect.is_complete
+                    self._wants_plan = self._wants_plan or not (effect.is_complete or self._has_given_up)
                 case Note():
                     carried.append(effect)
         return carried
@@ -294,18 +307,9 @@ class Coordination:
                 )
             case ActionKind.FENCE:
                 assert action.node is not None, "a fencing has a target"
-                record = FenceRecord(
-                    request=f"{transition}.{action.action_id}",
-                    target=action.node,
-                    action=action.operation,
-                    state=FenceState.STARTED,
-                    delegate=self._me,
-                    device="",
-                    reason=action.reason,
-                    outcome="",
-                    at=wall,
+                return RecordFencing(
+                    cause, wall, "", self._fence_record(action, action.node, transition, wall)
                 )
-                return RecordFencing(cause, wall, "", record)
             case ActionKind.SHUTDOWN:
                 assert action.node is not None, "a shutdown has a node"
                 return ReleaseNode(cause, wall, "", action.node, transition, action.action_id)
@@ -322,6 +326,21 @@ class Coordination:
                 )
             case ActionKind.PSEUDO:
                 raise AssertionError("the controller confirms pseudo actions itself")
+
+    def _fence_record(self, action: Action, target: NodeName, transition: int, wall: WallTime) -> FenceRecord:
+        return FenceRecord(
+            request=f"{transition}.{action.action_id}.{self._life}",
+            target=target,
+            action=action.operation,
+            state=FenceState.STARTED,
+            delegate=delegate_of(action.operation, target, self._me, self._members),
+            device="",
+            reason=action.reason,
+            outcome="",
+            at=wall,
+            timeout_ms=action.timeout_ms,
+            delay_ms=action.delay_ms,
+        )
 
     def _confirm(self, confirmed: ActionConfirmed, now: Instant, wall: WallTime) -> list[CoordinationEffect]:
         self._in_flight.pop((confirmed.transition, confirmed.action), None)
@@ -344,35 +363,61 @@ class Coordination:
         return self._confirm(ActionConfirmed(transition, action, succeeded, outcome), now, wall)
 
     def _confirm_fencing(
-        self, done: CommandApplied, record: FenceRecord, now: Instant, wall: WallTime
+        self, done: CommandApplied, record: FenceRecord, state: ClusterState, now: Instant, wall: WallTime
     ) -> list[CoordinationEffect]:
         """A fencing of ours starts now, or has an outcome."""
-        transition, _, action = record.request.partition(".")
-        is_ours = done.origin == self._me and transition.isdigit() and action.isdigit()
+        transition, _, rest = record.request.partition(".")
+        action, _, life = rest.partition(".")
+        is_ours = life == self._life and transition.isdigit() and action.isdigit()
         number = (int(transition), int(action)) if is_ours else (-1, -1)
         if number not in self._in_flight:
             if record.state is not FenceState.STARTED:
                 self._trigger(done)
             return []
         if record.state is FenceState.STARTED:
-            return [
-                FenceRequested(
-                    request=record.request,
-                    target=record.target,
-                    action=record.action,
-                    timeout_ms=self._in_flight[number].timeout_ms,
-                    reason=record.reason,
-                    wall=wall,
-                )
-            ]
+            return [fence_request(record, wall)] if record.delegate == self._me else []
         succeeded = record.state is FenceState.DONE and done.applied.is_accepted
+        effects: list[CoordinationEffect] = []
+        self._has_given_up = False
         if succeeded:
             # What the transition starts from here on, it may start because of this.
             self._because = (*self._because, str(done.position))[-TRIGGERS_MAX:]
+            del self._failed[record.target]
         else:
-            self._trigger(done)
+            effects += self._note_failed(done, record, attempts_max(state.cib))
             self._not_before = Instant(now + FENCE_RETRY_MS)
-        return self._confirm(ActionConfirmed(*number, succeeded, record.outcome), now, wall)
+        return effects + self._confirm(ActionConfirmed(*number, succeeded, record.outcome), now, wall)
+
+    def _note_failed(self, done: CommandApplied, record: FenceRecord, limit: int) -> list[CoordinationEffect]:
+        """Count a fencing that failed; after the last attempt only a change of something leads to another."""
+        self._failed[record.target] += 1
+        attempts = self._failed[record.target]
+        if attempts < limit:
+            self._trigger(done)
+            return []
+        self._has_given_up = True
+        text = f"gave up fencing {record.target} after {attempts} attempts: {record.outcome}"
+        return [Note(Level.ERROR, "fencing.given-up", text)]
+
+
+def delegate_of(action: str, target: NodeName, me: NodeName, members: tuple[NodeName, ...]) -> NodeName:
+    """Return who runs the devices: nobody fences itself while another can, and a node is unfenced by itself."""
+    if action == "on":
+        return target if target in members else me
+    return next((node for node in members if node != me), me) if target == me else me
+
+
+def fence_request(record: FenceRecord, wall: WallTime) -> FenceRequested:
+    """Write a fencing that was agreed on as the fencer wants it."""
+    return FenceRequested(
+        request=record.request,
+        target=record.target,
+        action=record.action,
+        timeout_ms=record.timeout_ms,
+        reason=record.reason,
+        wall=wall,
+        delay_ms=record.delay_ms,
+    )
 
 
 def _until_recheck(plan: Plan, wall: WallTime) -> int:

@@ -55,7 +55,7 @@ from komainu.node.journal import Journal
 from komainu.node.link_settings import refuse_kept_addresses
 from komainu.node.log import Log
 from komainu.node.netlink import NetlinkListener, look_now
-from komainu.node.sbd import SbdWatch
+from komainu.node.sbd import SbdWatch, refuse_short_waits
 from komainu.node.settings import SETTINGS_FILE, DaemonSettings, WatchdogSettings, read_settings
 from komainu.node.startup import Prepared, prepare
 from komainu.node.udp import UdpLinks
@@ -271,6 +271,7 @@ class Daemon:
 
     def _arm(self, settings: WatchdogSettings) -> None:
         """Arm the watchdog and begin to pet it."""
+        refuse_short_waits(self._settings.sbd_devices, settings.timeout_ms)
         self._watchdog = arm(settings)
         timeout_ms = self._watchdog.timeout_ms
         me = self._drive.me
@@ -301,7 +302,9 @@ class Daemon:
         def poisoned(reason: str) -> None:
             loop.call_soon_threadsafe(self._doom, reason)
 
-        self._sbd = SbdWatch(paths, self._drive.me, poisoned, say)
+        assert self._watchdog is not None
+        timeout_ms = self._watchdog.timeout_ms
+        self._sbd = SbdWatch(paths, self._drive.me, poisoned, say, watchdog_ms=timeout_ms)
         self._sbd.start()
 
     def _doom(self, reason: str) -> None:

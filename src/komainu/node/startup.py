@@ -13,6 +13,7 @@ from komainu.cib import durable
 from komainu.cib.initial import empty_cib
 from komainu.cib.state import ClusterState
 from komainu.model.report import Note, Place, Refused, Report
+from komainu.node.blackbox import BlackBox
 from komainu.node.disk import RealFolder, StateFile
 from komainu.node.flight import FlightFile
 from komainu.node.settings import DaemonSettings
@@ -33,6 +34,7 @@ class Prepared:
     state: ClusterState
     history: tuple[Record, ...]
     notes: tuple[Note, ...]
+    box: BlackBox
 
 
 def prepare(settings: DaemonSettings) -> Prepared:
@@ -48,7 +50,15 @@ def prepare(settings: DaemonSettings) -> Prepared:
     flight_file = FlightFile(settings.state_folder)
     lines = (line.decode(errors="replace") for line in flight_file.read(RECORDS_READ_MAX))
     history, _torn = read_lines(lines)
-    return Prepared(lock, state_file, flight_file, state, history, loaded.notes)
+    return Prepared(
+        lock,
+        state_file,
+        flight_file,
+        state,
+        history,
+        loaded.notes,
+        BlackBox(Path(settings.state_folder) / "blackbox.json"),
+    )
 
 
 def _first_state(settings: DaemonSettings) -> ClusterState:

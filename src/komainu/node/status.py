@@ -20,13 +20,16 @@ from komainu.model.request import (
     EndView,
     FailureView,
     FenceView,
+    Fencing,
     Links,
     LinkView,
     NodeView,
     ResourceView,
     Status,
 )
+from komainu.node import fence_warnings
 from komainu.node.membership import NodeCondition, node_conditions
+from komainu.ring.quorum import is_two_node
 
 if TYPE_CHECKING:
     from komainu.node.drive import Drive
@@ -58,8 +61,11 @@ def status_of(drive: "Drive", now: Instant, wall: WallTime) -> Status:
         links=_links(drive, now, wall),
         resources=_resources(state, drive.make_plan(state, wall).placements),
         failures=failures_of(state.cib),
-        fencing=_fencing(state),
-        warnings=_warnings(state.cib, conditions),
+        fencing=_fencing(state, FENCING_SHOWN_MAX),
+        warnings=(
+            *_warnings(state.cib, conditions),
+            *fence_warnings.of(state, drive.fencer.troubles, halves_stay=is_two_node(drive.settings)),
+        ),
         at=wall,
     )
 
@@ -232,8 +238,13 @@ def _number(text: str | None) -> int:
     return int(text) if text is not None and text.lstrip("-").isdigit() else 0
 
 
-def _fencing(state: ClusterState) -> tuple[FenceView, ...]:
-    newest = state.fencing[::-1][:FENCING_SHOWN_MAX]
+def fencing_of(state: ClusterState, at: WallTime) -> Fencing:
+    """Show the whole fencing history."""
+    return Fencing(_fencing(state, len(state.fencing)), at)
+
+
+def _fencing(state: ClusterState, limit: int) -> tuple[FenceView, ...]:
+    newest = state.fencing[::-1][:limit]
     return tuple(
         FenceView(
             target=entry.target,
@@ -243,6 +254,7 @@ def _fencing(state: ClusterState) -> tuple[FenceView, ...]:
             reason=entry.reason,
             outcome=entry.outcome,
             at=entry.at,
+            device=entry.device,
         )
         for entry in newest
     )
@@ -256,7 +268,9 @@ def _warnings(cib: Element, conditions: tuple[NodeCondition, ...]) -> tuple[str,
             "fencing is off (stonith-enabled=false): after a lost node its resources start elsewhere "
             "although it may still run them"
         )
-    elif not any(element.get("class") == "stonith" for element in cib.walk() if element.tag == "primitive"):
+    elif cluster_option(cib, "have-watchdog") != "true" and not any(
+        element.get("class") == "stonith" for element in cib.walk() if element.tag == "primitive"
+    ):
         warnings.append("no fence device is configured: resources of a lost node cannot be taken over")
     warnings += [
         f"node {node.name} is lost and not confirmed off: its resources wait for its fencing "

@@ -18,6 +18,7 @@ from komainu.cib.command import (
     LeaveNode,
     RecordFencing,
     RecordOperation,
+    SetAttribute,
     StartAction,
     StartTransition,
 )
@@ -87,6 +88,8 @@ def tell(record: Record, command: AnyCommand | None, subjects: tuple[str, ...]) 
             since = f"node {command.node} is a member since {clock(record.at)}"
             return Told(Weight.CHANGE, since, cause, clause=f"node {command.node} joined", is_arrival=True)
         case LeaveNode() | ConfirmOff():
+            return Told(Weight.CHANGE, head, cause, clause=cause.text)
+        case SetAttribute(name="#last-reset"):
             return Told(Weight.CHANGE, head, cause, clause=cause.text)
         case EditConfiguration():
             return Told(_weight_of_edit(command, subject), head, cause, clause=cause.text)

@@ -8,6 +8,7 @@ from komainu.executor.executor import HURRY_GAP_MS, QUEUE_JOBS_MAX, REPEATED_RUN
 from komainu.executor.interface import (
     ActionCancelled,
     ActionRequested,
+    AddressLost,
     AgentFinished,
     DeadlinePassed,
     ExecutorEffect,
@@ -247,6 +248,14 @@ def test_an_ended_process_runs_the_monitors_at_once() -> None:
     effects = bench.gone()
     assert only_run(effects).request.interval_ms == 10_000
     assert any(isinstance(effect, Note) for effect in effects)
+
+
+def test_a_lost_address_runs_the_monitors_at_once() -> None:
+    bench = Bench()
+    bench.finish(only_run(bench.ask(request("monitor", 10_000))))
+    bench.now += 3000
+    effects = bench.executor.handle(AddressLost(WEB, "10.0.0.9"), Instant(bench.now))
+    assert only_run(effects).request.interval_ms == 10_000
 
 
 def test_processes_that_end_all_the_time_are_looked_at_once_a_second() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from komainu.fencing import device as options
+from komainu.fencing.agent_facts import AgentFacts
 from komainu.fencing.device import HostCheck
 from komainu.fencing.interface import Device
 from komainu.model.ids import NodeName
@@ -73,6 +74,22 @@ def test_delays_may_differ_by_node() -> None:
     assert options.delay_ms(by_node, "reboot", B) == 5000
     assert options.delay_ms(by_node, "off", NodeName("c")) == 0
     assert options.delay_ms(by_node, "on", B) == 0
+
+
+def test_a_part_of_the_delay_is_left_to_chance() -> None:
+    both = device(pcmk_delay_base="2s", pcmk_delay_max="10s")
+    assert options.delay_ms(both, "off", B, 0.0) == 2000
+    assert options.delay_ms(both, "off", B, 0.5) == 6000
+    assert options.delay_ms(device(pcmk_delay_max="a:1s;b:4s"), "reboot", B, 0.25) == 1000
+    assert options.delay_ms(device(pcmk_delay_base="5s", pcmk_delay_max="1s"), "off", B, 0.9) == 5000
+
+
+def test_how_an_agent_is_told_the_target_and_what_it_can_list_follows_from_its_meta_data() -> None:
+    alone = AgentFacts(frozenset({"off", "status"}), plug=None, is_told=True)
+    assert options.host_check(device(), alone) is HostCheck.STATUS
+    assert options.host_check(device(), AgentFacts(frozenset({"off"}), is_told=True)) is HostCheck.NONE
+    assert options.options_of(device(), "off", B, alone) == (("action", "off"), ("nodename", "b"))
+    assert ("plug", "b") in options.options_of(device(), "off", B, AgentFacts(plug="plug"))
 
 
 def test_the_answer_to_list_is_read_in_all_its_forms() -> None:

@@ -27,13 +27,30 @@ def device(name: str = "power", **parameters: str) -> Device:
     return Device(name, "fence_lab", tuple(sorted(parameters.items())))
 
 
-class Bench:
-    """A fencer with a clock that is moved by hand."""
+def meta_data(*actions: str, plug: str = "port", on: str = "") -> str:
+    listed = "".join(f"<action name='{action}'/>" for action in actions)
+    return (
+        f"<resource-agent name='x'><parameters><parameter name='{plug}'/></parameters>"
+        f"<actions><action name='on' {on}/>{listed}</actions></resource-agent>"
+    )
 
-    def __init__(self, *devices: Device) -> None:
+
+USUAL = meta_data("off", "reboot", "status", "monitor", "list")
+
+
+class Bench:
+    """A fencer with a clock that is moved by hand; its agents have said what they can."""
+
+    def __init__(
+        self, *devices: Device, agents: dict[str, str] | None = None, known: DevicesChanged | None = None
+    ) -> None:
         self.fencer = Fencer(A)
         self.now = 1000
-        assert self.fencer.handle(DevicesChanged(devices), Instant(0)) == []
+        changed = known or DevicesChanged(devices)
+        for effect in self.fencer.handle(changed, Instant(0)):
+            assert isinstance(effect, RunFenceAgent)
+            assert effect.options == (("action", "metadata"),)
+            self.finish(effect, output=(agents or {}).get(effect.agent, USUAL), after_ms=0)
 
     def ask(
         self, request: str = "1.1", *, target: NodeName = B, action: str = "off", timeout_ms: int = 60_000
@@ -118,7 +135,7 @@ def test_a_device_without_a_list_is_asked_first() -> None:
 def test_a_device_that_does_not_know_the_target_is_never_run_on_it(
     exit_code: int, output: str, words: str
 ) -> None:
-    bench = Bench(device())
+    bench = Bench(device(), agents={"fence_lab": meta_data("off", "list")})
     (record,) = records(bench.finish(only_run(bench.ask()), exit_code, output=output))
     assert record.state is FenceState.FAILED
     assert words in record.outcome

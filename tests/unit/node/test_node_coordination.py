@@ -23,6 +23,7 @@ from komainu.model.plan import Action, ActionKind, Plan
 from komainu.model.report import Note
 from komainu.model.view import Position, View, ViewId
 from komainu.node.coordination import FENCE_RETRY_MS, JOIN_WAIT_MS, Coordination, CoordinationEffect
+from komainu.node.devices import ATTEMPTS_MAX
 from komainu.node.replica import Broadcast, CommandApplied, Replica
 from komainu.ring.interface import Deliver, InstallView
 
@@ -164,6 +165,35 @@ def test_a_failed_fencing_is_tried_again_after_a_pause() -> None:
     assert bench.made == 1
     bench.tick(1)
     assert bench.made == 2
+
+
+def test_a_node_is_fenced_by_another_where_there_is_one() -> None:
+    fence_a = Action(1, ActionKind.FENCE, "off", A, None, 0, 5_000, None, (), "stop failed", delay_ms=3_000)
+    bench = Bench([plan_of(fence_a)])
+    (started,) = commands(bench.gather())
+    (fencing,) = commands(bench.apply(started))
+    assert isinstance(fencing, RecordFencing)
+    assert (fencing.record.delegate, fencing.record.delay_ms) == (B, 3_000)
+    assert not any(isinstance(effect, FenceRequested) for effect in bench.apply(fencing))
+
+
+def test_a_fencing_is_given_up_after_the_last_attempt_until_something_changes() -> None:
+    bench = Bench([plan_of(FENCE_B)] * (ATTEMPTS_MAX + 1))
+    (started,) = commands(bench.gather())
+    notes: list[CoordinationEffect] = []
+    for attempt in range(ATTEMPTS_MAX):
+        (fencing,) = commands(bench.apply(started))
+        assert isinstance(fencing, RecordFencing)
+        bench.apply(fencing)
+        failed = RecordFencing(Cause("t", "t"), WALL, "", _ended(fencing, FenceState.FAILED))
+        notes = [effect for effect in bench.apply(failed) if isinstance(effect, Note)]
+        waited = commands(bench.tick(FENCE_RETRY_MS))
+        assert bool(waited) == (attempt < ATTEMPTS_MAX - 1)
+        started = waited[0] if waited else started
+    assert [note.code for note in notes if isinstance(note, Note)] == ["fencing.given-up"]
+    assert bench.coordination.doing().startswith("idle; gave up fencing b after 10 attempts")
+    (again,) = commands(bench.apply(change()))
+    assert isinstance(again, StartTransition)
 
 
 def test_a_planner_that_breaks_stops_nobody_and_is_asked_again_after_the_next_change() -> None:

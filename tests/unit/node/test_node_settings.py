@@ -57,6 +57,7 @@ def test_a_good_file(tmp_path: Path, key: str) -> None:
     )
     assert settings.port == PORT
     assert settings.watchdog is None
+    assert settings.sbd_devices == ()
     assert len(settings.key) == 32
     assert settings.ring.detect_within_ms is None
     assert "key=" not in repr(settings)
@@ -228,3 +229,15 @@ def test_a_key_is_never_overwritten(key: str) -> None:
         write_new_key(key)
     assert read_key(key) == before
     assert Path(key).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[sbd]\ndevices = ["/dev/a"]\n', "needs a watchdog"),
+        ('[watchdog]\ndevice = "/dev/watchdog"\n[sbd]\ndevices = ["/dev/a", "/dev/b"]\n', "one or three"),
+        ('[watchdog]\ndevice = "/dev/watchdog"\n[sbd]\ndevices = ["relative"]\n', "one or three"),
+    ],
+)
+def test_shared_disks_that_are_of_no_use_are_refused(tmp_path: Path, key: str, text: str, words: str) -> None:
+    assert words in refusals(tmp_path, key, f"{GOOD}\n{text}")

@@ -1,0 +1,123 @@
+"""Say before it is needed what would keep a fencing from working.
+
+Pure. Decides nothing. Each sentence names what is wrong and, where there is a sum, shows it.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from komainu.cib.element import Element
+from komainu.cib.nodes import node_entries
+from komainu.cib.options import cluster_option, is_true
+from komainu.cib.state import ClusterState
+from komainu.fencing import device as options
+from komainu.fencing.device import HostCheck
+from komainu.fencing.interface import DevicesChanged
+from komainu.model.fencing import FenceState
+from komainu.model.ids import NodeName
+from komainu.node.devices import (
+    MARGIN_FACTOR,
+    armed_watchdogs,
+    fencing_of,
+    fencing_option,
+    watchdog_timeout_ms,
+)
+
+
+def of(state: ClusterState, troubles: Mapping[str, str], *, halves_stay: bool) -> tuple[str, ...]:
+    """Return the warnings about fencing, the gravest first. `troubles`: what is wrong with agents, by agent."""
+    cib = state.cib
+    if not is_true(fencing_option(cib, "enabled"), default=True):
+        return ()
+    known = fencing_of(cib, halves_stay=halves_stay)
+    nodes = tuple(NodeName(entry.get("uname") or "") for entry in node_entries(cib))
+    return tuple(
+        dict.fromkeys(
+            (
+                *_failing(state),
+                *(f"fence agent {agent}: {text}" for agent, text in sorted(troubles.items())),
+                *_unreached(known, nodes),
+                *_wrong_names(known, nodes),
+                *_slow(known),
+                *_watchdogs(cib, halves_stay=halves_stay),
+            )
+        )
+    )
+
+
+def _failing(state: ClusterState) -> Iterator[str]:
+    """A node whose last fencings failed and that was not fenced since."""
+    settled: dict[NodeName, list[str]] = {}
+    for record in state.fencing:
+        if record.state is FenceState.DONE:
+            settled.pop(record.target, None)
+        elif record.state is FenceState.FAILED:
+            settled.setdefault(record.target, []).append(record.outcome)
+    for target, outcomes in settled.items():
+        yield f"fencing of {target} failed {len(outcomes)} times in a row: {outcomes[-1]}"
+
+
+def _unreached(known: DevicesChanged, nodes: tuple[NodeName, ...]) -> Iterator[str]:
+    """A node that no device reaches, as far as the configuration says."""
+    if not known.devices:
+        return
+    for node in nodes:
+        leveled = {name for level in known.levels if level.target == node for name in level.devices}
+        usable = [device for device in known.devices if not leveled or device.name in leveled]
+        if node not in known.self_resetting and not any(
+            options.host_check(device) is not HostCheck.STATIC or node in options.static_hosts(device)
+            for device in usable
+        ):
+            yield f"no fence device reaches node {node}: its resources cannot be taken over when it is lost"
+
+
+def _wrong_names(known: DevicesChanged, nodes: tuple[NodeName, ...]) -> Iterator[str]:
+    """Devices for nodes, and levels with devices, that do not exist."""
+    for device in known.devices:
+        unknown = [host for host in options.static_hosts(device) if host not in nodes]
+        if unknown:
+            listed = ", ".join(unknown)
+            yield f"fence device {device.name} names {listed}, which is no node of the cluster"
+        said = options.option_of(device, "pcmk_host_check")
+        if said is not None and options.said_check(device) is None:
+            yield f"fence device {device.name}: pcmk_host_check={said} is none of its values and is ignored"
+    names = {device.name for device in known.devices} | {"watchdog"}
+    for level in known.levels:
+        missing = [name for name in level.devices if name not in names]
+        if missing:
+            listed = ", ".join(missing)
+            yield f"level {level.index} for {level.target} names {listed}, which is no enabled fence device"
+
+
+def _slow(known: DevicesChanged) -> Iterator[str]:
+    """Delays that are longer than the fencing may take."""
+    for device in known.devices:
+        base = options.option_of(device, "pcmk_delay_base") or "0"
+        for target in options.static_hosts(device) or ("",):
+            delay = options.delay_ms(device, "off", NodeName(target), 1.0)
+            allowed = options.timeout_ms(device, "off", known.timeout_ms)
+            if delay > allowed:
+                yield (
+                    f"fence device {device.name} waits up to {delay} ms (pcmk_delay_base {base}) before it begins, "
+                    f"longer than the {allowed} ms that it may take"
+                )
+
+
+def _watchdogs(cib: Element, *, halves_stay: bool) -> Iterator[str]:
+    """A promise of watchdogs that cannot be kept, with the sum that shows it."""
+    timeout_ms = watchdog_timeout_ms(cib)
+    if not timeout_ms:
+        return
+    if halves_stay:
+        yield (
+            "stonith-watchdog-timeout has no effect: with two_node both halves keep quorum, so a lost node does "
+            "not reset itself; use a fence device"
+        )
+        return
+    if not is_true(cluster_option(cib, "have-watchdog"), default=False):
+        yield "stonith-watchdog-timeout is set, but have-watchdog is not true, so it is not planned with"
+    for node, armed_ms in armed_watchdogs(cib):
+        if MARGIN_FACTOR * armed_ms > timeout_ms:
+            yield (
+                f"stonith-watchdog-timeout ({timeout_ms} ms) is below {MARGIN_FACTOR} x the watchdog of {node} "
+                f"({armed_ms} ms) = {MARGIN_FACTOR * armed_ms} ms: its watchdog is not counted on"
+            )

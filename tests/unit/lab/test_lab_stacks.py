@@ -1,0 +1,35 @@
+"""A peer gets its own defaults and the cables of the layout; komainu's ring follows the same cables."""
+
+from komainu.lab import files, stacks
+from komainu.lab.layout import Layout
+from komainu.lab.stacks import Stack
+
+
+def test_komainu_needs_no_files_of_a_peer() -> None:
+    assert not stacks.files(Layout(), Stack.KOMAINU, "lab")
+
+
+def test_corosync_has_a_link_for_every_ring_cable() -> None:
+    (conf,) = stacks.files(Layout(), Stack.COROSYNC3, "lab")
+    assert "transport: knet" in conf.text
+    assert "ring0_addr: 192.168.33.101" in conf.text
+    assert "ring1_addr: 10.77.0.2" in conf.text
+    assert "two_node: 1" in conf.text
+
+
+def test_udpu_has_one_link_whatever_the_cabling() -> None:
+    (conf,) = stacks.files(Layout(), Stack.COROSYNC3_UDPU, "lab")
+    assert "transport: udpu" in conf.text
+    assert "ring1_addr" not in conf.text
+
+
+def test_three_nodes_are_no_two_node_cluster() -> None:
+    assert "two_node" not in stacks.corosync_conf(Layout(("a", "b", "c")), "lab", is_udpu=False)
+
+
+def test_without_the_lan_the_ring_is_on_the_interconnect_only() -> None:
+    alone = Layout(ring_on_lan=False)
+    assert "10.77" not in stacks.corosync_conf(alone, "lab", is_udpu=False)
+    assert "10.77" not in files.settings_text(alone, "lab")
+    assert 'links = ["192.168.33.101", "10.77.0.1"]' in files.settings_text(Layout(), "lab")
+    assert Layout(interconnects=0, ring_on_lan=False).problems()

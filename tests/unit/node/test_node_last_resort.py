@@ -1,0 +1,121 @@
+"""Orders to fence, a node's own reset, and the warnings before either is needed."""
+
+import msgspec
+import pytest
+from test_node_devices import cib, option
+
+from komainu.cib.command import RecordFencing
+from komainu.cib.document import parse, show
+from komainu.cib.state import Applied, ClusterState
+from komainu.fencing.interface import FenceRequested
+from komainu.model.fencing import FenceState
+from komainu.model.ids import NodeId, NodeName, WallTime
+from komainu.model.report import Report
+from komainu.model.request import Done, FenceNode, RefusedReply
+from komainu.model.view import Position, View, ViewId
+from komainu.node import fence_warnings
+from komainu.node.devices import WATCHDOG_MARK
+from komainu.node.interface import ClientId
+from komainu.node.last_resort import RESET_MARK, LastResort
+from komainu.node.replica import CommandApplied
+
+A, B = NodeName("a"), NodeName("b")
+POSITION = Position(1, 1)
+WALL = WallTime(5)
+TIMEOUT = option("stonith-watchdog-timeout", "10s")
+
+
+def view(*, quorate: bool) -> View:
+    return View(ViewId(1, NodeId(1)), (NodeId(1),), quorate=quorate, quorum_reason="1 of 3 votes")
+
+
+def armed(me: NodeName = A, last_reset: str = "") -> LastResort:
+    resort = LastResort(me, last_reset=last_reset)
+    resort.armed(5000)
+    return resort
+
+
+def applied(command: object, *refusals: Report) -> CommandApplied:
+    assert isinstance(command, RecordFencing)
+    return CommandApplied(command, Applied(ClusterState(cib()), refusals), POSITION, A, None)
+
+
+def test_an_order_runs_here_and_is_answered_when_it_has_ended() -> None:
+    resort = LastResort(A)
+    started = resort.order(FenceNode(B, "off"), ClientId(7), cib(), user="root", at=WALL)
+    (request,) = resort.started(applied(started), WALL)
+    assert isinstance(request, FenceRequested)
+    assert (request.target, request.action) == (B, "off")
+    assert resort.settle(applied(started)) == []
+    ended = msgspec.structs.replace(started.record, state=FenceState.DONE, device="p", outcome="done")
+    done = msgspec.structs.replace(started, record=ended)
+    assert resort.started(applied(done), WALL) == []
+    (answer,) = resort.settle(applied(done))
+    assert answer.client == 7
+    assert isinstance(answer.reply, Done)
+    assert resort.settle(applied(done)) == []
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_an_order_that_fails_or_is_refused_says_why(*, is_refused: bool) -> None:
+    resort = LastResort(A)
+    command = resort.order(FenceNode(B, "off"), ClientId(7), cib(), user="root", at=WALL)
+    if not is_refused:
+        ended = msgspec.structs.replace(command.record, state=FenceState.FAILED, outcome="no route")
+        command = msgspec.structs.replace(command, record=ended)
+    refusals = (Report("cib.unknown-node", "there is no node b"),) if is_refused else ()
+    (answer,) = resort.settle(applied(command, *refusals))
+    assert isinstance(answer.reply, RefusedReply)
+    assert answer.reply.reasons[0].message == ("there is no node b" if is_refused else "no route")
+
+
+def test_a_node_that_lost_quorum_is_reset_only_where_the_others_count_on_it() -> None:
+    promised = cib(TIMEOUT)
+
+    def lost(resort: LastResort, *, halves_stay: bool = False, options: str = TIMEOUT) -> str:
+        resort.lost_quorum(view(quorate=True), promised, halves_stay=halves_stay)
+        return resort.lost_quorum(view(quorate=False), cib(options), halves_stay=halves_stay)
+
+    assert "a lost quorum (1 of 3 votes)" in lost(armed())
+    assert not lost(LastResort(A)), "no watchdog"
+    assert not lost(armed(), options=""), "no promise"
+    assert not lost(armed(), halves_stay=True), "two_node"
+    assert not armed().lost_quorum(view(quorate=False), promised, halves_stay=False), "never had any"
+
+
+def test_a_node_that_joins_says_why_it_was_reset_and_that_its_watchdog_is_armed() -> None:
+    resort = armed(last_reset="it stood still")
+    (reset,) = resort.before_join(WALL)
+    assert resort.before_join(WALL) == []
+    (mark,) = resort.after_join(cib(), WALL)
+    assert (reset.name, reset.cause.text) == (RESET_MARK, "it stood still")
+    assert (mark.name, mark.value) == (WATCHDOG_MARK, "5000")
+    assert resort.after_join(cib(marks=(5000, 0, 0)), WALL), "the join will wipe it"
+    joined = "<node_state id='1' in_ccm='true' join='member'"
+    still = parse(show(cib(marks=(5000, 0, 0))).replace('<node_state id="1"', joined))
+    assert resort.after_join(still, WALL) == []
+
+
+def warnings(options: str = "", levels: str = "", **parts: object) -> str:
+    halves_stay = bool(parts.pop("halves_stay", False))
+    troubles: dict[str, str] = parts.pop("troubles", {})  # type: ignore[assignment] # given as a dict
+    document = cib(options, levels, **parts)  # type: ignore[arg-type] # only marks is left
+    return "\n".join(fence_warnings.of(ClusterState(document), troubles, halves_stay=halves_stay))
+
+
+def test_nothing_to_warn_of() -> None:
+    assert not warnings()
+    assert not warnings(option("stonith-enabled", "false"), troubles={"fence_x": "is not installed"})
+
+
+def test_what_is_said_before_it_is_needed() -> None:
+    assert "fence agent fence_x: is missing" in warnings(troubles={"fence_x": "is missing"})
+    levels = "<fencing-level id='1' target='b' index='1' devices='p,typo'/>"
+    assert "level 1 for b names typo, which is no enabled fence device" in warnings(levels=levels)
+    said = warnings(TIMEOUT + option("have-watchdog", "true"), marks=(6000, 5000, 5000))
+    assert said == (
+        "stonith-watchdog-timeout (10000 ms) is below 2 x the watchdog of a (6000 ms) = 12000 ms: "
+        "its watchdog is not counted on"
+    )
+    assert "with two_node both halves keep quorum" in warnings(TIMEOUT, halves_stay=True)
+    assert "have-watchdog is not true" in warnings(TIMEOUT, marks=(5000, 5000, 5000))
