@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.komainu-installed
 
-.PHONY: help setup demo test check bench soak docs clean
+.PHONY: help setup demo test check bench bench-incident soak docs clean
 
 help:           ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(STAMP) ## make .venv with komainu and its tools in it
 
@@ -34,6 +34,10 @@ check: $(STAMP) ## the quick gate: format, lint, types, tidiness
 bench: $(STAMP) ## measure: take-over, memory, idle CPU, simulator speed
 	@tools/system-packages demo
 	@$(BIN)/python benchmarks/run.py
+
+bench-incident: $(STAMP) ## the founding incident with real network managers and peers; rewrites docs/incident.md
+	@tools/system-packages incident
+	@$(BIN)/python benchmarks/incident.py
 
 soak: $(STAMP)  ## run the simulator over many seeds (SEEDS=2000)
 	@KOMAINU_SEEDS=$${SEEDS:-2000} $(BIN)/python -m pytest -q tests/simulation

@@ -48,6 +48,12 @@ def main() -> None:
     from incident_page import page
 
     (ROOT / "docs/incident.md").write_text(page(read(options.cells)), encoding="utf-8")
+    if not options.render and {setup_name(cell) for cell in read(options.cells)} >= set(
+        map(name_of, setups())
+    ):
+        options.cells.replace(
+            options.cells.with_suffix(".done")
+        )  # it is complete: the next run measures anew
 
 
 def setups() -> list[Setup]:

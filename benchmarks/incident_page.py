@@ -80,7 +80,9 @@ def summary(cells: list[Cell]) -> Iterator[str]:
             sum(cell.daemon_exits for cell in own),
             sum(cell.reboots for cell in own),
             sum(map(is_wrong, own)),
-            sum(cell.two_at_once_ms > 0 for cell in own),
+            sum(cell.two_at_once_ms > 0 for cell in own)
+            if any(cell.gap_ms is not None for cell in own)
+            else "-",
             f"{max(gaps)} ms" if gaps else "-",
             sum(cell.healed_ms is None for cell in own),
         )

@@ -124,7 +124,12 @@ FAULTS: Final = (
         (action.Plug(CABLE, VICTIM),),
         cablings=(Cabling.SWITCH, Cabling.DUAL),
     ),
-    Fault("ifdown", (action.IfDown(CABLE, VICTIM),), (action.IfUp(CABLE, VICTIM),)),
+    Fault(
+        "switch dies",
+        (action.Pull(CABLE),),
+        (action.Plug(CABLE),),
+        cablings=(Cabling.SWITCH, Cabling.DUAL),
+    ),
     Fault(
         "nmcli connection down",
         (_nmcli("connection", "down", NIC),),
@@ -152,6 +157,13 @@ FAULTS: Final = (
         (action.CreateInterface(CABLE, VICTIM),),
     ),
     Fault(
+        "MTU lowered",
+        (Command(("ip", "link", "set", NIC, "mtu", str(LOW_MTU))),),
+        (Command(("ip", "link", "set", NIC, "mtu", "1500")),),
+    ),
+    # The last two leave addresses that `ip` made, which are foreign to networkd from then on.
+    Fault("ifdown", (action.IfDown(CABLE, VICTIM),), (action.IfUp(CABLE, VICTIM),)),
+    Fault(
         "address changed",
         (
             action.DelAddress(CABLE, VICTIM),
@@ -161,17 +173,6 @@ FAULTS: Final = (
             Command(("ip", "addr", "del", WRONG_ADDRESS, "dev", NIC)),
             action.AddAddress(CABLE, VICTIM),
         ),
-    ),
-    Fault(
-        "MTU lowered",
-        (Command(("ip", "link", "set", NIC, "mtu", str(LOW_MTU))),),
-        (Command(("ip", "link", "set", NIC, "mtu", "1500")),),
-    ),
-    Fault(
-        "switch dies",
-        (action.Pull(CABLE),),
-        (action.Plug(CABLE),),
-        cablings=(Cabling.SWITCH, Cabling.DUAL),
     ),
 )
 

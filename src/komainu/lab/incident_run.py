@@ -16,17 +16,14 @@ from komainu.lab.drill import ClusterPart, Drill
 from komainu.lab.files import DAEMON_LOG
 from komainu.lab.incident import NIC, Cell, Command, Fault, Setup, Step
 from komainu.lab.layout import SERVICE_ADDRESS
-from komainu.lab.managers import PROGRAMS, Network
+from komainu.lab.managers import Network
 from komainu.lab.plant import LabFailure
-from komainu.lab.preflight import absent
 from komainu.lab.runner import Runner
 from komainu.lab.stacks import COROSYNC_LOG, DAEMON, Stack
-from komainu.lab.stacks import PROGRAMS as STACK_PROGRAMS
-from komainu.lab.watch import Watch
+from komainu.lab.watch import Watch, at_once_ms, first
 from komainu.model.duration import show_ms
-from komainu.model.report import Report
 
-WAIT_MS: Final = 15_000
+WAIT_MS: Final = 12_000
 """From a fault to its repair: longer than NetworkManager's 6.0 s, than Corosync's token and consensus, 6.6 s,
 and than komainu waits for a peer that may fence first."""
 
@@ -40,13 +37,6 @@ SETUP_WITHIN_MS: Final = 90_000
 ANSWERING_MS: Final = 300
 POLL_S: Final = 0.1
 EVIDENCE_LINES: Final = 12
-
-
-def missing(setup: Setup) -> tuple[Report, ...]:
-    """Say which programs this set-up wants and this computer lacks."""
-    lacking = absent((*PROGRAMS[setup.network], *STACK_PROGRAMS[setup.stack]))
-    hint = "Debian: apt-get install network-manager dbus systemd corosync pacemaker pacemaker-cli-utils"
-    return tuple(Report("incident.program-missing", f"{path} is not installed", hint) for path in lacking)
 
 
 class Incident:
@@ -106,14 +96,20 @@ class Incident:
         return lab
 
     def _configure(self, lab: labs.Lab) -> None:
-        """Give Pacemaker the configuration, as soon as it takes one."""
-        node = self._layout.nodes[0]
-        end = _now() + SETUP_WITHIN_MS
+        """Give Pacemaker the configuration once all nodes are together; earlier, an empty one may win over it."""
+        node, end = self._layout.nodes[0], _now() + SETUP_WITHIN_MS
+        while True:
+            one = sight.look(lab, self._stack, node)
+            if one is not None and one.members == frozenset(self._layout.nodes):
+                break
+            if _now() > end:
+                raise LabFailure(f"Pacemaker did not come up: {one.membership() if one else 'no answer'}")
+            time.sleep(POLL_S)
         command = ["cibadmin", "--replace", "--scope", "configuration", "--xml-text", incident.CONFIGURATION]
         while (done := lab.run(node, command)).returncode:
             if _now() > end:
                 raise LabFailure(f"cibadmin: {done.stderr.strip()}")
-            time.sleep(0.5)
+            time.sleep(POLL_S)
 
     # -- one cell -----------------------------------------------------------------------------------------
 
@@ -137,8 +133,8 @@ class Incident:
         events = lab.events(first_event)
         exits = sum(event.kind == "daemon-exited" for event in events)
         reboots = sum(event.kind == "boot" for event in events)
-        gone = watch.first(victim, address, stands=False, since=began)
-        back = watch.first(victim, address, stands=True, since=repaired)
+        gone = first(watch.changes, victim, address, stands=False, since=began)
+        back = first(watch.changes, victim, address, stands=True, since=repaired)
         seen = lab.service(since=began, until=ended) if self._stack.runs_service else None
         return Cell(
             stack=self._stack.value,
@@ -157,7 +153,7 @@ class Incident:
             daemon_exits=exits,
             reboots=reboots,
             gap_ms=None if seen is None else seen.longest_gap_ms,
-            two_at_once_ms=watch.at_once_ms(SERVICE_ADDRESS, ended),
+            two_at_once_ms=at_once_ms(watch.changes, SERVICE_ADDRESS, ended),
             healed_ms=None if lacking else healed - repaired,
             lacking=lacking,
             listing=listing,
@@ -243,11 +239,6 @@ class Incident:
             said = lab.run(node, ["tail", "-n", str(EVIDENCE_LINES), log]).stdout
             found += [f"{node}: {line}" for line in said.splitlines()]
         return tuple(found)
-
-
-def needs_root(setup: Setup) -> bool:
-    """Whether only root can raise it: a network manager and the peers give up rights at their start."""
-    return setup.network is not Network.STATIC or setup.stack is not Stack.KOMAINU
 
 
 def _links(sights: dict[str, sight.Sight | None]) -> tuple[str, ...]:

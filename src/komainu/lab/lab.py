@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from komainu.lab import preflight, procfs, protocol
+from komainu.lab import managers, preflight, procfs, protocol, stacks
 from komainu.lab.action import Operation
 from komainu.lab.machine import environment
 from komainu.lab.plant import LabFailure
@@ -243,6 +243,14 @@ def start(blueprint: protocol.Blueprint) -> Lab:
 def missing_or_wrong(blueprint: protocol.Blueprint) -> tuple[Report, ...]:
     """Say what stands against raising this lab here."""
     wrong = [Report("lab.layout", problem) for problem in blueprint.layout.problems()]
+    programs = (*managers.PROGRAMS[blueprint.network], *stacks.PROGRAMS[blueprint.stack])
+    wrong.extend(
+        Report("lab.program-missing", f"{path} is not installed", managers.PACKAGES_HINT)
+        for path in preflight.absent(programs)
+    )
+    if programs and os.geteuid() != 0:  # they give up rights at their start, which only root has
+        said = "network managers and peers run as root only"
+        wrong.append(Report("lab.needs-root", said, "run it as root, or with komainu and static addresses"))
     return (*wrong, *preflight.missing())
 
 

@@ -28,7 +28,11 @@ PROGRAMS: Final = {
     Network.NETWORKMANAGER: ("/usr/sbin/NetworkManager", "/usr/bin/nmcli", "/usr/bin/dbus-daemon"),
     Network.NETWORKD: ("/lib/systemd/systemd-networkd",),
 }
-"""What must be installed; Debian's packages: network-manager, dbus, systemd."""
+"""What must be installed."""
+
+PACKAGES_HINT: Final = (
+    "Debian: apt-get install network-manager dbus systemd corosync pacemaker pacemaker-cli-utils"
+)
 
 PROCESS: Final = {Network.NETWORKMANAGER: "/usr/sbin/NetworkManager", Network.NETWORKD: "systemd-networkd"}
 """What the manager's process is known by."""

@@ -7,7 +7,7 @@ Source: the output of corosync-quorumtool(8), corosync-cfgtool(8), crm_mon(8) of
 import contextlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lxml import etree
@@ -87,17 +87,21 @@ def _komainu(lab: Lab, node: str) -> Sight | None:
 
 
 def _corosync(lab: Lab, stack: Stack, node: str) -> Sight:
-    quorum = lab.run(node, ["corosync-quorumtool", "-s"], timeout_s=TOOL_TIMEOUT_S).stdout
-    rings = lab.run(node, ["corosync-cfgtool", "-s"], timeout_s=TOOL_TIMEOUT_S).stdout
+    def said(*command: str) -> str:
+        return lab.run(node, command, timeout_s=TOOL_TIMEOUT_S).stdout
+
+    seen = read_corosync(said("corosync-quorumtool", "-s"), said("corosync-cfgtool", "-s"))
+    if stack is not Stack.PACEMAKER:
+        return seen
+    online, service = read_crm_mon(said("crm_mon", "--one-shot", "--output-as=xml"))
+    return replace(seen, members=seen.members & online, service=service)
+
+
+def read_corosync(quorum: str, rings: str) -> Sight:
+    """Read what corosync-quorumtool and corosync-cfgtool printed."""
     _, _, listed = quorum.partition("Membership information")
-    members = frozenset(_MEMBER.findall(listed))
-    service: tuple[str, ...] = ()
-    if stack is Stack.PACEMAKER:
-        text = lab.run(node, ["crm_mon", "--one-shot", "--output-as=xml"], timeout_s=TOOL_TIMEOUT_S).stdout
-        online, service = _crm_mon(text)
-        members &= online
     is_quorate = re.search(r"^Quorate:\s+Yes", quorum, re.MULTILINE) is not None
-    return Sight(members, is_quorate, tuple(_links_down(rings)), service)
+    return Sight(frozenset(_MEMBER.findall(listed)), is_quorate, tuple(_links_down(rings)), ())
 
 
 def _links_down(text: str) -> Iterator[str]:
@@ -109,7 +113,7 @@ def _links_down(text: str) -> Iterator[str]:
             yield f"{number} disconnected"
 
 
-def _crm_mon(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
+def read_crm_mon(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
     """Read which nodes are online and where the web server runs."""
     root = etree.fromstring(text.encode())
     online = frozenset(

@@ -38,7 +38,7 @@ PROGRAMS: Final = {
     Stack.COROSYNC3_UDPU: ("/usr/sbin/corosync",),
     Stack.PACEMAKER: ("/usr/sbin/corosync", "/usr/sbin/pacemakerd", "/usr/sbin/cibadmin"),
 }
-"""What must be installed; Debian's packages: corosync, pacemaker, pacemaker-cli-utils."""
+"""What must be installed."""
 
 COROSYNC_LOG: Final = "/var/log/corosync/corosync.log"
 _AGENTS: Final = Path(__file__).resolve().parent.parent / "agents/ocf/komainu"

@@ -28,6 +28,29 @@ class Change:
     stands: bool
 
 
+def first(changes: Iterable[Change], node: str, address: str, *, stands: bool, since: int) -> int | None:
+    """Give the first moment from `since` on at which an address came to a node, or went."""
+    wanted = (node, address, stands)
+    found = (one for one in changes if (one.node, one.address, one.stands) == wanted and one.at >= since)
+    return next((one.at for one in found), None)
+
+
+def at_once_ms(changes: Iterable[Change], address: str, until: int) -> int:
+    """Sum up how long an address stood on two machines or more."""
+    holders: set[str] = set()
+    total = began = 0
+    for one in changes:
+        if one.address != address:
+            continue
+        was_twice = len(holders) > 1
+        (holders.add if one.stands else holders.discard)(one.node)
+        if not was_twice and len(holders) > 1:
+            began = one.at
+        elif was_twice and len(holders) < 2:
+            total += one.at - began
+    return total + (until - began if len(holders) > 1 else 0)
+
+
 class Watch:
     """Use as a context: it watches from its beginning to its end."""
 
@@ -48,30 +71,6 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-
-    def first(self, node: str, address: str, *, stands: bool, since: int) -> int | None:
-        """Give the first moment from `since` on at which an address came to a node, or went."""
-        return next(
-            (
-                one.at
-                for one in self.changes
-                if (one.node, one.address, one.stands) == (node, address, stands) and one.at >= since
-            ),
-            None,
-        )
-
-    def at_once_ms(self, address: str, until: int) -> int:
-        """Sum up how long an address stood on two machines or more."""
-        holders: set[str] = set()
-        total = began = 0
-        for one in [change for change in self.changes if change.address == address]:
-            before = len(holders)
-            (holders.add if one.stands else holders.discard)(one.node)
-            if before < 2 <= len(holders):
-                began = one.at
-            elif before >= 2 > len(holders):
-                total += one.at - began
-        return total + (until - began if len(holders) >= 2 else 0)
 
     def _run(self) -> None:
         known = {node: self._seen(node) for node in self._nodes}
