@@ -23,6 +23,7 @@ from komainu.ring.interface import (
     EndChanged,
     InstallView,
     Leave,
+    LineRaised,
     LinkChanged,
     PacketReceived,
     PeerEndChanged,
@@ -222,6 +223,8 @@ class RingWorld:
                 case Absorbed(token=token):
                     self.say(f"{life.node} absorbed {life.tokens[token]}")
                     life.absorbed.append(life.tokens.pop(token))
+                case LineRaised():
+                    raise AssertionError("nobody confirms anything in a world of rings alone")
                 case Stable(position=position):
                     self._stable(life, position)
                 case LinkChanged(link=link, peer=peer, state=state, reason=reason):

@@ -89,7 +89,6 @@ def what_a_lone_half_agrees_on_is_promised(patch: pytest.MonkeyPatch) -> None:
 def the_disk_is_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     """Stored is said at once; then power is lost before the write."""
     patch.setattr(Replica, "_mark", lambda self: [Reached(self.state.position)])
-    patch.setattr(world.agents, "AGENT_MS", (5, 60))
     patch.setattr(world, "DISK_MS", (4_000, 8_000))
 
 
@@ -138,7 +137,7 @@ def every_partition_is_quorate(patch: pytest.MonkeyPatch) -> None:
 
 @planted
 def the_planner_is_not_a_function(patch: pytest.MonkeyPatch) -> None:
-    plan = world.plan
+    plan = world.__dict__["plan"]
     calls = [0]
 
     def moody(*given: Any, **named: Any) -> Plan:
