@@ -8,7 +8,7 @@ import pytest
 
 from komainu.sim.scenario import run_seed
 
-SEEDS = int(os.environ.get("KOMAINU_SEEDS", "240"))
+SEEDS = int(os.environ.get("KOMAINU_SEEDS", "200"))
 BLOCK = 20
 
 REGRESSIONS: dict[int, str] = {}

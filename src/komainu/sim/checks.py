@@ -27,6 +27,7 @@ class Checks:
 
     fenced: list[tuple[Instant, NodeName]] = field(default_factory=list)
     last_fault: Instant = field(default=Instant(0))
+    planner_fault: str = ""
     acknowledged: set[str] = field(default_factory=set)  # names of options whose setting was answered "done"
 
     def one_copy(self, machines: Iterable[Machine], now: Instant) -> None:
