@@ -66,13 +66,12 @@ def prepare_store(store: Path) -> None:
 
 def prepare_machine(root: Path, power_socket: Path) -> None:
     """Mount everything a machine has for itself; `root` is its directory in the lab's store."""
-    covered = {directory: _overlay(directory, root) for directory in OVERLAID if Path(directory).is_dir()}
+    for directory in filter(os.path.isdir, OVERLAID):
+        _overlay(directory, root)
     for directory in PRIVATE:
         target = Path(directory)
         source = root / "private" / target.relative_to("/")
         source.mkdir(parents=True, exist_ok=True)
-        if covered[f"/{target.parts[1]}"]:
-            target.mkdir(parents=True, exist_ok=True)
         if not target.is_dir():  # and never make it on the computer's own disk
             raise LabFailure(f"{directory} cannot be made private. hint: as root, `mkdir -p {directory}`")
         bind(source, directory)
@@ -85,17 +84,21 @@ def prepare_machine(root: Path, power_socket: Path) -> None:
     _fresh_tmp(root)
 
 
-def _overlay(directory: str, root: Path) -> bool:
-    """Make a directory of the computer writable for this machine only; False without overlayfs."""
+def _overlay(directory: str, root: Path) -> None:
+    """Make a directory of the computer writable for this machine only, where there is overlayfs.
+
+    The private directories are made in the upper layer, before it covers the computer's: an ordinary user's
+    namespace may not make them in a directory whose owner is the computer's root.
+    """
     upper, work = root / f"upper{directory}", root / f"work{directory}"
     upper.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
+    for private in PRIVATE:
+        if Path(private).is_relative_to(directory):
+            (root / f"upper{private}").mkdir(parents=True, exist_ok=True)
     options = f"lowerdir={directory},upperdir={upper},workdir={work}"
-    try:
+    with contextlib.suppress(OSError):
         mount("overlay", directory, "overlay", flags=_MS_NODEV, options=options)
-    except OSError:
-        return False
-    return True
 
 
 def _fresh_run(root: Path, power_socket: Path) -> None:

@@ -24,6 +24,7 @@ import msgspec
 
 from komainu.lab import protocol
 from komainu.lab.files import DAEMON_LOG, WATCHDOG_SOCKET, prepare_machine
+from komainu.lab.plant import LabFailure
 
 LINE_BYTES_MAX: Final = 4096
 RESTARTS_MAX: Final = 50
@@ -207,7 +208,10 @@ def main() -> None:
     parser.add_argument("daemon", nargs="+")
     args = parser.parse_args()
     socket.sethostname(args.node)
-    prepare_machine(args.root, args.power_socket)
+    try:
+        prepare_machine(args.root, args.power_socket)
+    except (LabFailure, OSError) as problem:
+        raise SystemExit(f"{args.node} cannot be given its own files: {problem}") from None
     os.chdir("/")
     bus = socket.socket(fileno=args.bus)
     bus.set_inheritable(False)
