@@ -18,8 +18,10 @@ import pytest
 from komainu.executor.executor import Executor
 from komainu.executor.interface import (
     ActionRequested,
+    AgentDescribed,
     AgentFinished,
     DeadlinePassed,
+    DescribeAgent,
     ExecutorEffect,
     ExecutorEvent,
     ProcessesGone,
@@ -27,6 +29,7 @@ from komainu.executor.interface import (
     RunAgent,
     StopWatching,
 )
+from komainu.executor.traits import read_traits
 from komainu.model.ids import Instant, NodeName, ResourceId, WallTime
 from komainu.model.operation import ActionRequest, AgentName, OperationResult, OpStatus
 from komainu.node.agents import AgentEvent, AgentRunner
@@ -42,6 +45,7 @@ VIP = "10.77.0.100"
 NOTHING: Mapping[str, str] = {}
 AT_VIP = {"ip": VIP}
 
+KOMAINU_DUMMY = AgentName("ocf", "komainu", "dummy")
 KOMAINU_VIP = AgentName("ocf", "komainu", "vip")
 KOMAINU_WEB = AgentName("ocf", "komainu", "web")
 
@@ -82,13 +86,16 @@ class Hands:
         self.runner = AgentRunner(NODE, self.take, groups=groups)
         self.results: asyncio.Queue[OperationResult] = asyncio.Queue()
         self.gone_at: list[float] = []
+        self.described: asyncio.Queue[AgentDescribed] = asyncio.Queue()
         self.timer: asyncio.TimerHandle | None = None
 
     def take(self, event: AgentEvent) -> None:
-        assert isinstance(event, AgentFinished | ProcessesGone)
+        assert isinstance(event, AgentFinished | AgentDescribed | ProcessesGone)
         if isinstance(event, ProcessesGone):
             self.gone_at.append(time.monotonic())
         self.handle(event)
+        if isinstance(event, AgentDescribed):
+            self.described.put_nowait(event)
 
     def handle(self, event: ExecutorEvent) -> None:
         now = Instant(time.monotonic_ns() // 1_000_000)
@@ -102,7 +109,7 @@ class Hands:
 
     def carry_out(self, effect: ExecutorEffect) -> None:
         match effect:
-            case RunAgent():
+            case RunAgent() | DescribeAgent():
                 self.runner.run(effect)
             case StopWatching():
                 self.runner.stop_watching(effect)
@@ -155,6 +162,27 @@ def play(scene: Scene, groups: Path | None = None) -> None:
             hands.runner.close()
 
     asyncio.run(all_of_it())
+
+
+def test_an_agent_says_what_it_can_take_without_a_restart() -> None:
+    async def scene(hands: Hands) -> None:
+        assert (await hands.do(KOMAINU_DUMMY, "start")).is_expected
+        await asyncio.wait_for(hands.described.get(), PATIENCE_S)
+        assert (await hands.do(KOMAINU_DUMMY, "reload-agent", {"op_sleep": "0"})).restart_on == ("state",)
+        assert (await hands.do(KOMAINU_DUMMY, "stop")).is_expected
+
+    play(scene)
+
+
+@pytest.mark.skipif(not HEARTBEAT.is_dir(), reason="resource-agents is not installed")
+@pytest.mark.parametrize("name", ["Dummy", "IPaddr2", "Filesystem", "pgsql"])
+def test_the_fields_agents_say_what_they_are(name: str) -> None:
+    async def scene(hands: Hands) -> None:
+        hands.runner.run(DescribeAgent(AgentName("ocf", "heartbeat", name), 30_000))
+        described = await asyncio.wait_for(hands.described.get(), PATIENCE_S)
+        assert read_traits(described.output) is not None
+
+    play(scene)
 
 
 def test_the_vip_comes_and_goes() -> None:

@@ -15,8 +15,12 @@ _AGENT = Agent(
     "Keeps a state file while it is started, and nothing else. It can be told to be slow or to fail.",
     [
         Parameter("state", "string", None, "the state file; by default one of its own", unique=True),
-        Parameter("op_sleep", "integer", "0", "seconds that each start, stop and monitor takes"),
-        Parameter("fail_on", "string", "", "names of actions that fail, separated by blanks"),
+        Parameter(
+            "op_sleep", "integer", "0", "seconds that each start, stop and monitor takes", reloadable=True
+        ),
+        Parameter(
+            "fail_on", "string", "", "names of actions that fail, separated by blanks", reloadable=True
+        ),
     ],
 )
 
@@ -49,6 +53,11 @@ def _monitor() -> int:
     return OK if os.path.exists(_path()) else NOT_RUNNING  # noqa: PTH110 - as above
 
 
+def _reload() -> int:
+    _pretend("reload-agent")
+    return OK
+
+
 def _validate() -> int:
     folder = os.path.dirname(_path())  # noqa: PTH120 - as above
     if os.path.isdir(folder):  # noqa: PTH112 - as above
@@ -61,5 +70,6 @@ def main() -> None:
     _AGENT.add("start", "20s", _start)
     _AGENT.add("stop", "20s", _stop)
     _AGENT.add("monitor", "20s", _monitor, interval="10s")
+    _AGENT.add("reload-agent", "20s", _reload)
     _AGENT.add("validate-all", "20s", _validate)
     sys.exit(_AGENT.run())

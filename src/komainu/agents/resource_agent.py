@@ -35,6 +35,7 @@ class Parameter:
         *,
         required: bool = False,
         unique: bool = False,
+        reloadable: bool = False,
     ) -> None:
         self.name = name
         self.kind = kind  # string, integer, boolean
@@ -42,6 +43,7 @@ class Parameter:
         self.short = short
         self.required = required
         self.unique = unique
+        self.reloadable = reloadable  # by the action reload-agent, which the agent must then have
 
 
 class Agent:
@@ -106,8 +108,9 @@ class Agent:
         ]
         for parameter in self.parameters:
             default = "" if parameter.default is None else f' default="{_xml(parameter.default)}"'
+            flags = f'unique="{parameter.unique:d}" required="{parameter.required:d}" reloadable="{parameter.reloadable:d}"'
             lines += [
-                f'<parameter name="{parameter.name}" unique="{parameter.unique:d}" required="{parameter.required:d}">',
+                f'<parameter name="{parameter.name}" {flags}>',
                 f'<longdesc lang="en">{_xml(parameter.short)}</longdesc>',
                 f'<shortdesc lang="en">{_xml(parameter.short)}</shortdesc>',
                 f'<content type="{parameter.kind}"{default}/>',

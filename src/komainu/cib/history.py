@@ -9,6 +9,7 @@ kept apart); the scheduler's reading of it: entries carry `on_node`, a reload is
 from collections.abc import Callable
 from typing import Final
 
+from komainu.cib.digest import op_digest
 from komainu.cib.document import storable
 from komainu.cib.element import Element
 from komainu.cib.nodes import node_state, update_state
@@ -211,6 +212,10 @@ def _entry(result: OperationResult, entry_id: str) -> Element:
         "queue-time": str(result.queue_ms),
         "op-digest": request.digest,
     }
+    if result.restart_on is not None and request.interval_ms == 0:
+        fixed = [(name, value) for name, value in request.parameters if name in result.restart_on]
+        attributes["op-force-restart"] = f" {' '.join(result.restart_on)} "
+        attributes["op-restart-digest"] = op_digest(fixed)
     for name in ("migrate_source", "migrate_target"):
         value = dict(request.meta).get(name)
         if value is not None:

@@ -14,7 +14,7 @@ CRM_FEATURE_SET: Final = "3.19.7"
 """What agents compare to learn the cluster's age: from 3.1.0 on they use the names of promotable clones."""
 
 _CHECK_LEVEL: Final = "OCF_CHECK_LEVEL"
-_ALWAYS: Final = {
+ALWAYS: Final = {
     "OCF_ROOT": OCF_ROOT,
     "OCF_RA_VERSION_MAJOR": "1",
     "OCF_RA_VERSION_MINOR": "1",
@@ -32,6 +32,7 @@ _ALWAYS: Final = {
     "PCMK_quorum_type": "corosync",
     "PCMK_mcp": "true",
 }
+"""What every run of an agent gets, whatever it is asked."""
 
 
 def environment_of(request: ActionRequest) -> tuple[tuple[str, str], ...]:
@@ -49,7 +50,7 @@ def environment_of(request: ActionRequest) -> tuple[tuple[str, str], ...]:
     parameters = dict(request.parameters)
     level = parameters.pop(_CHECK_LEVEL, level)
 
-    variables = dict(_ALWAYS)
+    variables = dict(ALWAYS)
     variables["OCF_RESOURCE_INSTANCE"] = str(request.resource)
     variables["OCF_RESOURCE_TYPE"] = request.agent.agent_type
     if request.agent.provider is not None:

@@ -21,6 +21,7 @@ from komainu.executor.interface import (
     ActionCancelled,
     ActionRequested,
     AddressLost,
+    AgentDescribed,
     AgentFinished,
     DeadlinePassed,
     ExecutorEffect,
@@ -31,6 +32,7 @@ from komainu.executor.interface import (
     RunId,
     StopWatching,
 )
+from komainu.executor.traits import KnownAgents
 from komainu.executor.verdict import Verdict, judge
 from komainu.model.ids import Instant, NodeName, ResourceId, WallTime
 from komainu.model.operation import ActionRequest, ExitCode, OperationResult, OpStatus
@@ -116,6 +118,7 @@ class Executor:
         self.deadline = None
         self._resources: dict[ResourceId, _Resource] = {}
         self._runs: dict[RunId, ResourceId] = {}
+        self._agents = KnownAgents()
         self._run_counter = 0
         self._call_counter = 0
 
@@ -124,11 +127,13 @@ class Executor:
         effects: list[ExecutorEffect]
         match event:
             case ActionRequested():
-                effects = self._on_request(event, now)
+                effects = [*self._agents.ask(event.request.agent), *self._on_request(event, now)]
             case ActionCancelled():
                 effects = self._on_cancel(event)
             case AgentFinished():
                 effects = self._on_finished(event, now)
+            case AgentDescribed():
+                effects = [*self._agents.told(event)]
             case ProcessesGone(resource=resource):
                 effects = self._hurry(resource, f"a process of {resource} ended", now)
             case AddressLost(resource=resource, address=address):
@@ -159,6 +164,7 @@ class Executor:
 
         The cluster forgot them too, probes anew, and asks again for what should recur.
         """
+        self._agents.forget()
         for forgotten in sorted(self._resources) if resource_id is None else [resource_id]:
             resource = self._resources.get(forgotten)
             if resource is None:
@@ -278,6 +284,7 @@ class Executor:
                     job.request,
                     environment_of(job.request),
                     job.timeout_ms,
+                    action=self._agents.action_of(job.request),
                     watch=job.request.agent.agent_class == "ocf"
                     and (is_probe or job.request.operation in _LEAVES_PROCESSES),
                 )
@@ -300,6 +307,7 @@ class Executor:
             last_change_s=wall // 1000,
             exec_ms=exec_ms,
             queue_ms=job.queue_ms,
+            restart_on=self._agents.restart_on(request),
         )
         if job.recurrence is not None:
             return _settle_recurring(resource, job, result)

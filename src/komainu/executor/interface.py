@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NewType
 
 from komainu.model.ids import ResourceId, WallTime
-from komainu.model.operation import ActionRequest, OperationResult
+from komainu.model.operation import ActionRequest, AgentName, OperationResult
 from komainu.model.report import Note
 
 RunId = NewType("RunId", int)
@@ -70,8 +70,27 @@ class DeadlinePassed:
     """The executor's deadline has come: a recurring operation is due."""
 
 
+@dataclass(frozen=True, slots=True)
+class AgentDescribed:
+    """An agent was asked for its meta-data; `output` is what it printed, however it ended.
+
+    `program` is the file that was run; `missing` means that there is none.
+    """
+
+    agent: AgentName
+    program: str
+    output: str
+    missing: bool = False
+
+
 ExecutorEvent = (
-    ActionRequested | ActionCancelled | AgentFinished | ProcessesGone | AddressLost | DeadlinePassed
+    ActionRequested
+    | ActionCancelled
+    | AgentFinished
+    | AgentDescribed
+    | ProcessesGone
+    | AddressLost
+    | DeadlinePassed
 )
 
 # -- effects --------------------------------------------------------------------------------------------
@@ -81,7 +100,7 @@ ExecutorEvent = (
 class RunAgent:
     """Run an agent once. The shell kills its process group after `timeout_ms` and reports either way.
 
-    `environment` are the OCF_* and CRM_* variables of this run, sorted by name; the shell adds only the
+    `action` is the agent's word for it. `environment` are the OCF_* and CRM_* variables of this run, sorted by name; the shell adds only the
     machine's own (PATH). `watch` asks the shell to report `ProcessesGone` for what a successful start leaves.
     """
 
@@ -89,6 +108,7 @@ class RunAgent:
     request: ActionRequest
     environment: tuple[tuple[str, str], ...]
     timeout_ms: int
+    action: str
     watch: bool
 
 
@@ -106,4 +126,12 @@ class StopWatching:
     resource: ResourceId
 
 
-ExecutorEffect = RunAgent | ReportResult | StopWatching | Note
+@dataclass(frozen=True, slots=True)
+class DescribeAgent:
+    """Ask an agent for its meta-data, beside whatever runs; answered with AgentDescribed."""
+
+    agent: AgentName
+    timeout_ms: int
+
+
+ExecutorEffect = RunAgent | DescribeAgent | ReportResult | StopWatching | Note

@@ -7,12 +7,8 @@ input, XML on standard output); ClusterLabs' FenceAgentAPI document, "Agent Oper
 from dataclasses import dataclass
 from typing import Final
 
-from lxml import etree
-
+from komainu.cib.meta_data import read_meta_data
 from komainu.cib.options import is_true
-
-META_DATA_BYTES_MAX: Final = 256 * 1024
-"""The longest meta-data of the field's agents is 30 kB."""
 
 WATCHDOG_AGENT: Final = "fence_watchdog"
 """Not a program: the target resets itself, and the fencer waits until it must have."""
@@ -41,17 +37,10 @@ UNKNOWN: Final = AgentFacts()
 
 def read_facts(meta_data: str) -> AgentFacts | None:
     """Read an agent's meta-data; None when it is none."""
-    data = meta_data.encode("utf-8", "replace")
-    if len(data) > META_DATA_BYTES_MAX:
-        return None
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-    try:
-        root = etree.fromstring(data[max(0, data.find(b"<")) :], parser)
-    except etree.XMLSyntaxError:
+    root = read_meta_data(meta_data)
+    if root is None:
         return None
     entries = {entry.get("name") or "": entry for entry in root.iterfind("actions/action")}
-    if root.tag != "resource-agent" or not entries:
-        return None
     names = {parameter.get("name") for parameter in root.iterfind("parameters/parameter")}
     on = entries.get("on")
     unfences = on is not None and any(

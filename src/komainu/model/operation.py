@@ -98,6 +98,9 @@ class OperationResult(msgspec.Struct, frozen=True):
     last_change_s: int  # wall clock, seconds: when this result was first seen
     exec_ms: int
     queue_ms: int
+    restart_on: tuple[str, ...] | None = (
+        None  # parameters whose change needs a restart; None: any change does
+    )
 
     @property
     def is_expected(self) -> bool:

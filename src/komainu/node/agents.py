@@ -16,17 +16,24 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, assert_never
 
-from komainu.executor.environment import EXIT_REASON_PREFIX
-from komainu.executor.interface import AgentFinished, ProcessesGone, RunAgent, StopWatching
+from komainu.executor.environment import ALWAYS, EXIT_REASON_PREFIX
+from komainu.executor.interface import (
+    AgentDescribed,
+    AgentFinished,
+    DescribeAgent,
+    ProcessesGone,
+    RunAgent,
+    StopWatching,
+)
 from komainu.fencing import device as fence_device
 from komainu.fencing.interface import Device, FenceAgentFinished, RunFenceAgent
 from komainu.model.ids import NodeName, ResourceId, WallTime
-from komainu.model.operation import OUTPUT_BYTES_MAX, ActionRequest, ExitCode
+from komainu.model.operation import OUTPUT_BYTES_MAX, AgentName, ExitCode
 from komainu.node.processes import ProcessWatch
 
-AgentEvent = AgentFinished | FenceAgentFinished | ProcessesGone
+AgentEvent = AgentFinished | AgentDescribed | FenceAgentFinished | ProcessesGone
 
 OWN_AGENTS: Final = Path(__file__).resolve().parent.parent / "agents"
 """Where the agents of the provider `komainu` and the package's own fence agents are."""
@@ -131,12 +138,17 @@ class AgentRunner:
             node, lambda gone: report(ProcessesGone(gone)), self._sessions, groups=groups
         )
 
-    def run(self, effect: RunAgent | RunFenceAgent) -> None:
+    def run(self, effect: RunAgent | DescribeAgent | RunFenceAgent) -> None:
         """Start an agent; its end is reported later, whatever comes of it."""
-        if isinstance(effect, RunFenceAgent):
-            self._run_fence_agent(effect)
-        else:
-            self._run_resource_agent(effect)
+        match effect:
+            case RunAgent():
+                self._run_resource_agent(effect)
+            case DescribeAgent():
+                self._describe(effect)
+            case RunFenceAgent():
+                self._run_fence_agent(effect)
+            case _:
+                assert_never(effect)
 
     def stop_watching(self, effect: StopWatching) -> None:
         """Let go of a resource that was stopped."""
@@ -185,11 +197,22 @@ class AgentRunner:
             device = Device(request.resource, request.agent.agent_type, request.parameters)
             options = fence_device.options_of(device, "monitor", None)
             return self._fence_order(device.agent, options, effect.timeout_ms)
-        command = self._ocf_command(request)
+        command = self._ocf_command(request.agent)
         if command is None:
             return None
         environment = {**_machine_environment(), **dict(effect.environment), "OCF_ROOT": str(self._ocf_root)}
-        return _Order([*command, request.operation], environment, b"", effect.timeout_ms)
+        return _Order([*command, effect.action], environment, b"", effect.timeout_ms)
+
+    def _describe(self, effect: DescribeAgent) -> None:
+        command = self._ocf_command(effect.agent)
+
+        def finish(end: _End) -> None:
+            program = command[-1] if command else str(effect.agent)
+            self._report(AgentDescribed(effect.agent, program, end.output, missing=end.missing))
+
+        environment = {**_machine_environment(), **dict(ALWAYS), "OCF_ROOT": str(self._ocf_root)}
+        order = _Order([*command, "meta-data"], environment, b"", effect.timeout_ms) if command else None
+        self._start(order, finish, None)
 
     def _run_fence_agent(self, effect: RunFenceAgent) -> None:
         def finish(end: _End) -> None:
@@ -216,8 +239,8 @@ class AgentRunner:
         command = _own_command(own) if own.is_file() else [str(self._fence_folder / agent)]
         return _Order(command, _machine_environment(), "".join(lines).encode(), timeout_ms)
 
-    def _ocf_command(self, request: ActionRequest) -> list[str] | None:
-        provider, kind = request.agent.provider or "heartbeat", request.agent.agent_type
+    def _ocf_command(self, agent: AgentName) -> list[str] | None:
+        provider, kind = agent.provider or "heartbeat", agent.agent_type
         if not (_is_plain(provider) and _is_plain(kind)):
             return None
         own = OWN_AGENTS / "ocf" / provider / kind

@@ -19,7 +19,7 @@ from collections import deque
 from typing import Final, assert_never
 
 import komainu
-from komainu.executor.interface import RunAgent, StopWatching
+from komainu.executor.interface import DescribeAgent, RunAgent, StopWatching
 from komainu.fencing.interface import RunFenceAgent
 from komainu.model.ids import Incarnation, Instant, WallTime
 from komainu.model.report import Level, Note, Place, Refused
@@ -200,7 +200,7 @@ class Daemon:
                     self._journal.append(write_line(record))
                     if record.position:  # what only this node saw comes as a note, too
                         self._log.write(_note_of(record))
-                case RunAgent() | RunFenceAgent():
+                case RunAgent() | DescribeAgent() | RunFenceAgent():
                     self._agents.run(effect)
                 case StopWatching():
                     self._agents.stop_watching(effect)

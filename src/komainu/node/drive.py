@@ -34,7 +34,9 @@ from komainu.executor.executor import Executor
 from komainu.executor.interface import (
     ActionCancelled,
     ActionRequested,
+    AgentDescribed,
     AgentFinished,
+    DescribeAgent,
     ProcessesGone,
     ReportResult,
     RunAgent,
@@ -172,7 +174,7 @@ class Drive:
             case ProcessesGone(resource=resource):
                 self.causes.saw(resource, f"a process of {resource} ended")
                 self._take_executor(self.executor.handle(event, now))
-            case AgentFinished():
+            case AgentFinished() | AgentDescribed():
                 self._take_executor(self.executor.handle(event, now))
             case FenceAgentFinished():
                 self._take_fencer(self.fencer.handle(event, now))
@@ -311,7 +313,7 @@ class Drive:
     def _take_executor(self, effects: list[executing.ExecutorEffect]) -> None:
         for effect in effects:
             match effect:
-                case RunAgent() | StopWatching() | Note():
+                case RunAgent() | DescribeAgent() | StopWatching() | Note():
                     self._out.append(effect)
                 case ReportResult(result=result):
                     cause = self.causes.of_result(result)

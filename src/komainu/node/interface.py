@@ -7,7 +7,14 @@ the same events and carry out the same effects.
 from dataclasses import dataclass
 from typing import NewType
 
-from komainu.executor.interface import AgentFinished, ProcessesGone, RunAgent, StopWatching
+from komainu.executor.interface import (
+    AgentDescribed,
+    AgentFinished,
+    DescribeAgent,
+    ProcessesGone,
+    RunAgent,
+    StopWatching,
+)
 from komainu.fencing.interface import FenceAgentFinished, RunFenceAgent
 from komainu.model.report import Note
 from komainu.model.request import Reply, Request
@@ -66,6 +73,7 @@ DriveEvent = (
     | PeerRefused
     | NetworkEvent
     | AgentFinished
+    | AgentDescribed
     | ProcessesGone
     | FenceAgentFinished
     | Persisted
@@ -126,6 +134,7 @@ WireEffect = UseInterface | FindCulprit | AddAddress | RemoveAddress
 DriveEffect = (
     SendPacket
     | RunAgent
+    | DescribeAgent
     | StopWatching
     | RunFenceAgent
     | WireEffect

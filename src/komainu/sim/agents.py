@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from komainu.executor.interface import AgentFinished, RunAgent
+from komainu.executor.interface import AgentDescribed, AgentFinished, DescribeAgent, RunAgent
 from komainu.fencing.interface import FenceAgentFinished, RunFenceAgent
 from komainu.model.ids import NodeName
 from komainu.sim.machine import Machine
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 AGENT_MS: Final = (5, 60)
 FENCE_MS: Final = (50, 400)
+
+META_DATA: Final = (
+    '<resource-agent name="sim"><actions><action name="reload-agent"/></actions></resource-agent>'
+)
 
 
 def run_agent(world: "World", machine: Machine, run: RunAgent) -> None:
@@ -47,6 +51,12 @@ def run_agent(world: "World", machine: Machine, run: RunAgent) -> None:
         )
 
     world.later(machine, took, finish)
+
+
+def describe_agent(world: "World", machine: Machine, asked: DescribeAgent) -> None:
+    """Answer for an agent that can take its parameters without a restart."""
+    answer = AgentDescribed(asked.agent, str(asked.agent), META_DATA)
+    world.later(machine, AGENT_MS[1], lambda: world.give(machine, answer))
 
 
 def run_fence_agent(world: "World", machine: Machine, run: RunFenceAgent) -> None:

@@ -13,7 +13,7 @@ from typing import Final, assert_never
 
 from komainu.cib.durable import load, without_status
 from komainu.cib.state import ClusterState
-from komainu.executor.interface import ProcessesGone, RunAgent, StopWatching
+from komainu.executor.interface import DescribeAgent, ProcessesGone, RunAgent, StopWatching
 from komainu.fencing.interface import RunFenceAgent
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName, ResourceId, WallTime
 from komainu.model.link import LinkState
@@ -202,6 +202,8 @@ class World:
                 self.network.send(machine.node_id, peer, link, packet)
             case RunAgent():
                 agents.run_agent(self, machine, effect)
+            case DescribeAgent():
+                agents.describe_agent(self, machine, effect)
             case StopWatching() | UseInterface() | FindCulprit() | AddAddress() | RemoveAddress():
                 pass
             case RunFenceAgent():

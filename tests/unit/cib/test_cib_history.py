@@ -1,5 +1,6 @@
 """cib/history.py: which entries an operation writes, replaces and drops."""
 
+import msgspec
 import pytest
 from cib_samples import (
     WEB,
@@ -61,6 +62,16 @@ def test_an_entry_has_what_the_field_reads() -> None:
     home = None if here is None else here.find("web")
     assert home is not None
     assert dict(home.attributes) == {"id": "web", "class": "ocf", "provider": "komainu", "type": "web"}
+
+
+def test_an_entry_says_which_parameters_need_a_restart() -> None:
+    asked = msgspec.structs.replace(request(), parameters=(("path", "/x"), ("size", "1")))
+    done = record(asked)
+    told = msgspec.structs.replace(done, result=msgspec.structs.replace(done.result, restart_on=("path",)))
+    entry = entries(accepted(two_members(WEB_XML), told))["web_last_0"]
+    assert entry.get("op-force-restart") == " path "
+    # printf ' <parameters path="/x"/>\n' | md5sum
+    assert entry.get("op-restart-digest") == "0195bdfb97d9856db9f8958cc3307552"
 
 
 @pytest.mark.parametrize(

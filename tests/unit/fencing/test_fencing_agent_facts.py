@@ -2,7 +2,8 @@
 
 import pytest
 
-from komainu.fencing.agent_facts import META_DATA_BYTES_MAX, read_facts
+from komainu.cib.meta_data import META_DATA_BYTES_MAX
+from komainu.fencing.agent_facts import read_facts
 
 SCSI = """some warning first
 <?xml version="1.0" ?>

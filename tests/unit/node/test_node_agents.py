@@ -69,7 +69,7 @@ class Stage:
             digest="",
         )
         watch = operation in {"start", "monitor", "promote"}
-        self.runner.run(RunAgent(RunId(1), request, environment_of(request), timeout_ms, watch))
+        self.runner.run(RunAgent(RunId(1), request, environment_of(request), timeout_ms, operation, watch))
 
     async def next(self) -> AgentEvent:
         return await asyncio.wait_for(self.events.get(), PATIENCE_S)
