@@ -7,26 +7,29 @@ Source: Pacemaker's `crm_simulate`.
 import json
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from komainu.cib import document
 from komainu.cib.element import Element
-from komainu.cib.schema import validate
-from komainu.model.report import Place, Refused, Report, Severity
-from komainu.scheduler import graph_xml, iso8601, recipe, status_text, summary
-from komainu.scheduler.graph import Graph
-from komainu.scheduler.job import Job
-from komainu.scheduler.options import parse_int
-from komainu.scheduler.rehearse import Rehearsal
+from komainu.cli import cib_source, what_if
+from komainu.cli.asking import show_json
+from komainu.cli.simulate_options import Wanted, with_options
+from komainu.client.client import Client
+from komainu.model.report import Refused, Report
+from komainu.scheduler import graph_xml, injection, simulation, status_details
+from komainu.scheduler import plan as planning
+from komainu.scheduler.options import is_true
+from komainu.scheduler.simulation import Details, Moment, Simulation
 
 EXAMPLES = """\b
 Examples:
-  komainu simulate service.xml          check it, and see what it would lead to
-  komainu simulate -x cib.xml -S -s     as crm_simulate does, with the scores
+  komainu simulate service.xml                check it, and see what it would lead to
+  komainu simulate service.xml --node-fail b  … if node b disappeared
+  komainu simulate -x cib.xml -S -s           as crm_simulate does, with the scores
+  komainu simulate -L -W "node lost b"        what would become different here
 """
 
 _NO_SCHEMA = (
@@ -35,83 +38,7 @@ _NO_SCHEMA = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The options as they were given."""
-
-    xml_file: str | None
-    xml_pipe: bool
-    carries_out: bool
-    runs: bool
-    shows_scores: bool
-    given: str | None
-    dot_file: str | None
-    graph_file: str | None
-    output_file: str | None
-    quiet: bool
-    verbose: int
-    server: bool
-    file: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """The time of a simulation: the second, and the line that says where it comes from."""
-
-    now_s: int
-    line: str
-
-
-def moment_of(cib: Element, given: str | None) -> Moment:
-    """Choose the time: as given, else as the CIB was last used, else the clock's."""
-    if given is not None:
-        now_s = iso8601.parse_moment(given, int(time.time()))
-        if now_s is None:
-            raise click.BadParameter(f"{given!r} is no date; write 2026-07-01T12:00:00Z", param_hint="-t")
-        return Moment(now_s, f"Setting effective cluster time: {given}")
-    original = parse_int(cib.get("execution-date"), -1)
-    if original >= 0:
-        return Moment(original, f"Using the original execution date of: {iso8601.show_moment(original)}")
-    return Moment(int(time.time()), "")
-
-
-@dataclass(slots=True)
-class Simulation:
-    """One CIB, planned once: what follows is text about it."""
-
-    cib: Element
-    moment: Moment
-    job: Job
-    graph: Graph
-    before: list[str]
-    before_banner: list[str]
-    changes: list[str]
-
-    def summary_lines(self, *, carries_out: bool) -> list[str]:
-        """Write the status, the changes and, if wanted, what carrying them out leads to."""
-        lines = [self.moment.line] if self.moment.line else []
-        lines += [*self.before_banner, "Current cluster status:", *self.before, "", "Transition Summary:"]
-        lines += [*self.changes, ""]
-        if not carries_out:
-            return lines
-        rehearsal = Rehearsal(self.job, self.graph, self.cib)
-        is_whole = rehearsal.run()
-        lines += ["Executing Cluster Transition:", *rehearsal.lines]
-        if not is_whole:
-            lines += ["Transition failed: terminated", "An invalid transition was produced"]
-        if self.moment.line:
-            lines.append(self.moment.line)
-        after = recipe.read(rehearsal.cib, self.moment.now_s, is_simulated=True)
-        return [*lines, "", "Revised Cluster Status:", *status_text.write(after)]
-
-
-def simulate_cib(cib: Element, given: str | None, *, explain: bool = True) -> Simulation:
-    """Plan for a CIB."""
-    moment = moment_of(cib, given)
-    job = recipe.read(cib, moment.now_s, explain=explain, is_simulated=True)
-    before, banner = status_text.write(job), status_text.banner(job)
-    graph = recipe.schedule(job)
-    return Simulation(cib, moment, job, graph, before, banner, summary.text(job))
+# -- answering many -------------------------------------------------------------------------------------
 
 
 def _server() -> None:
@@ -131,118 +58,179 @@ def _server() -> None:
 def _answer(path: str, arguments: list[str]) -> dict[str, str | float]:
     given = arguments[arguments.index("-t") + 1] if "-t" in arguments else None
     cib = document.parse(Path(path).read_text(encoding="utf-8"), path)
-    simulation = simulate_cib(cib, given)
+    planned = simulation.simulate(cib, _moment(cib, given))
     warnings = [_NO_SCHEMA] if cib.get("validate-with") == "none" else []
     return {
-        "summary": "\n".join([*warnings, *simulation.summary_lines(carries_out=True)]) + "\n",
-        "dot": graph_xml.write_dot(simulation.job, simulation.graph),
-        "graph": graph_xml.write(simulation.job, simulation.graph),
-        "scores": "\n".join(simulation.job.score_lines) + "\n",
+        "summary": "\n".join([*warnings, *planned.lines(), *planned.carry_out()[1]]) + "\n",
+        "dot": graph_xml.write_dot(planned.job, planned.graph),
+        "graph": graph_xml.write(planned.job, planned.graph),
+        "scores": "\n".join(planned.job.score_lines) + "\n",
         "stderr": "".join(warnings),
     }
 
 
+def _moment(cib: Element, given: str | None) -> Moment:
+    moment = simulation.moment_of(cib, given, int(time.time()))
+    if moment is None:
+        raise click.BadParameter(f"{given!r} is no date; write 2026-07-01T12:00:00Z", param_hint="-t")
+    return moment
+
+
+# -- answering one --------------------------------------------------------------------------------------
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXAMPLES)
-@click.option("-x", "--xml-file", "xml_file", help="Read the CIB from this file; - is standard input.")
-@click.option("-p", "--xml-pipe", "xml_pipe", is_flag=True, help="Read the CIB from standard input.")
-@click.option("-S", "--simulate", "carries_out", is_flag=True, help="Carry the transition out on paper.")
-@click.option(
-    "-R", "--run", "runs", is_flag=True, help="Plan and show the transition, without carrying it out."
-)
-@click.option("-s", "--show-scores", "shows_scores", is_flag=True, help="Show every score that was weighed.")
-@click.option("-t", "--set-datetime", "given", help="Plan as of this moment.")
-@click.option("-D", "--save-dotfile", "dot_file", help="Write the transition graph in dot form.")
-@click.option("-G", "--save-graph", "graph_file", help="Write the transition graph as XML.")
-@click.option("-O", "--save-output", "output_file", help="Write the CIB that results.")
-@click.option("-Q", "--quiet", is_flag=True, help="Show scores without headings.")
-@click.option("-V", "--verbose", count=True, help="Accepted for compatibility.")
-@click.option("--server", is_flag=True, help="Answer a JSON line for each JSON line on standard input.")
-@click.argument("file", required=False)
-def simulate(**options: Any) -> None:
+@with_options
+@click.pass_context
+def simulate(context: click.Context, /, **options: Any) -> None:
     """Show what the cluster would do about a configuration and status, and why.
 
     With FILE alone, the file is checked first, and what would be done is carried out on paper. A FILE without
     status is taken as that of a cluster that has just come up: all nodes online, nothing known to run.
+
+    Events (--node-fail, --op-inject and their like) happen before the planning: quorum and watchdog first,
+    then nodes, tickets and operations. With --what-if the plans with and without a change are compared;
+    CHANGE is one of: node lost NODE, node down NODE, node up NODE, resource failed RESOURCE [on NODE],
+    constraint removed ID, attribute NAME=VALUE on NODE, option NAME=VALUE, ticket revoked TICKET,
+    ticket granted TICKET, quorum lost.
     """
     wanted = Wanted(**options)
     if wanted.server:
         _server()
         return
-    source = wanted.file or ("-" if wanted.xml_pipe else wanted.xml_file)
-    if source is None:
-        raise click.UsageError("Name a CIB: komainu simulate FILE; or give it on standard input with -p.")
+    client = context.obj if isinstance(context.obj, Client) else Client()
     try:
-        cib = _read(source, is_checked=wanted.file is not None)
+        _simulate(wanted, client)
     except Refused as refused:
         click.echo(str(refused), err=True)
         sys.exit(1)
+    except OSError as error:
+        click.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        sys.exit(1)
+
+
+def _simulate(wanted: Wanted, client: Client) -> None:
+    cib = _read(wanted, client)
     if cib.get("validate-with") == "none":
         click.echo(_NO_SCHEMA, err=True)
-    simulation = simulate_cib(cib, wanted.given)
-    _save(wanted, simulation)
-    if wanted.shows_scores:
-        heading = [] if wanted.quiet else ["Assignment Scores:"]
-        click.echo("\n".join([*heading, *simulation.job.score_lines]))
+    moment = _moment(cib, wanted.given)
+    details = Details(wanted.shows_attributes, wanted.shows_failures)
+    if wanted.what_if:
+        what_if.show(cib, moment, wanted.what_if, wanted.form)
+        return
+    if wanted.does_nothing:
+        click.echo("\n".join(simulation.status_of(cib, moment, details)))
+        return
+    changed, events = inject(cib, wanted, moment.now_s)
+    planned = simulation.simulate(changed, moment, details=details)
+    _save(wanted, planned)
+    carries_out = wanted.carries_out or wanted.in_place or (wanted.file is not None and not wanted.runs)
+    output: tuple[Element, list[str]] = (changed, [])
+    if carries_out:
+        output = planned.carry_out([injection.parse_result(text) for text in wanted.failing])
+    _save_output(wanted, output[0])
+    if wanted.form == "json":
+        show_json(planning.answer(planned.job, planned.graph))
+        return
+    _show(wanted, planned, simulation.status_of(cib, moment, details), events)
+    if output[1] and not wanted.quiet:
+        click.echo("\n".join(output[1]))
+
+
+def _read(wanted: Wanted, client: Client) -> Element:
+    if wanted.live:
+        return cib_source.live(client)
+    if wanted.source is None:
+        raise click.UsageError(
+            "Name a CIB: komainu simulate FILE; give it on standard input with -p; or ask the cluster here with -L."
+        )
+    return cib_source.read(wanted.source, is_checked=wanted.file is not None)
+
+
+def inject(cib: Element, wanted: Wanted, now_s: int) -> tuple[Element, list[str]]:
+    """Let the events happen that were asked for, in the field's order; say each. Raises Refused."""
+    lines: list[str] = []
+    if wanted.quorum is not None:
+        cib = injection.set_quorum(cib, "1" if is_true(wanted.quorum) else "0")
+        lines.append(f"  * Setting quorum: {wanted.quorum}")
+    if wanted.watchdog is not None:
+        cib = injection.set_option(cib, "have-watchdog", wanted.watchdog)
+        lines.append(f"  * Setting watchdog: {wanted.watchdog}")
+    for names, change, text in (
+        (wanted.up, injection.bring_up, "Bringing node {} online"),
+        (wanted.down, injection.take_down, "Taking node {} offline"),
+        (wanted.fail, injection.lose, "Failing node {}"),
+    ):
+        for name in names:
+            cib = change(cib, name)
+            lines.append(f"  * {text.format(name)}")
+    for tickets, granted, standby, text in (
+        (wanted.granted, True, None, "Granting ticket {}"),
+        (wanted.revoked, False, None, "Revoking ticket {}"),
+        (wanted.set_standby, None, True, "Making ticket {} standby"),
+        (wanted.activated, None, False, "Activating ticket {}"),
+    ):
+        for name in tickets:
+            cib = injection.set_ticket(cib, name, granted=granted, standby=standby)
+            lines.append(f"  * {text.format(name)}")
+    for spec in wanted.injected:
+        cib, counted = injection.inject(cib, injection.parse_result(spec), now_s)
+        lines += [f"  * Injecting {spec} into the configuration", *counted]
+    return cib, lines
+
+
+def _show(wanted: Wanted, planned: Simulation, status: list[str], events: list[str]) -> None:
+    """Write the status before the events, the events, what was weighed, and the changes."""
     if not wanted.quiet:
-        carries_out = wanted.carries_out or (wanted.file is not None and not wanted.runs)
-        click.echo("\n".join(simulation.summary_lines(carries_out=carries_out)))
+        click.echo("\n".join([*status, ""]))
+        if events:
+            again = [planned.moment.line] if planned.moment.line else []
+            click.echo("\n".join(["Performing Requested Modifications:", *events, *again, ""]))
+    shown = []
+    if wanted.shows_scores:
+        shown += planned.job.score_lines
+    if wanted.shows_room:
+        shown += status_details.room(planned.job)
+    if shown:
+        titles = {
+            (True, True): "Assignment Scores and Utilization Information:",
+            (True, False): "Assignment Scores:",
+            (False, True): "Utilization Information:",
+        }
+        heading = [] if wanted.quiet else [titles[wanted.shows_scores, wanted.shows_room]]
+        click.echo("\n".join([*heading, *shown, *([] if wanted.quiet else [""])]))
+    if not wanted.quiet:
+        click.echo("\n".join(planned.change_lines()))
 
 
-def _read(source: str, *, is_checked: bool) -> Element:
-    """Read a CIB from a file or standard input; with `is_checked` as a person's own, whole or refused."""
-    name = "<stdin>" if source == "-" else source
-    try:
-        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        report = Report("simulate.unreadable", f"the file cannot be read: {reason}", place=Place(name))
-        raise Refused((report,)) from None
-    if not is_checked:
-        return document.parse(text, name)
-    cib = document.parse_cib(text, name)
-    if cib.tag == "configuration":
-        cib = Element("cib", {"validate-with": "pacemaker-3.9", "have-quorum": "1"}, (cib,))
-    reports = validate(cib, name)
-    errors = tuple(report for report in reports if report.severity is Severity.ERROR)
-    if errors:
-        raise Refused(errors)
-    for report in reports:
-        click.echo(str(report), err=True)
-    return _with_status(cib)
-
-
-def _with_status(cib: Element) -> Element:
-    """Give a CIB without status that of a cluster that has just come up."""
-    status = cib.first("status")
-    if status is not None and status.children:
-        return cib
-    up = {"in_ccm": "true", "crmd": "online", "join": "member", "expected": "member"}
-    nodes = cib.at("configuration", "nodes")
-    states = tuple(
-        Element("node_state", {"id": node.id, "uname": node.get("uname") or node.id, **up})
-        for node in (() if nodes is None else nodes.all("node"))
-    )
-    if not states:
-        click.echo("warning: the configuration names no nodes, so nothing can run", err=True)
-    click.echo(
-        "note: no status in the file: all nodes are taken as online, with nothing known to run", err=True
-    )
-    quorate = cib.with_attribute("have-quorum", cib.get("have-quorum") or "1")
-    return quorate.without(lambda child: child.tag == "status").with_child(Element("status", {}, states))
-
-
-def _save(wanted: Wanted, simulation: Simulation) -> None:
-    """Write the files that were asked for."""
-    job, graph = simulation.job, simulation.graph
+def _save(wanted: Wanted, planned: Simulation) -> None:
+    """Write the files that the planning gives."""
+    job, graph = planned.job, planned.graph
+    if wanted.input_file:
+        _write(wanted.input_file, document.show(planned.cib))
     if wanted.dot_file:
-        Path(wanted.dot_file).write_text(graph_xml.write_dot(job, graph), encoding="utf-8")
+        dot = graph_xml.write_dot(job, graph, shows_optional=wanted.all_actions)
+        _write(wanted.dot_file, dot)
     if wanted.graph_file:
-        Path(wanted.graph_file).write_text(graph_xml.write(job, graph), encoding="utf-8")
+        _write(wanted.graph_file, graph_xml.write(job, graph))
+
+
+def _save_output(wanted: Wanted, cib: Element) -> None:
+    """Write the CIB that results, where that was asked for."""
     if wanted.output_file:
-        rehearsal = Rehearsal(job, graph, simulation.cib)
-        if wanted.carries_out:
-            rehearsal.run()
-        Path(wanted.output_file).write_text(document.show(rehearsal.cib), encoding="utf-8")
+        _write(wanted.output_file, document.show(cib))
+    if wanted.in_place:
+        if wanted.source in {None, "-"}:
+            _misuse("--in-place writes into the file that was read: name one with -x")
+        _write(str(wanted.source), document.show(cib))
+
+
+def _misuse(message: str) -> NoReturn:
+    raise Refused((Report("simulate.misuse", message),))
+
+
+def _write(path: str, text: str) -> None:
+    Path(path).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

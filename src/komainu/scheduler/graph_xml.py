@@ -188,8 +188,8 @@ def label(action: Action) -> str:
     return f"{action.task}{node}" if action.node is not None else action.key
 
 
-def write_dot(job: Job, graph: Graph) -> str:
-    """Write the graph for `dot`: what is carried out bold, what cannot run dashed."""
+def write_dot(job: Job, graph: Graph, *, shows_optional: bool = False) -> str:
+    """Write the graph for `dot`: what is carried out bold, what cannot run (or need not) dashed."""
     lines = [' digraph "g" {']
     drawn: set[int] = set()
     body: set[str] = set()
@@ -197,6 +197,8 @@ def write_dot(job: Job, graph: Graph) -> str:
         font, style, colour = "orange" if action.is_pseudo else "black", "dashed", "black"
         if action.is_dumped:
             style, colour = "bold", "green"
+        elif action.is_optional and shows_optional:
+            colour = "blue"
         elif action.is_optional or (action.resource is not None and not action.resource.managed):
             continue
         else:

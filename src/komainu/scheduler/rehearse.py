@@ -1,47 +1,60 @@
-"""Carry a transition out on paper: every action succeeds, and its result is written into the CIB.
+"""Carry a transition out on paper: each action succeeds, unless it is told to fail; results go into the CIB.
 
 Used by `simulate` and by tests; the daemon's own commands do the same with real results (cib/apply.py).
-Source: Pacemaker's `crm_simulate --simulate`.
+Source: Pacemaker's `crm_simulate --simulate`, `--op-fail`: after a failure only points of order still follow.
 """
 
+from collections.abc import Iterable
+
 from komainu.cib.element import Element
-from komainu.scheduler import digests, graph_details
+from komainu.scheduler import digests, graph_details, injection
 from komainu.scheduler.entry import parse
 from komainu.scheduler.graph import Graph, Synapse
+from komainu.scheduler.injection import UUID, Result
 from komainu.scheduler.job import Action, Job, Node
+from komainu.scheduler.words import INFINITY
 
 _UNRECORDED = frozenset({"delete", "meta-data", "lrm_delete", "clear_failcount", "do_shutdown"})
-_UUID = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
 
 
 class Rehearsal:
-    """One transition being carried out. `lines` says what was done; `cib` is what came of it."""
+    """One transition being carried out. `done` and `lines` say what was done; `cib` is what came of it.
 
-    def __init__(self, job: Job, graph: Graph, cib: Element) -> None:
+    `has_failed` tells whether an operation failed, as it was told to.
+    """
+
+    def __init__(self, job: Job, graph: Graph, cib: Element, failing: Iterable[Result] = ()) -> None:
         self.cib = cib
         self.lines: list[str] = []
+        self.done: list[Action] = []
         self._job = job
         self._graph = graph
+        self.has_failed = False
+        self._failing = {(result.key, result.node): result for result in failing}
         self._confirmed: set[int] = set()
 
     def run(self) -> bool:
-        """Fire synapses until nothing fires any more; tell whether all did."""
+        """Fire synapses until nothing fires any more; tell whether all did, or an operation failed."""
         waiting = list(self._graph.synapses)
         while waiting:
             left = [synapse for synapse in waiting if not self._fire(synapse)]
             if len(left) == len(waiting):
-                return False
+                return self.has_failed
             waiting = left
         return True
 
     def _fire(self, synapse: Synapse) -> bool:
         if any(first.number not in self._confirmed for first in synapse.inputs):
             return False
-        self._confirmed.add(synapse.action.number)
-        self._carry_out(synapse.action)
+        if self.has_failed and synapse.priority < INFINITY:
+            return False
+        if self._carry_out(synapse.action):
+            self._confirmed.add(synapse.action.number)
         return True
 
-    def _carry_out(self, action: Action) -> None:
+    def _carry_out(self, action: Action) -> bool:
+        """Do one action; tell whether it succeeded."""
+        self.done.append(action)
         node = action.node
         where = "" if node is None else f" on {node.name}"
         if action.is_pseudo:
@@ -57,17 +70,38 @@ class Rehearsal:
             about = "" if action.resource is None else f" for {graph_details.run_name(action.resource)}"
             self.lines.append(f"  * Cluster action:  {action.task}{about}{where}")
         elif action.resource is not None and node is not None:
-            self._run(action, node)
+            return self._run(action, node)
+        return True
 
-    def _run(self, action: Action, node: Node) -> None:
+    def _run(self, action: Action, node: Node) -> bool:
         rsc = action.resource
         assert rsc is not None, "only resources run operations"
         bare = graph_details.run_name(rsc)
         name = bare if self._job.find(bare) is not None else graph_details.long_name(rsc) or bare
         interval = f"={action.interval_ms}" if action.interval_ms and action.task != "delete" else ""
         self.lines.append(f"  * Resource action: {name:<15} {action.task}{interval} on {node.name}")
+        result = self._told_to_fail(action, node, bare)
+        if result is not None:
+            self._fail(action, result)
+            return False
         if action.task not in _UNRECORDED:
             self._record(action, node, bare)
+        return True
+
+    def _told_to_fail(self, action: Action, node: Node, bare: str) -> Result | None:
+        """Return the result that was asked for instead of success; an instance goes by either of its names."""
+        assert action.resource is not None, "only resources run operations"
+        names = dict.fromkeys((action.resource.id, graph_details.long_name(action.resource), bare))
+        keys = [(f"{name}_{action.task}_{action.interval_ms}", node.name) for name in names]
+        return next((self._failing[key] for key in keys if key in self._failing), None)
+
+    def _fail(self, action: Action, result: Result) -> None:
+        assert action.resource is not None, "only resources run operations"
+        self.has_failed = True
+        self.lines.append(f"Pretending action {action.number} failed with rc={result.rc}")
+        agent = {key: text for key in ("class", "provider", "type") if (text := action.resource.xml.get(key))}
+        self.cib, counted = injection.record(self.cib, result, agent, self._job.now_s)
+        self.lines += injection.describe(self.cib, result.node, counted)
 
     # -- writing into the CIB
 
@@ -126,7 +160,7 @@ class Rehearsal:
             entry_id = f"{name}_{task}_{action.interval_ms}"
         else:
             entry_id = f"{name}_last_0"
-        key = f"{action.number}:-1:{target}:{_UUID}"
+        key = f"{action.number}:-1:{target}:{UUID}"
         hashed = digests.digest_parameters(self._job, rsc, task, action.interval_ms, node)
         values = {
             "id": entry_id,

@@ -215,7 +215,8 @@ def text(job: Job) -> list[str]:
             width = len(change.subject) + 2
         inner = change.details[2:-2]
         details_width = max(details_width, len(inner))
+        reason = f" {change.reason}" if change.reason else ""
         lines.append(
-            f"  * {change.word:<8}   {change.subject:<{width}}   ( {inner:>{details_width}} ){change.reason}"
+            f"  * {change.word:<8}   {change.subject:<{width}}   ( {inner:>{details_width}} ){reason}"
         )
     return lines
