@@ -136,10 +136,15 @@ class ConfirmOff(Command, frozen=True, tag="confirm-off"):
 
 
 class AdoptSnapshot(Command, frozen=True, tag="adopt-snapshot"):
-    """Carry the whole cluster state, as it was at the start of the view, to the members that lack it."""
+    """Carry the whole cluster state, as it was at the start of the view, to the members that lack it.
+
+    `records` are the newest flight records, oldest first, one line each: a member that was away can then say
+    why things are as they are, too.
+    """
 
     position: Position
     state: str  # cib/durable.py's text
+    records: tuple[str, ...] = ()
 
 
 AnyCommand = (

@@ -11,6 +11,8 @@ the executor, the fencer and, on the coordinator, the coordination look at what 
 from collections import deque
 from typing import Final, assert_never
 
+import msgspec
+
 from komainu.cib.command import (
     AdoptSnapshot,
     AnyCommand,
@@ -107,6 +109,9 @@ from komainu.ring.settings import RingSettings
 
 STOP_WITHIN_MS: Final = 20 * 60_000
 """How long an orderly stop may take before the daemon leaves anyway (Pacemaker's shutdown-escalation)."""
+
+RECORDS_SHARED_CHARACTERS: Final = 256 * 1024
+"""Flight records that travel with the state: some 300, the story of a node's absence."""
 
 
 class Drive:
@@ -290,7 +295,8 @@ class Drive:
                     self._to_ring.append(ring.Stored(position))
                 case CommandApplied():
                     self._observe(effect)
-                case SnapshotAdopted():
+                case SnapshotAdopted(records=lines):
+                    self._out += [AppendRecord(record) for record in self.index.adopt(lines)]
                     self._change_configuration()
                 case Note():
                     self._out.append(effect)
@@ -418,6 +424,8 @@ class Drive:
         if client is not None:
             self.desk.expect(self._token, client)
         is_snapshot = isinstance(command, AdoptSnapshot)
+        if isinstance(command, AdoptSnapshot):
+            command = msgspec.structs.replace(command, records=self.index.newest(RECORDS_SHARED_CHARACTERS))
         self._to_ring.append(ring.Submit(encode(command), self._token, is_snapshot))
 
     def _answer(self, asked: ClientAsked) -> None:

@@ -65,7 +65,9 @@ class CommandApplied:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotAdopted:
-    """This node took over the owner's state: what it believed before is void."""
+    """This node took over the owner's state: what it believed before is void. `records` came with it."""
+
+    records: tuple[str, ...]
 
 
 ReplicaEffect = Broadcast | Store | Reached | CommandApplied | SnapshotAdopted | Note
@@ -170,7 +172,7 @@ class Replica:
             return [Note(Level.ERROR, "replica.bad-snapshot", f"the state from a peer is damaged: {refused}")]
         self.state = replace(adopted, position=command.position)
         self.is_synced = self.has_adopted = True
-        effects: list[ReplicaEffect] = [SnapshotAdopted(), self._store()]
+        effects: list[ReplicaEffect] = [SnapshotAdopted(command.records), self._store()]
         kept, self._kept = self._kept, []
         for earlier in kept:
             effects += self.deliver(earlier)

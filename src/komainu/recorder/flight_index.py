@@ -5,6 +5,7 @@ came to be or where they are stored. Every count has a limit: records, depth and
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from komainu.model.ids import WallTime
 from komainu.model.request import Why, WhyLine
 from komainu.recorder.change import Told, Weight, tell
+from komainu.recorder.line import read_lines, write_line
 from komainu.recorder.record import Record
 from komainu.recorder.subjects import command_of
 
@@ -60,6 +62,26 @@ class FlightIndex:
             self._by_position[record.position] = record
         for subject in _keys(record):
             self._by_subject.setdefault(subject, deque()).append(record)
+
+    def newest(self, characters: int) -> tuple[str, ...]:
+        """Return the newest ordered records as lines, oldest first, of at most so many characters in all."""
+        lines: list[str] = []
+        for record in reversed(self._records):
+            if record.position:
+                lines.append(write_line(record))
+                characters -= len(lines[-1])
+                if characters < 0:
+                    lines.pop()
+                    break
+        return tuple(reversed(lines))
+
+    def adopt(self, lines: Iterable[str]) -> tuple[Record, ...]:
+        """Add the records of another node that are not known here; return them."""
+        records, _ = read_lines(lines)
+        fresh = tuple(one for one in records if one.position and one.position not in self._by_position)
+        for record in fresh:
+            self.add(record)
+        return fresh
 
     def why(self, subject: str, at: WallTime | None = None) -> Why:
         """Explain a subject as of a moment of the wall clock; None: as of now."""
