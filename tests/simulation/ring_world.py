@@ -14,10 +14,11 @@ from typing import assert_never
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd, LinkState
 from komainu.model.report import Note
-from komainu.model.view import Position
+from komainu.model.view import Position, ViewId
 from komainu.ring.builtin import BuiltinRing
 from komainu.ring.interface import (
     Absorbed,
+    AskWitness,
     DeadlinePassed,
     Deliver,
     EndChanged,
@@ -34,8 +35,10 @@ from komainu.ring.interface import (
     Stable,
     Stored,
     Submit,
+    WitnessVoted,
 )
 from komainu.ring.packet import Member, ViewKey
+from komainu.ring.quorum import is_two_node
 from komainu.ring.settings import NodeSettings, QuorumOptions, RingSettings
 from komainu.sim.clock import Clock
 from komainu.sim.network import Network, Quality
@@ -122,8 +125,11 @@ class RingWorld:
         self.acknowledged: set[str] = set()
         self.acknowledged_at: dict[ViewKey, frozenset[str]] = {}  # when the view was decided
         self.snapshots: dict[bytes, tuple[Position, State]] = {}
+        self.witness_reach = set(self.nodes)
+        self.witness_holds: tuple[NodeId, ...] = ()
         self.submitted = 0
         self.messages = True
+        self.may_have_twins = is_two_node(ring_settings(1, count, links, quorum))
 
     # -- nodes --------------------------------------------------------------------------------------------
 
@@ -223,6 +229,8 @@ class RingWorld:
                 case Absorbed(token=token):
                     self.say(f"{life.node} absorbed {life.tokens[token]}")
                     life.absorbed.append(life.tokens.pop(token))
+                case AskWitness(view_id=view_id, members=members):
+                    self._ask_witness(life.node, view_id, members)
                 case LineRaised():
                     raise AssertionError("nobody confirms anything in a world of rings alone")
                 case Stable(position=position):
@@ -235,6 +243,21 @@ class RingWorld:
                     self.say(f"{life.node} {message}")
                 case _:
                     assert_never(effect)
+
+    def _ask_witness(self, node: NodeId, view_id: ViewId, members: tuple[NodeId, ...]) -> None:
+        """Play a witness: it answers whom it reaches, and gives its votes to one part, as long as that part is there."""
+
+        def answer() -> None:
+            if node not in self.witness_reach:
+                return
+            held = set(self.witness_holds) & self.lives.keys() & self.witness_reach
+            is_cast = not held or bool(held & set(members))
+            if is_cast:
+                self.witness_holds = members
+            self.say(f"the witness tells {node}: {view_id} {'gets' if is_cast else 'does not get'} its votes")
+            self.give(node, WitnessVoted(view_id, is_cast, "as the witness says"))
+
+        self.clock.after(self.chance.randint(1, 30), answer)
 
     def _wake(self, life: Life) -> None:
         deadline = life.ring.deadline
@@ -278,6 +301,17 @@ class RingWorld:
         for old in life.members:
             if any(new.node == old.node and new.life != old.life for new in current.members):
                 self.fail(f"{life.node} did not see that {old.node} was restarted")
+        for other in self.lives.values():
+            theirs = other.begun.view if other.begun is not None else view
+            if (
+                view.quorate
+                and theirs.quorate
+                and not set(view.members) & set(theirs.members)
+                and not self.may_have_twins
+            ):
+                self.fail(
+                    f"two parts have quorum: {view.members} ({view.quorum_reason}) and {theirs.members} ({theirs.quorum_reason})"
+                )
         life.members = current.members
         if life.views:
             last = life.views[-1]
@@ -554,10 +588,10 @@ class Faults:
         self.later(mend)
 
 
-def play(count: int, seed: int) -> RingWorld:
+def play(count: int, seed: int, quorum: QuorumOptions | None = None) -> RingWorld:
     """Play one run of faults and see that it ends well."""
     chance = Random(seed * 1000 + count)
-    world = RingWorld(count, seed)
+    world = RingWorld(count, seed, quorum=quorum)
     world.messages = chance.random() < 0.5
     faults = Faults(world)
     for node in world.nodes:

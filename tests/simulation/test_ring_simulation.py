@@ -12,10 +12,16 @@ from ring_world import Broken, RingWorld, play
 
 from komainu.model.ids import Instant, LinkNumber, NodeId
 from komainu.model.link import LinkState
+from komainu.ring.interface import WitnessVoted
+from komainu.ring.settings import QuorumOptions, WitnessOptions
 from komainu.sim.network import Quality
 
 SEEDS = {2: 130, 3: 90, 4: 50, 5: 30}
 """Runs per size of cluster: 300 in all, in less than a minute of processor time. A soak plays other seeds."""
+
+
+SEEDS_OF_OPTIONS = 4
+"""Runs per option and size."""
 
 
 @pytest.mark.parametrize("count", SEEDS)
@@ -48,8 +54,107 @@ def test_seeds_that_failed_once(count: int, seed: int) -> None:
     play(count, seed)
 
 
-def settled(count: int, seed: int = 0, quality: Quality | None = None) -> RingWorld:
-    world = RingWorld(count, seed)
+SHORT_WINDOW_MS = 1000
+"""A window of last_man_standing that ends within a run."""
+
+OPTIONS = {
+    "last_man_standing": QuorumOptions(
+        last_man_standing=True, auto_tie_breaker=True, last_man_standing_window_ms=SHORT_WINDOW_MS
+    ),
+    "allow_downscale": QuorumOptions(allow_downscale=True, expected_votes=2),
+    "tie_breakers": QuorumOptions(auto_tie_breaker=True, tie_breakers=(NodeId(2), NodeId(3), NodeId(1))),
+    "witness": QuorumOptions(witness=WitnessOptions("w", wait_ms=500)),
+    "wait_for_all": QuorumOptions(wait_for_all=True),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_random_faults_under_every_option_of_quorum(name: str) -> None:
+    """No two parts have quorum, nothing acknowledged is lost, and all ends in one view."""
+    for count in (3, 4, 5):
+        for seed in range(SEEDS_OF_OPTIONS):
+            try:
+                play(count, seed, OPTIONS[name])
+            except Broken as broken:
+                pytest.fail(f"play({count}, {seed}, OPTIONS[{name!r}]): {broken}")
+
+
+def quorate(world: RingWorld) -> dict[NodeId, bool]:
+    return {node: life.begun.view.quorate for node, life in world.lives.items() if life.begun}
+
+
+def test_the_last_man_stands() -> None:
+    """One after the other dies; after each window one less is counted, and in the end one serves alone."""
+    world = settled(4, quorum=OPTIONS["last_man_standing"])
+    for node in (4, 3, 2):
+        world.crash(NodeId(node))
+        world.run_for(1000 + 2 * SHORT_WINDOW_MS)
+        assert all(quorate(world).values()), world.trace[-5:]
+    for node in (2, 3, 4):
+        world.start(NodeId(node))
+    world.run_for(3000 + SHORT_WINDOW_MS)
+    world.check_converged()
+    view = world.lives[NodeId(1)].ring.view
+    assert view is not None
+    assert view.quorum_reason == "4 of 4 votes"
+
+
+def test_who_was_left_behind_finds_no_quorum_among_themselves() -> None:
+    """Two of five go on as the last men; the three others meet, and are a majority of nothing that still counts."""
+    world = settled(5, quorum=OPTIONS["last_man_standing"])
+    few, others = [NodeId(1), NodeId(2)], [NodeId(3), NodeId(4), NodeId(5)]
+    world.network.part([NodeId(4), NodeId(5)], [NodeId(1), NodeId(2), NodeId(3)])
+    world.run_for(1000 + 2 * SHORT_WINDOW_MS)
+    world.network.part([NodeId(3)], few)
+    world.run_for(1000 + 2 * SHORT_WINDOW_MS)
+    world.network.join([NodeId(4), NodeId(5)], [NodeId(3)])
+    world.run_for(3000)
+    assert quorate(world) == {node: node in few for node in world.nodes}
+    world.network.join(few, others)
+    world.run_for(3000)
+    world.check_converged()
+
+
+def test_clean_leavers_are_not_counted() -> None:
+    world = settled(5, quorum=OPTIONS["allow_downscale"])
+    for node in (5, 4, 3):
+        world.leave(NodeId(node))
+        world.run_for(1500)
+        assert all(quorate(world).values())
+    world.crash(NodeId(2))
+    world.run_for(1500)
+    assert not quorate(world)[NodeId(1)]
+
+
+def test_the_witness_chooses_one_half_before_any_view_is_told() -> None:
+    """Neither half is ever seen without quorum and then with it: the view waits for the witness's word."""
+    world = settled(4, quorum=OPTIONS["witness"])
+    before = changes(world)
+    world.network.part([NodeId(1), NodeId(2)], [NodeId(3), NodeId(4)])
+    world.run_for(3000)
+    told = quorate(world)
+    assert told[NodeId(1)] == told[NodeId(2)] != told[NodeId(3)] == told[NodeId(4)]
+    assert all(now == before[node] + 1 for node, now in changes(world).items())
+
+
+def test_a_witness_that_is_silent_is_not_waited_for_longer_than_said() -> None:
+    world = settled(2, quorum=OPTIONS["witness"])
+    world.witness_reach.clear()
+    world.crash(NodeId(2))
+    world.run_for(2500)
+    assert quorate(world) == {NodeId(1): False}
+    world.witness_reach.add(NodeId(1))
+    view = world.lives[NodeId(1)].ring.view
+    assert view is not None
+    world.give(NodeId(1), WitnessVoted(view.view_id, is_cast=True, reason="it is back"))
+    world.run_for(1000)
+    assert quorate(world) == {NodeId(1): True}
+
+
+def settled(
+    count: int, seed: int = 0, quality: Quality | None = None, quorum: QuorumOptions | None = None
+) -> RingWorld:
+    world = RingWorld(count, seed, quorum=quorum)
     world.network.quality = quality or Quality()
     for node in world.nodes:
         world.clock.at(Instant(world.chance.randrange(100)), lambda node=node: world.start(node))  # type: ignore[misc]  # binds now

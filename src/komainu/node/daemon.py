@@ -62,7 +62,7 @@ from komainu.node.udp import UdpLinks
 from komainu.node.watchdog import DeviceWatchdog, SocketWatchdog, arm
 from komainu.recorder.line import write_line
 from komainu.recorder.record import Record
-from komainu.ring.interface import PacketReceived, PeerRefused, SendPacket
+from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket
 from komainu.ring.wire import Wire
 from komainu.scheduler.plan import plan
 
@@ -206,6 +206,8 @@ class Daemon:
                     self._agents.stop_watching(effect)
                 case Answer():
                     self._clients.answer(effect)
+                case AskWitness():
+                    raise AssertionError("no setting names a witness")
                 case Note():
                     self._log.write(effect)
                 case Exit(code=code, reason=reason):

@@ -174,7 +174,7 @@ class Drive:
         if self._has_ended:
             return []
         match event:
-            case ring.PacketReceived() | ring.PeerRefused():
+            case ring.PacketReceived() | ring.PeerRefused() | ring.WitnessVoted():
                 self._to_ring.append(event)
             case ProcessesGone(resource=resource):
                 self.causes.saw(resource, f"a process of {resource} ended")
@@ -244,7 +244,7 @@ class Drive:
 
     def _take_ring(self, effect: ring.RingEffect) -> None:
         match effect:
-            case ring.SendPacket() | Note():
+            case ring.SendPacket() | ring.AskWitness() | Note():
                 self._out.append(effect)
             case ring.Deliver():
                 self._take_replica(self.replica.deliver(effect))

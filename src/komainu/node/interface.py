@@ -26,7 +26,7 @@ from komainu.network.interface import (
     UseInterface,
 )
 from komainu.recorder.record import Record
-from komainu.ring.interface import PacketReceived, PeerRefused, SendPacket
+from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket, WitnessVoted
 
 ClientId = NewType("ClientId", int)
 """One question on the Unix socket: each gets exactly one answer."""
@@ -71,6 +71,7 @@ class DeadlinePassed:
 DriveEvent = (
     PacketReceived
     | PeerRefused
+    | WitnessVoted
     | NetworkEvent
     | AgentFinished
     | AgentDescribed
@@ -143,5 +144,6 @@ DriveEffect = (
     | Answer
     | Exit
     | ResetMachine
+    | AskWitness
     | Note
 )

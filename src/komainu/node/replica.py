@@ -148,7 +148,10 @@ class Replica:
         sentences += [f"{name} is here" for name in come]
         commands.append(
             ChangeMembership(
-                cause=Cause("membership.changed", "; ".join(sentences) or "the first view"),
+                cause=Cause(
+                    "membership.changed",
+                    "; ".join(sentences) or "the votes of the same members were counted anew",
+                ),
                 at=wall,
                 user="",
                 view=begun.view,

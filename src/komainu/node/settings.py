@@ -19,6 +19,9 @@ from komainu.node.toml_document import FILE_BYTES_MAX, Document, Table
 from komainu.ring.settings import (
     DETECT_WITHIN_MS_MAX,
     DETECT_WITHIN_MS_MIN,
+    LAST_MAN_STANDING_WINDOW_MS,
+    LAST_MAN_STANDING_WINDOW_MS_MAX,
+    LAST_MAN_STANDING_WINDOW_MS_MIN,
     LINKS_MAX,
     NODE_ID_MAX,
     NODES_MAX,
@@ -274,6 +277,25 @@ def _quorum(table: Table, nodes: list[RingNode]) -> QuorumOptions:
     two_node = table.claim("two_node", default=len(nodes) == 2) if table.has("two_node") else None
     wait_for_all = table.claim("wait_for_all", default=True) if table.has("wait_for_all") else None
     auto_tie_breaker = table.claim("auto_tie_breaker", default=False)
+    last_man_standing = table.claim("last_man_standing", default=False)
+    window = table.duration_ms(
+        "last_man_standing_window",
+        LAST_MAN_STANDING_WINDOW_MS,
+        low=LAST_MAN_STANDING_WINDOW_MS_MIN,
+        high=LAST_MAN_STANDING_WINDOW_MS_MAX,
+    )
+    has_expected = table.has("expected_votes")
+    expected = table.whole("expected_votes", 1, low=1, high=VOTES_MAX * NODES_MAX)
+    options = QuorumOptions(
+        expected_votes=expected if has_expected else None,
+        two_node=two_node,
+        wait_for_all=wait_for_all,
+        auto_tie_breaker=auto_tie_breaker,
+        tie_breakers=_tie_breakers(table, nodes),
+        last_man_standing=last_man_standing,
+        last_man_standing_window_ms=window or LAST_MAN_STANDING_WINDOW_MS,
+        allow_downscale=table.claim("allow_downscale", default=False),
+    )
     table.refuse_unknown()
     if two_node and len(nodes) != 2:
         message = f"two_node is for exactly two nodes; there are {len(nodes)}"
@@ -282,7 +304,29 @@ def _quorum(table: Table, nodes: list[RingNode]) -> QuorumOptions:
         message = "two_node, on by itself with two nodes, lets both halves go on; auto_tie_breaker only one"
         hint = "write two_node = false beside it, or remove auto_tie_breaker"
         table.complain("auto_tie_breaker", "settings.tie-breaker", message, hint)
-    return QuorumOptions(two_node=two_node, wait_for_all=wait_for_all, auto_tie_breaker=auto_tie_breaker)
+    return options
+
+
+def _tie_breakers(table: Table, nodes: list[RingNode]) -> tuple[NodeId, ...]:
+    """Read auto_tie_breaker_node: "lowest", "highest", or a list of names, of which the first that is here counts."""
+    key = "auto_tie_breaker_node"
+    if not table.has(key):
+        return ()
+    value = table.value(key)
+    known = {str(entry.name): entry.node for entry in nodes}
+    if value == "lowest":
+        return ()
+    if value == "highest":
+        return (max(known.values()),) if known else ()
+    entries: list[object] = value if isinstance(value, list) else [value]
+    names = [entry for entry in entries if isinstance(entry, str) and entry in known]
+    strangers = [entry for entry in entries if entry not in names]
+    if strangers or not names:
+        message = f"there is no node {strangers[0]!r}" if strangers else "the list is empty"
+        hint = f'write "lowest", "highest", or a list of node names: {", ".join(known)}'
+        table.complain(key, "settings.tie-breaker-node", message, hint)
+        return ()
+    return tuple(known[name] for name in names)
 
 
 def _watchdog(table: Table) -> WatchdogSettings | None:

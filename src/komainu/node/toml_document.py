@@ -73,6 +73,10 @@ class Table:
         self._known.append(key)
         return key in self._values
 
+    def value(self, key: str) -> object:
+        """Return a value as it stands, for a key that may be of more than one kind."""
+        return self._get(key, "")
+
     def text(self, key: str, default: str = "", *, required: bool = False) -> str:
         """Return a text that is not empty, or the default."""
         value = self._get(key, 'a text in quotes, for example "demo"', required=required)

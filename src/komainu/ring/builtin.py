@@ -42,6 +42,7 @@ from komainu.ring.interface import (
     Stable,
     Stored,
     Submit,
+    WitnessVoted,
 )
 from komainu.ring.links import Links
 from komainu.ring.order import Mail
@@ -168,6 +169,8 @@ class BuiltinRing:
                 out += [] if current is None else current.order.submit(waiting, now)
             case Stored(position=position):
                 out += self._formation.passage.stored(position)
+            case WitnessVoted():
+                out += self._formation.voted(event, now)
             case Confirmed():
                 out += self._formation.passage.confirm()
             case Leave():
@@ -277,6 +280,7 @@ class BuiltinRing:
             self._formation.wishes.nodes,
             passage.current,
             passage.blocked,
+            passage.vote_of(None if passage.current is None else passage.current.key.view_id),
             self._links.ends,
         )
         if is_beat or told != self._told_of:
@@ -331,6 +335,7 @@ class BuiltinRing:
             received=0 if order is None else order.log.received,
             ordered=0 if order is None else order.ordered,
             stored=Position() if order is None or order.stored is None else order.stored,
+            witness=passage.vote_of(None if current is None else current.key.view_id),
             ends=tuple(EndState(end.link, end.state, end.reason) for end in self._links.ends_down()),
         )
 

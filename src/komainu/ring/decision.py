@@ -7,12 +7,14 @@ delivered the same. The choice of the owner obeys rule S3: what was acknowledged
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from komainu.model.ids import NodeId
 from komainu.model.view import Position, View, ViewId
-from komainu.ring.packet import Decision, Flush, Gone, LastOf, Member, ViewKey
-from komainu.ring.quorum import judge
+from komainu.ring.packet import Decision, Flush, Gone, LastOf, Member, ViewKey, Vote, Voters
+from komainu.ring.quorum import Turnout, judge
 from komainu.ring.settings import RingSettings
+from komainu.ring.voters import advance, newest
 
 Answers = Mapping[NodeId, Flush]
 
@@ -66,6 +68,32 @@ def choose_owner(answers: Answers) -> NodeId:
     return max(answers, key=rank)
 
 
+def turn_out(settings: RingSettings, answers: Answers) -> Turnout:
+    """Return who is here, and who of them may vote."""
+    waiting = {node for node, answer in answers.items() if answer.waits_for_all}
+    is_whole = len(answers) == len(settings.nodes)
+    return Turnout(
+        members=sorted(answers),
+        waiting=not is_whole and len(waiting) == len(answers),
+        muted=sorted(waiting) if settings.quorum.is_dynamic and not is_whole else (),
+        has_witness=any(answer.witness is Vote.CAST for answer in answers.values()),
+    )
+
+
+def hangs_on_witness(settings: RingSettings, answers: Answers) -> bool:
+    """Whether the witness decides about quorum, and a member still waits for its word."""
+    if settings.quorum.witness is None or all(each.witness is not Vote.UNKNOWN for each in answers.values()):
+        return False
+    turnout = turn_out(settings, answers)
+    if turnout.has_witness:
+        return False
+    voters = _known_voters(settings, answers)
+    without, with_it = (
+        judge(settings, voters, each) for each in (turnout, replace(turnout, has_witness=True))
+    )
+    return without.quorate != with_it.quorate
+
+
 def decide(
     settings: RingSettings,
     ballot: ViewId,
@@ -78,8 +106,9 @@ def decide(
     owner = choose_owner(answers)
     line = answers[owner]
     came_along = [node for node in nodes if line.view is not None and answers[node].view == line.view]
-    waiting = all(answers[node].waits_for_all for node in nodes) and len(nodes) < len(settings.nodes)
-    verdict = judge(settings, nodes, waiting=waiting)
+    turnout = turn_out(settings, answers)
+    voters = _voters(settings, ballot, answers, turnout)
+    verdict = judge(settings, voters, turnout)
     index = max(
         each.position.index for each in answers.values() if each.position.lineage == line.position.lineage
     )
@@ -101,8 +130,27 @@ def decide(
         arrivals=tuple(member.node for member in members if member not in line.members),
         last=tuple(LastOf(view, last_of(answers, group)) for view, group in sorted(groups(answers).items())),
         delivered=line.delivered,
-        waits_for_all=waiting,
+        # Where the count may change, only a quorate view tells who counts.
+        waits_for_all=turnout.waiting or (settings.quorum.is_dynamic and not verdict.quorate),
+        voters=voters,
+        has_witness=turnout.has_witness,
     )
+
+
+def _known_voters(settings: RingSettings, answers: Answers) -> Voters:
+    return newest(settings, (each.voters for each in answers.values() if not each.waits_for_all))
+
+
+def _voters(settings: RingSettings, ballot: ViewId, answers: Answers, turnout: Turnout) -> Voters:
+    """Return whose votes count in the new view. Only a quorate view that goes on with the same members changes it."""
+    known = _known_voters(settings, answers)
+    first = next(iter(answers.values()))
+    is_same = {member.node for member in first.members} == answers.keys()
+    if not is_same or not first.quorate or any(each.view != first.view for each in answers.values()):
+        return known
+    is_settled = answers[ballot.proposer].is_settled  # by one clock, that of whoever found that it is time
+    ways = advance(settings, known, turnout.members, first.left, is_settled=is_settled)
+    return known if ways == known.electorates else Voters(ballot.counter, ways)
 
 
 def _holder(answers: Answers, group: Sequence[NodeId], number: int) -> NodeId:

@@ -28,12 +28,15 @@ Source: the flush of virtual synchrony (Birman and Joseph 1987); ballots that ou
 
 from komainu.model.ids import Instant, NodeId
 from komainu.model.view import Position
+from komainu.ring.interface import WitnessVoted
 from komainu.ring.leading import Leading
 from komainu.ring.order import Mail
 from komainu.ring.outbox import Outbox
-from komainu.ring.packet import Beat, Flush, Install, Member, Propose
-from komainu.ring.passage import Out, Passage
+from komainu.ring.packet import Beat, Flush, Install, Member, Propose, Vote
+from komainu.ring.passage import Installed, Out, Passage
+from komainu.ring.quorum import Turnout, judge
 from komainu.ring.settings import RingSettings, Timing
+from komainu.ring.voters import advance
 from komainu.ring.watch import Watch
 from komainu.ring.wishes import Wishes
 
@@ -53,6 +56,7 @@ class Formation:
         self._timing = timing
         self._watch = watch
         self._me = watch.me
+        self._settings = settings
         self._nodes = len(settings.nodes)
         self.wishes = Wishes(settings, timing, watch, self._started_at)
         self.passage = Passage(settings, timing, watch, outbox, position)
@@ -77,10 +81,12 @@ class Formation:
         is_for_me = peer == self.wishes.leader == packet.ballot.proposer and self._me in packet.members
         if not is_for_me or not passage.may_follow(packet.ballot) or self.wishes.is_successor(packet.members):
             return []
+        out: list[Out] = []
         if packet.ballot != passage.blocked:
             passage.promise(packet.ballot)
             self._leading.yield_to_other()
-        return [Mail(peer, passage.answer(packet.ballot))]
+            out = passage.ask_witness(packet.ballot, packet.members)
+        return [*out, Mail(peer, passage.answer(packet.ballot, now))]
 
     def flush(self, peer: NodeId, packet: Flush, now: Instant) -> list[Out]:
         """Take in an answer to our proposal."""
@@ -92,8 +98,13 @@ class Formation:
         if blocked is None:
             return []
         if blocked.proposer != self._me.node:
-            return [Mail(blocked.proposer, self.passage.answer(blocked))]
+            return [Mail(blocked.proposer, self.passage.answer(blocked, now))]
         return self._noticing_view(self._leading.advance(now))
+
+    def voted(self, packet: WitnessVoted, now: Instant) -> list[Out]:
+        """Take in the witness's word on a view, or on the ballot that is under way."""
+        is_awaited = self.passage.voted(packet.view_id, is_cast=packet.is_cast, reason=packet.reason)
+        return self.shared(now) if is_awaited else []
 
     def install(self, packet: Install, now: Instant) -> list[Out]:
         """Begin the view that we promised to follow."""
@@ -109,7 +120,7 @@ class Formation:
         current = self.passage.current
         out: list[Out] = [] if current is None else [*current.order.tick(now)]
         out += self._noticing_view(self._leading.tend(now))
-        if self._leading.has_ballot or self.wishes.leader != self._me.node or not self._is_view_due():
+        if self._leading.has_ballot or self.wishes.leader != self._me.node or not self._is_view_due(now):
             return out
         members = self._whom_to_invite(now)
         return out if members is None else out + self._noticing_view(self._leading.start(members, now))
@@ -123,7 +134,7 @@ class Formation:
             self.wishes.begin_view(current.key.view_id, current.members)
         return out
 
-    def _is_view_due(self) -> bool:
+    def _is_view_due(self, now: Instant) -> bool:
         """Whether the view has to change, as far as this node knows."""
         current = self.passage.current
         if current is None or self.passage.blocked is not None or current.members != self.wishes.members():
@@ -137,7 +148,26 @@ class Formation:
             promised_on = beat.blocked is not None and beat.blocked > view_id
             if moved_on or promised_on or (beat.view != current.key and not self._leading.awaits(peer.node)):
                 return True
-        return False
+        return self._is_count_due(current, now)
+
+    def _is_count_due(self, current: Installed, now: Instant) -> bool:
+        """Whether the same members would have to be judged anew: the witness changed its mind, or others count now."""
+        settings, decision = self._settings, current.decision
+        if settings.quorum.witness is not None:
+            beats = [self._watch.peers[peer.node].beat for peer in current.members if peer != self._me]
+            votes = {beat.witness for beat in beats if beat is not None and beat.view == current.key}
+            votes.add(self.passage.vote_of(current.key.view_id))
+            turnout = Turnout(decision.view.members, decision.waits_for_all, has_witness=Vote.CAST in votes)
+            if judge(settings, decision.voters, turnout).quorate != decision.view.quorate:
+                return True
+        if not settings.quorum.is_dynamic or not decision.view.quorate:
+            return False
+        is_settled = self.passage.is_settled(now)
+        if settings.quorum.last_man_standing and not is_settled and len(current.members) < self._nodes:
+            self._wake_at = Instant(current.begun_at + settings.quorum.last_man_standing_window_ms)
+        left = [gone.node for gone in decision.departures if gone.clean]
+        ways = advance(settings, decision.voters, decision.view.members, left, is_settled=is_settled)
+        return ways != decision.voters.electorates
 
     def _nobody_is_lost(self) -> bool:
         """Whether the present view is whole, and all of its members hear us and are heard."""

@@ -10,7 +10,7 @@ from typing import Protocol
 from komainu.model.ids import Instant, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkState
 from komainu.model.report import Note
-from komainu.model.view import Position, View
+from komainu.model.view import Position, View, ViewId
 from komainu.ring.packet import Packet
 
 # -- events ---------------------------------------------------------------------------------------------
@@ -72,6 +72,19 @@ class Confirmed:
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessVoted:
+    """The witness says whether it gives its votes to the view with this id, which `AskWitness` named.
+
+    It may be told before the view begins or while it lasts, and again when the witness changes its mind or is
+    lost. The votes are for these members alone: of two parts of the cluster the witness may choose only one.
+    """
+
+    view_id: ViewId
+    is_cast: bool
+    reason: str  # one sentence: "witness w chose the part with n1", "witness w does not answer"
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Leave the ring now, and tell the peers."""
 
@@ -81,7 +94,17 @@ class DeadlinePassed:
     """The core's deadline has come."""
 
 
-RingEvent = PacketReceived | EndChanged | PeerRefused | Submit | Stored | Confirmed | Leave | DeadlinePassed
+RingEvent = (
+    PacketReceived
+    | EndChanged
+    | PeerRefused
+    | Submit
+    | Stored
+    | Confirmed
+    | WitnessVoted
+    | Leave
+    | DeadlinePassed
+)
 
 # -- effects --------------------------------------------------------------------------------------------
 
@@ -116,6 +139,15 @@ class Absorbed:
     """
 
     token: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskWitness:
+    """A view of these members is being formed: the answer is `WitnessVoted`. An earlier question is void."""
+
+    witness: str
+    view_id: ViewId
+    members: tuple[NodeId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +218,16 @@ class PeerEndChanged:
 
 
 RingEffect = (
-    SendPacket | Deliver | Absorbed | LineRaised | InstallView | Stable | LinkChanged | PeerEndChanged | Note
+    SendPacket
+    | Deliver
+    | Absorbed
+    | AskWitness
+    | LineRaised
+    | InstallView
+    | Stable
+    | LinkChanged
+    | PeerEndChanged
+    | Note
 )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from komainu.model.ids import Instant, NodeId
 from komainu.model.view import ViewId
-from komainu.ring.decision import decide, lacking
+from komainu.ring.decision import decide, hangs_on_witness, lacking
 from komainu.ring.order import Mail
 from komainu.ring.outbox import RESEND_MAX
 from komainu.ring.packet import Flush, Install, Member, Propose, Share
@@ -30,6 +30,7 @@ class Ballot:
     ends_at: Instant
     resend_at: Instant
     answers: dict[NodeId, Flush] = field(default_factory=dict)
+    witness_until: Instant | None = None  # until then the witness's word is waited for
 
 
 @dataclass(slots=True)
@@ -91,7 +92,8 @@ class Leading:
         self._passage.promise(ballot.view_id)
         self._ballot = ballot
         self._announcement = None
-        return self._ask(ballot) + self.advance(now)
+        asked = self._passage.ask_witness(ballot.view_id, members)
+        return asked + self._ask(ballot) + self.advance(now)
 
     def flush(self, peer: NodeId, packet: Flush, now: Instant) -> list[Out]:
         """Take in an answer; begin the view when it was the last."""
@@ -113,12 +115,14 @@ class Leading:
         ballot = self._ballot
         if ballot is None:
             return []
-        ballot.answers[self._me.node] = self._passage.answer(ballot.view_id)
+        ballot.answers[self._me.node] = self._passage.answer(ballot.view_id, now)
         if len(ballot.answers) < len(ballot.members):
             return []
         shares = self._have_shared(ballot)
         if shares is not None:
             return shares
+        if self._waits_for_witness(ballot, now):
+            return []
         decision = decide(self._settings, ballot.view_id, ballot.members, ballot.answers, self._watch.fate)
         install = Install(self._me.life, decision)
         others = {member.node for member in ballot.members if member != self._me}
@@ -146,6 +150,18 @@ class Leading:
             return []
         ballot.resend_at = Instant(now + self._timing.resend_ms)
         return self._ask(ballot) + self.advance(now)
+
+    def _waits_for_witness(self, ballot: Ballot, now: Instant) -> bool:
+        """Whether the view would hang on the witness, and its word may still come."""
+        witness = self._settings.quorum.witness
+        if witness is None or not hangs_on_witness(self._settings, ballot.answers):
+            return False
+        if ballot.witness_until is None:
+            ballot.witness_until = Instant(now + witness.wait_ms)
+        if now >= ballot.witness_until:
+            return False
+        ballot.ends_at = Instant(max(ballot.ends_at, ballot.witness_until + self._timing.ballot_ms))
+        return True
 
     def _ask(self, ballot: Ballot) -> list[Out]:
         packet = Propose(self._me.life, ballot.view_id, ballot.members)

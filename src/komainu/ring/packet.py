@@ -4,6 +4,8 @@ Every packet names the life (incarnation) of its sender, so that what an earlier
 the present one's. Must not know: how packets are sealed (wire.py) or what they lead to.
 """
 
+from enum import Enum
+
 import msgspec
 
 from komainu.model.ids import Incarnation, LinkNumber, NodeId
@@ -71,6 +73,28 @@ class LastOf(msgspec.Struct, frozen=True, array_like=True):
     sequence: int
 
 
+class Electorate(msgspec.Struct, frozen=True, array_like=True):
+    """The nodes whose votes count, and the one that decides between equal halves."""
+
+    nodes: tuple[NodeId, ...]
+    breaker: NodeId | None
+
+
+class Voters(msgspec.Struct, frozen=True, array_like=True):
+    """Who counts for quorum, since the view with this counter; of two electorates each has to have quorum."""
+
+    since: int
+    electorates: tuple[Electorate, ...]
+
+
+class Vote(Enum):
+    """What the witness says of a view."""
+
+    UNKNOWN = "?"
+    CAST = "+"
+    WITHHELD = "-"
+
+
 class Beat(msgspec.Struct, frozen=True, array_like=True):
     """What a node tells of itself with every heartbeat.
 
@@ -88,6 +112,7 @@ class Beat(msgspec.Struct, frozen=True, array_like=True):
     ordered: int
     stored: Position
     ends: tuple[EndState, ...]
+    witness: Vote  # for `view`, as far as the sender knows
 
 
 class Decision(msgspec.Struct, frozen=True, array_like=True):
@@ -103,6 +128,8 @@ class Decision(msgspec.Struct, frozen=True, array_like=True):
     last: tuple[LastOf, ...]
     delivered: tuple[Delivered, ...]
     waits_for_all: bool
+    voters: Voters
+    has_witness: bool  # the witness gave this view its votes
 
 
 # -- packets --------------------------------------------------------------------------------------------
@@ -157,6 +184,10 @@ class Flush(Packet, frozen=True, tag="f"):
     waits_for_all: bool
     gone: tuple[Gone, ...]  # members of `view` that this node takes for gone
     delivered: tuple[Delivered, ...]
+    voters: Voters
+    is_settled: bool  # `view` has lasted for last_man_standing's window
+    left: tuple[NodeId, ...]  # who had left cleanly as `view` began
+    witness: Vote  # for the ballot
 
 
 class Share(Packet, frozen=True, tag="s"):

@@ -13,18 +13,19 @@ from komainu.model.ids import Instant, NodeId
 from komainu.model.report import Level, Note
 from komainu.model.view import Position, ViewId
 from komainu.ring.delivery import Standing
-from komainu.ring.interface import Absorbed, Deliver, Departure, InstallView, LineRaised
+from komainu.ring.interface import Absorbed, AskWitness, Deliver, Departure, InstallView, LineRaised
 from komainu.ring.order import Mail, Order
 from komainu.ring.outbox import RESEND_MAX, Outbox
-from komainu.ring.packet import Decision, Flush, Gone, Member, Share, ViewKey
+from komainu.ring.packet import Decision, Flush, Gone, Member, Share, ViewKey, Vote
 from komainu.ring.quorum import waits_for_all
 from komainu.ring.settings import RingSettings, Timing
+from komainu.ring.voters import first_voters
 from komainu.ring.watch import Watch
 
 RESTART_STRIDE: Final = 1000
 """View counters that a starting node skips (see `first_counter`)."""
 
-Out = Mail | Deliver | InstallView | Absorbed | LineRaised | Note
+Out = Mail | Deliver | InstallView | Absorbed | LineRaised | AskWitness | Note
 
 
 def first_counter(position: Position) -> int:
@@ -46,6 +47,7 @@ class Installed:
     key: ViewKey
     members: tuple[Member, ...]
     order: Order
+    begun_at: Instant
 
 
 class Passage:
@@ -69,6 +71,10 @@ class Passage:
         self.blocked: ViewId | None = None
         self.waits_for_all = waits_for_all(settings)
         self.seen = first_counter(position)
+        self.voters = first_voters(settings)
+        self.witness_reason = ""
+        self._options = settings.quorum
+        self._votes: dict[ViewId, Vote] = {}  # the witness's, of the present view and of the ballot
 
     def may_follow(self, ballot: ViewId) -> bool:
         """Whether a ballot is not below what was promised, nor one whose view began already."""
@@ -82,7 +88,32 @@ class Passage:
         if self.current is not None:
             self.current.order.stop()
 
-    def answer(self, ballot: ViewId) -> Flush:
+    def ask_witness(self, ballot: ViewId, members: tuple[Member, ...]) -> list[Out]:
+        """Ask for the witness's word on the view that a ballot would make."""
+        witness = self._options.witness
+        nodes = tuple(member.node for member in members)
+        return [] if witness is None else [AskWitness(witness.name, ballot, nodes)]
+
+    def voted(self, view_id: ViewId, *, is_cast: bool, reason: str) -> bool:
+        """Take in the witness's word; whether it is about the ballot that was answered."""
+        current = self.current
+        if view_id != self.blocked and (current is None or view_id != current.key.view_id):
+            return False
+        self._votes = {known: vote for known, vote in self._votes.items() if known != view_id}
+        self._votes[view_id] = Vote.CAST if is_cast else Vote.WITHHELD
+        self.witness_reason = reason
+        return view_id == self.blocked
+
+    def vote_of(self, view_id: ViewId | None) -> Vote:
+        """Return the witness's word on a view, as far as it came here."""
+        return Vote.UNKNOWN if view_id is None else self._votes.get(view_id, Vote.UNKNOWN)
+
+    def is_settled(self, now: Instant) -> bool:
+        """Whether the view has lasted for last_man_standing's window."""
+        window_ms = self._options.last_man_standing_window_ms
+        return self.current is not None and now - self.current.begun_at >= window_ms
+
+    def answer(self, ballot: ViewId, now: Instant) -> Flush:
         """Say what is held here, as it would stand after the delivery of all that was received."""
         current = self.current
         log = None if current is None else current.order.log
@@ -103,6 +134,10 @@ class Passage:
             waits_for_all=self.waits_for_all,
             gone=self._gone(members),
             delivered=standing.delivered,
+            voters=self.voters,
+            is_settled=self.is_settled(now),
+            left=() if current is None else _leavers(current.decision),
+            witness=self.vote_of(ballot),
         )
 
     def share(self, packet: Share) -> list[Out]:
@@ -144,11 +179,13 @@ class Passage:
         view = decision.view
         members = tuple(Member(node, life) for node, life in zip(view.members, decision.lives, strict=True))
         self.waits_for_all = self.waits_for_all and decision.waits_for_all
+        self.voters = decision.voters
+        self._votes = {known: vote for known, vote in self._votes.items() if known == view.view_id}
         self.seen = max(self.seen, view.view_id.counter)
         self.blocked = None
         out += [Absorbed(waiting.token) for waiting in self._outbox.adopt(decision.delivered)]
         order = Order(decision, self._outbox, self._timing)
-        self.current = Installed(decision, ViewKey(view.view_id, decision.lives[0]), members, order)
+        self.current = Installed(decision, ViewKey(view.view_id, decision.lives[0]), members, order, now)
         out += [_install(decision), self._note(decision)]
         out += order.begin(now)
         return out
@@ -179,6 +216,10 @@ class Passage:
         members = " ".join(str(node) for node in view.members)
         message = f"view {view.view_id} of {members}, {quorum} ({view.quorum_reason})"
         return Note(Level.NOTICE, "ring.view", message, {"view": str(view.view_id), "members": members})
+
+
+def _leavers(decision: Decision) -> tuple[NodeId, ...]:
+    return tuple(gone.node for gone in decision.departures if gone.clean)
 
 
 def _install(decision: Decision) -> InstallView:

@@ -33,19 +33,51 @@ DETECT_WITHIN_MS_MAX: Final = 60_000
 """Range of the option. Less than 0.2 s accuses peers of the scheduler's jitter; more than a minute helps nobody."""
 
 
+LAST_MAN_STANDING_WINDOW_MS: Final = 10_000
+"""How long nodes have to be away before they are no longer counted (votequorum's default)."""
+
+LAST_MAN_STANDING_WINDOW_MS_MIN: Final = 1_000
+LAST_MAN_STANDING_WINDOW_MS_MAX: Final = 3_600_000
+
+WITNESS_WAIT_MS: Final = 5_000
+"""How long a view that hangs on the witness waits for its word before it goes on without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessOptions:
+    """A witness outside of the cluster that gives its votes to one part of it (votequorum's quorum device)."""
+
+    name: str
+    votes: int = 1
+    wait_ms: int = WITNESS_WAIT_MS
+
+
 @dataclass(frozen=True, slots=True)
 class QuorumOptions:
     """The options of votequorum that this ring knows.
 
-    `expected_votes` None: the sum of all nodes' votes. `two_node` None: on when there are exactly two nodes with
-    one vote each. `wait_for_all` None: as two_node. `auto_tie_breaker`: of two equal halves the one with the
-    lowest node id is quorate.
+    `expected_votes` None: the sum of all votes. `two_node` None: on when there are exactly two nodes with one vote
+    each and no witness. `wait_for_all` None: as two_node, and wherever the count may change (`is_dynamic`).
+    `auto_tie_breaker`: of two equal halves that with the first of `tie_breakers` that was there before is
+    quorate; without any, that with the lowest node id. `last_man_standing`: who was away for the window, while
+    the rest had quorum, is no longer counted. `allow_downscale`: who leaves cleanly is no longer counted, down to
+    `expected_votes`.
     """
 
     expected_votes: int | None = None
     two_node: bool | None = None
     wait_for_all: bool | None = None
     auto_tie_breaker: bool = False
+    tie_breakers: tuple[NodeId, ...] = ()
+    last_man_standing: bool = False
+    last_man_standing_window_ms: int = LAST_MAN_STANDING_WINDOW_MS
+    allow_downscale: bool = False
+    witness: WitnessOptions | None = None
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether the nodes that count may change while the cluster runs."""
+        return self.last_man_standing or self.allow_downscale or len(self.tie_breakers) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,27 +229,67 @@ def _check_links(settings: RingSettings) -> list[Report]:
 
 def _check_quorum(settings: RingSettings) -> list[Report]:
     options = settings.quorum
+    on = {
+        "two_node": bool(options.two_node),
+        "auto_tie_breaker": options.auto_tie_breaker,
+        "a witness": options.witness is not None,
+        "last_man_standing": options.last_man_standing,
+        "allow_downscale": options.allow_downscale,
+    }
+    reports = [
+        _error("ring.quorum-excludes", f"{one} and {other} exclude each other", hint)
+        for one, other, hint in _EXCLUDE
+        if on[one] and on[other]
+    ]
+    if options.two_node and len(settings.nodes) != 2:
+        hint = "leave two_node out: it is set by itself when there are two nodes"
+        message = f"two_node is on, but there are {len(settings.nodes)} nodes"
+        reports.append(_error("ring.two-node-nodes", message, hint))
+    if options.tie_breakers and not options.auto_tie_breaker:
+        message = "auto_tie_breaker_node is given, but auto_tie_breaker is off"
+        reports.append(_error("ring.tie-breaker-off", message, "write auto_tie_breaker = true"))
+    if set(options.tie_breakers) - {node.node for node in settings.nodes}:
+        reports.append(
+            _error("ring.tie-breaker-node", "auto_tie_breaker_node names a node that does not exist")
+        )
+    if options.is_dynamic and options.wait_for_all is False:
+        message = (
+            "wait_for_all cannot be off where the count may change (last_man_standing, allow_downscale, a list of "
+            "tie-breakers): a node that starts anew does not know who counts"
+        )
+        reports.append(_error("ring.dynamic-wait", message, "remove wait_for_all = false"))
+    return [*reports, *_check_votes(settings)]
+
+
+def _check_votes(settings: RingSettings) -> list[Report]:
+    options = settings.quorum
+    expected = options.expected_votes
     votes = sum(node.votes for node in settings.nodes)
     reports = []
-    if options.two_node and len(settings.nodes) != 2:
-        reports.append(
-            _error(
-                "ring.two-node-nodes",
-                f"two_node is on, but there are {len(settings.nodes)} nodes",
-                "leave two_node out: it is set by itself when there are two nodes",
-            )
-        )
-    if options.two_node and options.auto_tie_breaker:
-        reports.append(
-            _error(
-                "ring.two-node-tie-breaker", "two_node and auto_tie_breaker exclude each other", "choose one"
-            )
-        )
-    if options.expected_votes is not None and options.expected_votes < 1:
+    if options.last_man_standing and any(node.votes != 1 for node in settings.nodes):
+        reports.append(_error("ring.last-man-votes", "last_man_standing needs one vote for each node"))
+    if options.allow_downscale and (expected is None or expected > votes):
+        message = "allow_downscale needs expected_votes, the count down to which it may go"
+        reports.append(_error("ring.downscale-expected", message, f"write expected_votes, at most {votes}"))
+    if options.witness is not None and options.witness.votes < 1:
+        reports.append(_error("ring.witness-votes", "the witness needs one vote or more"))
+    if expected is not None and expected < 1:
         reports.append(_error("ring.expected-votes", "expected_votes must be 1 or more"))
     if any(node.votes < 0 for node in settings.nodes) or votes < 1:
         reports.append(_error("ring.votes", "votes must be 0 or more, and someone must have one"))
     return reports
+
+
+_EXCLUDE: Final = (
+    ("two_node", "auto_tie_breaker", "choose one"),
+    ("two_node", "a witness", "remove two_node: one node and the witness are a majority"),
+    ("two_node", "last_man_standing", "remove two_node: the last man stands by auto_tie_breaker"),
+    ("two_node", "allow_downscale", "choose one"),
+    ("a witness", "auto_tie_breaker", "the witness breaks ties: remove auto_tie_breaker"),
+    ("a witness", "last_man_standing", "choose one"),
+    ("a witness", "allow_downscale", "choose one"),
+)
+"""Options that exclude each other, and what to do (votequorum(5) disables one of them without asking)."""
 
 
 def _error(code: str, message: str, hint: str = "") -> Report:

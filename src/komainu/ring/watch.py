@@ -216,7 +216,11 @@ def is_about_views(old: Beat | None, new: Beat) -> bool:
     if old is None:
         return True
     return (
-        old.hears != new.hears or old.wants != new.wants or old.view != new.view or old.blocked != new.blocked
+        old.hears != new.hears
+        or old.wants != new.wants
+        or old.view != new.view
+        or old.blocked != new.blocked
+        or old.witness != new.witness
     )
 
 

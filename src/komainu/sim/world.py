@@ -32,7 +32,7 @@ from komainu.node.interface import (
     Persisted,
     ResetMachine,
 )
-from komainu.ring.interface import PacketReceived, SendPacket
+from komainu.ring.interface import AskWitness, PacketReceived, SendPacket
 from komainu.ring.settings import RingSettings
 from komainu.scheduler.plan import plan
 from komainu.sim import agents, wires
@@ -204,7 +204,14 @@ class World:
                 agents.run_agent(self, machine, effect)
             case DescribeAgent():
                 agents.describe_agent(self, machine, effect)
-            case StopWatching() | UseInterface() | FindCulprit() | AddAddress() | RemoveAddress():
+            case (
+                StopWatching()
+                | UseInterface()
+                | FindCulprit()
+                | AddAddress()
+                | RemoveAddress()
+                | AskWitness()
+            ):
                 pass
             case RunFenceAgent():
                 agents.run_fence_agent(self, machine, effect)

@@ -9,6 +9,7 @@ from komainu.model.link import LinkEnd
 from komainu.model.report import Refused
 from komainu.node.key import read_key, write_new_key
 from komainu.node.settings import PORT, DaemonSettings, read_settings
+from komainu.ring.settings import QuorumOptions
 
 GOOD = """\
 [cluster]
@@ -84,6 +85,23 @@ def test_every_optional_key(tmp_path: Path, key: str) -> None:
     assert settings.ring.of(NodeId(1)).ends[1] == LinkEnd(LinkNumber(1), "fe80::1", "eth1", keep_talking=True)
 
 
+def test_the_options_of_quorum(tmp_path: Path, key: str) -> None:
+    def quorum(lines: str) -> QuorumOptions:
+        text = GOOD.replace("[[node]]", f"[cluster.quorum]\n{lines}\n[[node]]", 1)
+        return read(tmp_path, key, text).ring.quorum
+
+    ties = "two_node = false\nauto_tie_breaker = true\nauto_tie_breaker_node = "
+    assert quorum(ties + '"lowest"').tie_breakers == ()
+    assert quorum(ties + '"highest"').tie_breakers == (2,)
+    assert quorum(ties + '["b", "a"]').tie_breakers == (2, 1)
+    last = quorum('last_man_standing = true\nlast_man_standing_window = "20s"')
+    assert (last.last_man_standing, last.last_man_standing_window_ms) == (True, 20_000)
+    down = quorum("allow_downscale = true\nexpected_votes = 1")
+    assert (down.allow_downscale, down.expected_votes) == (True, 1)
+    with pytest.raises(Refused, match="needs expected_votes"):
+        quorum("allow_downscale = true")
+
+
 def test_one_node_alone_is_a_cluster(tmp_path: Path, key: str) -> None:
     alone = GOOD[: GOOD.index('[[node]]\nname = "b"')]
     assert [node.name for node in read(tmp_path, key, alone).ring.nodes] == [NodeName("a")]
@@ -157,6 +175,12 @@ MISTAKES = {
         "[[node]]",
         "[cluster.quorum]\nauto_tie_breaker = true\n[[node]]",
         "two_node = false",
+    ),
+    "a stranger breaks ties": (
+        "[[node]]",
+        '[cluster.quorum]\ntwo_node = false\nauto_tie_breaker = true\nauto_tie_breaker_node = ["a", "x"]\n[[node]]',
+        "there is no node 'x'",
+        "a list of node names: a, b",
     ),
     "no watchdog named": ("[[node]]", "[watchdog]\n[[node]]", "no watchdog is named"),
     "two watchdogs": (

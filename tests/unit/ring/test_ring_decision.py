@@ -6,8 +6,20 @@ from komainu.model.ids import Incarnation, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd
 from komainu.model.view import Position, ViewId
 from komainu.ring.decision import choose_owner, decide, lacking, last_of
-from komainu.ring.packet import Decision, Delivered, Flush, Gone, LastOf, Member, ViewKey
+from komainu.ring.packet import (
+    Decision,
+    Delivered,
+    Electorate,
+    Flush,
+    Gone,
+    LastOf,
+    Member,
+    ViewKey,
+    Vote,
+    Voters,
+)
 from komainu.ring.settings import NodeSettings, RingSettings
+from komainu.ring.voters import first_voters
 
 BALLOT = ViewId(2000, NodeId(1))
 OLD, OTHER = (ViewKey(ViewId(counter, NodeId(1)), Incarnation(1)) for counter in (10, 11))
@@ -31,6 +43,10 @@ def flush(**changes: object) -> Flush:
         waits_for_all=False,
         gone=(),
         delivered=(),
+        voters=Voters(0, (Electorate(tuple(NodeId(node) for node in (1, 2, 3)), None),)),
+        is_settled=False,
+        left=(),
+        witness=Vote.UNKNOWN,
     )
     return msgspec.structs.replace(plain, **changes)
 
@@ -42,7 +58,10 @@ def decided(answers: dict[int, Flush], count: int = 3, fate: Gone | None = None)
     )
     settings = RingSettings("test", NodeId(1), nodes)
     members = [member(node) for node in sorted(answers)]
-    by_node = {NodeId(node): answer for node, answer in answers.items()}
+    by_node = {
+        NodeId(node): msgspec.structs.replace(answer, voters=first_voters(settings))
+        for node, answer in answers.items()
+    }
     return decide(settings, BALLOT, members, by_node, lambda gone: fate)
 
 

@@ -10,7 +10,7 @@ from komainu.model.view import Position, View, ViewId
 from komainu.ring.interface import Deliver
 from komainu.ring.order import WINDOW, Mail, Order, Out
 from komainu.ring.outbox import PIECE_BYTES_MAX, RESEND_MAX, Log, Outbox, Requests, Waiting, cut
-from komainu.ring.packet import Acknowledge, Decision, Delivered, Ordered, Piece, Request
+from komainu.ring.packet import Acknowledge, Decision, Delivered, Ordered, Piece, Request, Voters
 from komainu.ring.settings import NodeSettings, RingSettings, derive
 
 VIEW = ViewId(9, NodeId(1))
@@ -29,6 +29,8 @@ def decision(count: int) -> Decision:
         last=(),
         delivered=(),
         waits_for_all=False,
+        voters=Voters(0, ()),
+        has_witness=False,
     )
 
 

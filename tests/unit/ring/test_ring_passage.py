@@ -8,7 +8,7 @@ from komainu.model.view import Position, View, ViewId
 from komainu.ring.interface import Absorbed, Deliver, InstallView
 from komainu.ring.links import Links
 from komainu.ring.outbox import Outbox
-from komainu.ring.packet import Decision, Delivered, LastOf, Share, ViewKey
+from komainu.ring.packet import Decision, Delivered, LastOf, Share, ViewKey, Voters
 from komainu.ring.passage import Passage, first_counter
 from komainu.ring.settings import NodeSettings, RingSettings, derive
 from komainu.ring.watch import Watch
@@ -43,6 +43,8 @@ def decision(
         last=last,
         delivered=delivered,
         waits_for_all=False,
+        voters=Voters(0, ()),
+        has_witness=False,
     )
 
 
@@ -68,7 +70,7 @@ def test_promises_only_grow() -> None:
 
 def test_the_first_view() -> None:
     core, outbox = passage(Position(3, 4))
-    answer = core.answer(ViewId(5, PEER))
+    answer = core.answer(ViewId(5, PEER), NOW)
     assert (answer.view, answer.position, answer.has_state, answer.waits_for_all) == (
         None,
         Position(3, 4),
@@ -88,11 +90,11 @@ def test_the_first_view() -> None:
 def test_who_waits_for_a_snapshot_holds_what_it_held() -> None:
     core, _ = passage(Position(3, 4))
     core.begin(decision(5, keeps=False), NOW)
-    assert core.answer(ViewId(6, PEER)).position == Position(3, 4)
+    assert core.answer(ViewId(6, PEER), NOW).position == Position(3, 4)
     assert core.stored(Position(3, 4)) == []  # given to the disk before the view
-    assert not core.answer(ViewId(6, PEER)).has_state
+    assert not core.answer(ViewId(6, PEER), NOW).has_state
     core.stored(Position(5, 2))
-    assert core.answer(ViewId(6, PEER)).has_state
+    assert core.answer(ViewId(6, PEER), NOW).has_state
 
 
 def test_a_stopped_view_delivers_no_more_until_its_end_is_agreed() -> None:
@@ -108,6 +110,8 @@ def test_a_stopped_view_delivers_no_more_until_its_end_is_agreed() -> None:
         last=(),
         delivered=(),
         waits_for_all=False,
+        voters=Voters(0, ()),
+        has_witness=False,
     )
     core.begin(alone, NOW)
     assert core.current is not None
@@ -116,7 +120,7 @@ def test_a_stopped_view_delivers_no_more_until_its_end_is_agreed() -> None:
     core.promise(ViewId(6, PEER))
     assert order.submit(outbox.add(b"b", 2, is_snapshot=False), NOW) == []
     key = ViewKey(ViewId(5, ME), Incarnation(20))
-    assert core.answer(ViewId(6, PEER)).received == 1
+    assert core.answer(ViewId(6, PEER), NOW).received == 1
     assert (
         core.share(Share(Incarnation(10), ViewId(7, PEER), key, PEER, (1,))) == []
     )  # not the promised ballot

@@ -4,8 +4,10 @@ import pytest
 
 from komainu.model.ids import LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd
-from komainu.ring.quorum import is_two_node, judge, waits_for_all
-from komainu.ring.settings import NodeSettings, QuorumOptions, RingSettings
+from komainu.ring.packet import Electorate, Voters
+from komainu.ring.quorum import Turnout, is_two_node, judge, waits_for_all
+from komainu.ring.settings import NodeSettings, QuorumOptions, RingSettings, WitnessOptions
+from komainu.ring.voters import first_voters
 
 
 def ring(
@@ -61,8 +63,63 @@ def ring(
     ],
 )
 def test_judge(settings: RingSettings, members: set[int], waiting: bool, quorate: bool, reason: str) -> None:
-    verdict = judge(settings, {NodeId(each) for each in members}, waiting=waiting)
+    turnout = Turnout({NodeId(each) for each in members}, waiting)
+    verdict = judge(settings, first_voters(settings), turnout)
     assert (verdict.quorate, verdict.reason) == (quorate, reason)
+
+
+def voters(*electorates: tuple[int, ...], breaker: int | None = None) -> Voters:
+    tie = None if breaker is None else NodeId(breaker)
+    return Voters(7, tuple(Electorate(tuple(NodeId(node) for node in nodes), tie) for nodes in electorates))
+
+
+@pytest.mark.parametrize(
+    ("who", "turnout", "quorate", "reason"),
+    [
+        (voters((1, 2)), Turnout((NodeId(1), NodeId(2))), True, "2 of 2 votes (counting n1 n2)"),
+        (
+            voters((1, 2)),
+            Turnout((NodeId(2), NodeId(3))),
+            False,
+            "1 of 2 votes (counting n1 n2); 2 are needed",
+        ),
+        (
+            voters((1, 2), breaker=1),
+            Turnout((NodeId(1),)),
+            True,
+            "auto_tie_breaker: 1 of 2 votes (counting n1 n2), with n1",
+        ),
+        (
+            voters((1, 2, 3), (1, 2)),
+            Turnout((NodeId(2), NodeId(3))),
+            False,
+            "1 of 2 votes (counting n1 n2); 2 are needed",
+        ),
+        (voters((1, 2, 3), (1, 2)), Turnout((NodeId(1), NodeId(2))), True, "2 of 2 votes (counting n1 n2)"),
+        (
+            voters((1, 2, 3)),
+            Turnout((NodeId(1), NodeId(2)), muted=(NodeId(2),)),
+            False,
+            "1 of 3 votes (n2 started anew and cannot vote yet); 2 are needed",
+        ),
+    ],
+)
+def test_who_counts(who: Voters, turnout: Turnout, quorate: bool, reason: str) -> None:
+    verdict = judge(ring(3, QuorumOptions(last_man_standing=True)), who, turnout)
+    assert (verdict.quorate, verdict.reason) == (quorate, reason)
+
+
+@pytest.mark.parametrize(
+    ("has_witness", "quorate", "reason"),
+    [
+        (True, True, "2 of 3 votes (with witness w)"),
+        (False, False, "1 of 3 votes (without witness w); 2 are needed"),
+    ],
+)
+def test_a_witness_has_votes(has_witness: bool, quorate: bool, reason: str) -> None:
+    settings = ring(2, QuorumOptions(witness=WitnessOptions("w")))
+    verdict = judge(settings, first_voters(settings), Turnout((NodeId(1),), has_witness=has_witness))
+    assert (verdict.quorate, verdict.reason, is_two_node(settings)) == (quorate, reason, False)
 
 
 def test_two_node_sets_itself() -> None:

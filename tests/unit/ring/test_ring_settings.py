@@ -7,7 +7,7 @@ import pytest
 from komainu.model.ids import LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd
 from komainu.model.report import Refused
-from komainu.ring.settings import NodeSettings, QuorumOptions, RingSettings, check, derive
+from komainu.ring.settings import NodeSettings, QuorumOptions, RingSettings, WitnessOptions, check, derive
 
 
 def node(number: int, links: int = 2, **changes: object) -> NodeSettings:
@@ -58,9 +58,32 @@ def test_a_silent_peer_is_replaced_in_time(detect_ms: int) -> None:
         ),
         (
             replace(pair(), quorum=QuorumOptions(two_node=True, auto_tie_breaker=True)),
-            "ring.two-node-tie-breaker",
+            "ring.quorum-excludes",
         ),
         (replace(pair(), quorum=QuorumOptions(expected_votes=0)), "ring.expected-votes"),
+        (
+            replace(pair(), quorum=QuorumOptions(two_node=True, witness=WitnessOptions("w"))),
+            "ring.quorum-excludes",
+        ),
+        (
+            replace(pair(), quorum=QuorumOptions(auto_tie_breaker=True, witness=WitnessOptions("w"))),
+            "ring.quorum-excludes",
+        ),
+        (replace(pair(), quorum=QuorumOptions(witness=WitnessOptions("w", 0))), "ring.witness-votes"),
+        (replace(pair(), quorum=QuorumOptions(tie_breakers=(NodeId(1),))), "ring.tie-breaker-off"),
+        (
+            replace(pair(), quorum=QuorumOptions(auto_tie_breaker=True, tie_breakers=(NodeId(9),))),
+            "ring.tie-breaker-node",
+        ),
+        (
+            replace(pair(), quorum=QuorumOptions(last_man_standing=True, wait_for_all=False)),
+            "ring.dynamic-wait",
+        ),
+        (
+            replace(pair(), nodes=(node(1), node(2, votes=2)), quorum=QuorumOptions(last_man_standing=True)),
+            "ring.last-man-votes",
+        ),
+        (replace(pair(), quorum=QuorumOptions(allow_downscale=True)), "ring.downscale-expected"),
         (replace(pair(), nodes=(node(1, votes=0), node(2, votes=0))), "ring.votes"),
     ],
 )

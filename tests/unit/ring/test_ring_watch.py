@@ -5,7 +5,7 @@ from komainu.model.link import LinkEnd, LinkState
 from komainu.model.view import Position
 from komainu.ring.interface import EndChanged
 from komainu.ring.links import Links
-from komainu.ring.packet import Beat, Gone, Heartbeat, Member
+from komainu.ring.packet import Beat, Gone, Heartbeat, Member, Vote
 from komainu.ring.settings import NodeSettings, RingSettings, derive
 from komainu.ring.watch import LIVES_KEPT_MAX, Watch
 
@@ -37,7 +37,7 @@ class Bench:
     ) -> bool:
         self.number += 1
         hears = (MINE,) if names_us else ()
-        beat = Beat(None, hears, (PEER,), 0, None, 0, 0, Position(), ())
+        beat = Beat(None, hears, (PEER,), 0, None, 0, 0, Position(), (), Vote.UNKNOWN)
         packet = Heartbeat(Incarnation(life), number or self.number, now, None, 0, beat)
         path = self.links.path(PEER, LinkNumber(link))
         assert path is not None

@@ -4,7 +4,7 @@ from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd
 from komainu.model.view import Position, ViewId
 from komainu.ring.links import Links
-from komainu.ring.packet import Beat, Heartbeat, Member, ViewKey
+from komainu.ring.packet import Beat, Heartbeat, Member, ViewKey, Vote
 from komainu.ring.settings import NodeSettings, RingSettings, derive
 from komainu.ring.watch import Watch
 from komainu.ring.wishes import SHUN_MS, SHUN_MS_MAX, Wishes
@@ -38,7 +38,9 @@ class Bench:
         self.number += 1
         key = ViewKey(ViewId(view, NodeId(1)), Incarnation(10)) if view else None
         lives = tuple(Member(NodeId(each), Incarnation(10 * each)) for each in hears)
-        beat = Beat(key, lives, tuple(NodeId(each) for each in wants), 0, None, 0, 0, Position(), ())
+        beat = Beat(
+            key, lives, tuple(NodeId(each) for each in wants), 0, None, 0, 0, Position(), (), Vote.UNKNOWN
+        )
         path = self.links.path(NodeId(node), LinkNumber(0))
         assert path is not None
         self.watch.heartbeat(
