@@ -155,3 +155,15 @@ def test_unfinished_work_is_not_hidden() -> None:
     for path in modules():
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             assert not words.search(line), f"{path}:{number}: {line.strip()}"
+
+
+def test_documents_name_files_that_exist() -> None:
+    pages = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")]
+    named = re.compile(r"`((?:[\w-]+/)+(?:[\w-]+\.(?:py|toml|md|service))?)`")
+    gone = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in pages
+        for name in named.findall(page.read_text(encoding="utf-8"))
+        if not any((base / name).exists() for base in (ROOT, SOURCE, page.parent))
+    ]
+    assert not gone
