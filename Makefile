@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.komainu-installed
 
-.PHONY: help setup demo test check bench bench-incident soak docs clean
+.PHONY: help setup demo test check bench bench-incident soak races docs clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,6 +41,9 @@ bench-incident: $(STAMP) ## the founding incident with real network managers and
 
 soak: $(STAMP)  ## run the simulator over many seeds (SEEDS=2000)
 	@KOMAINU_SEEDS=$${SEEDS:-2000} $(BIN)/python -m pytest -q tests/simulation
+
+races: $(STAMP) ## run 1,000 fence races of a pair in the simulator (RACES=1000)
+	@KOMAINU_RACES=$${RACES:-1000} $(BIN)/python -m pytest -q tests/simulation/test_races.py
 
 docs:           ## say where the documentation is; it is plain Markdown
 	@ls -1 README.md ARCHITECTURE.md docs/*/*.md

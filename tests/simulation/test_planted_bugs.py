@@ -64,12 +64,12 @@ def a_fencing_counts_as_done_before_the_device_answered(patch: pytest.MonkeyPatc
 
 @planted
 def nobody_waits_in_a_split(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(race, "yield_ms", lambda split, *, detect_within_ms, now: 0)
+    patch.setattr(race, "place_of", lambda split: 0)
 
 
 @planted
 def both_sides_think_that_they_are_favoured_last(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(race, "yield_ms", lambda split, *, detect_within_ms, now: 2 * detect_within_ms)
+    patch.setattr(race, "place_of", lambda split: 1)
 
 
 @planted

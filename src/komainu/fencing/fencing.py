@@ -17,6 +17,7 @@ from typing import Final, assert_never
 
 from komainu.fencing import device as options
 from komainu.fencing.agent_facts import METADATA_OPTIONS, WATCHDOG_AGENT
+from komainu.fencing.duel import Duel
 from komainu.fencing.hunt import Hunt, Phase, Step, stages_of, steps_of
 from komainu.fencing.interface import (
     DeadlinePassed,
@@ -28,6 +29,7 @@ from komainu.fencing.interface import (
     FencingEffect,
     FencingEnded,
     FencingEvent,
+    RaceBegan,
     RunFenceAgent,
 )
 from komainu.fencing.reach import GHOST, Question, Reach, Reached, Unreached, Verdict, failure
@@ -64,6 +66,7 @@ class Fencer:
         self._hunts: dict[tuple[NodeName, str], Hunt] = {}
         self._learning: dict[FenceRunId, str] = {}
         self._runs: dict[FenceRunId, tuple[Hunt, Device]] = {}
+        self._duel = Duel(self._reach)
         self._run_counter = 0
 
     @property
@@ -84,16 +87,21 @@ class Fencer:
                 effects += self._on_changed(event)
             case FenceRequested():
                 self._on_request(event)
+            case RaceBegan():
+                effects += self._ask_power(self._duel.begin(event, now))
             case FenceAgentFinished():
                 effects += self._on_finished(event, now)
             case DeadlinePassed():
-                pass
+                effects += self._ask_power(self._duel.tick(now))
             case _:
                 assert_never(event)
         for hunt in list(self._hunts.values()):
             effects += self._advance(hunt, now)
         waits = (hunt.not_before for hunt in self._hunts.values() if hunt.phase in _TIMED)
-        self.deadline = min((moment for moment in waits if moment is not None and moment > now), default=None)
+        moments = [*waits, self._duel.deadline]
+        self.deadline = min(
+            (moment for moment in moments if moment is not None and moment > now), default=None
+        )
         return effects
 
     # -- events -----------------------------------------------------------------------------------------
@@ -107,6 +115,9 @@ class Fencer:
                 self._learning[run] = agent
                 effects.append(RunFenceAgent(run, agent, METADATA_OPTIONS, META_DATA_MS_MAX))
         return effects
+
+    def _ask_power(self, devices: list[Device]) -> list[FencingEffect]:
+        return [self._duel.asked(self._next_run(), device) for device in devices]
 
     def _on_request(self, event: FenceRequested) -> None:
         hunt = self._hunts.get((event.target, event.action))
@@ -123,6 +134,8 @@ class Fencer:
         )
 
     def _on_finished(self, event: FenceAgentFinished, now: Instant) -> list[FencingEffect]:
+        if self._duel.is_asked(event.run):
+            return self._duel.answered(event, now)
         if event.run in self._learning:
             return list(self._reach.learn(self._learning.pop(event.run), event))
         hunt, device = self._runs.pop(event.run, (None, None))
@@ -173,13 +186,13 @@ class Fencer:
                 verdict = Reached() if is_known else self._reach.check(device, hunt.target, now)
                 self._judge(hunt, verdict, now)
             elif hunt.is_under_way and hunt.worked:
-                return self._end(hunt, FenceState.DONE)
+                return self._end(hunt, FenceState.DONE, now)
             elif hunt.is_under_way:
                 _fail_stage(hunt, f"none of its devices reaches {hunt.target}")
             elif hunt.stages:
                 self._begin_stage(hunt)
             else:
-                return self._end(hunt, FenceState.FAILED)
+                return self._end(hunt, FenceState.FAILED, now)
         if hunt.phase is Phase.ASKING:
             return self._ask(hunt, hunt.steps[0].device)
         if hunt.phase is Phase.WAITING and (hunt.not_before or 0) <= now:
@@ -230,6 +243,10 @@ class Fencer:
         """Run the device on the target, once it is free."""
         if not self._is_free(step.device):
             return []
+        if not self._duel.may_strike(hunt.target, step.action, now):
+            _fail_stage(hunt, f"it is the turn of {hunt.target}, which may be alive: this side strikes later")
+            return self._advance(hunt, now)
+        hunt.struck = hunt.struck or now
         if hunt.device_ends is None:
             hunt.device_ends = Instant(now + options.timeout_ms(step.device, step.action, hunt.timeout_ms))
         hunt.phase = Phase.RUNNING
@@ -269,7 +286,7 @@ class Fencer:
         self._runs[run] = (hunt, device)
         return RunFenceAgent(run, device.agent, given, timeout_ms)
 
-    def _end(self, hunt: Hunt, state: FenceState) -> list[FencingEffect]:
+    def _end(self, hunt: Hunt, state: FenceState, now: Instant) -> list[FencingEffect]:
         """Settle all requests of a hunt alike."""
         del self._hunts[hunt.target, hunt.action]
         is_done = state is FenceState.DONE
@@ -287,6 +304,7 @@ class Fencer:
                     reason=request.reason,
                     outcome=outcome[:OUTCOME_CHARACTERS_MAX],
                     at=hunt.wall,
+                    took_ms=0 if hunt.struck is None else now - hunt.struck,
                 )
             )
             for request in hunt.requests.values()

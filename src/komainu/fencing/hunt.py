@@ -66,6 +66,7 @@ class Hunt:
     is_under_way: bool = False  # the current stage was begun
     question: Question = Question.LIST  # what the device is asked, while asking
     not_before: Instant | None = None  # the end of a delay, or of counting
+    struck: Instant | None = None  # when the first device was run
     device_ends: Instant | None = None  # when the device's time is over, once it was run
     attempts_left: int = 0
     reached: set[str] = field(default_factory=set)  # devices that are known to reach the target

@@ -1,10 +1,10 @@
 """Say what goes into the fencing core and what comes out: requests, devices' answers, runs of fence agents."""
 
 from dataclasses import dataclass
-from typing import NewType
+from typing import Final, NewType
 
 from komainu.model.fencing import FenceRecord
-from komainu.model.ids import NodeName, WallTime
+from komainu.model.ids import Instant, NodeName, WallTime
 from komainu.model.report import Note
 
 FenceRunId = NewType("FenceRunId", int)
@@ -31,6 +31,34 @@ class Level:
     target: NodeName
     index: int
     devices: tuple[str, ...]
+
+
+PLACES: Final = 8
+"""Places of a round in which the two sides of a split take turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """When this side of a split may strike: for `open_ms` from its place in each round, a place being `lead_ms` long.
+
+    The other side has another place, and a strike that it begins in its own turn is over when ours begins.
+    """
+
+    begun: Instant
+    place: int  # 0 to PLACES - 1
+    lead_ms: int
+    open_ms: int
+
+    def is_open(self, now: Instant) -> bool:
+        """Whether it is this side's turn."""
+        return self.next(now) == now
+
+    def next(self, now: Instant) -> Instant:
+        """Return when this side's turn is: now, or the next one's begin."""
+        round_ms = PLACES * self.lead_ms
+        first = self.begun + self.place * self.lead_ms
+        begin = first + max(0, now - first) // round_ms * round_ms
+        return Instant(max(begin, now) if now < begin + self.open_ms else begin + round_ms)
 
 
 # -- events ---------------------------------------------------------------------------------------------
@@ -65,6 +93,14 @@ class FenceRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class RaceBegan:
+    """A view began: it is a race with this node, in these turns; or with None there is no race any more."""
+
+    target: NodeName | None
+    turns: Turns | None
+
+
+@dataclass(frozen=True, slots=True)
 class FenceAgentFinished:
     """A run of a fence agent ended; exit code None when it was killed for its time-out or is missing."""
 
@@ -82,7 +118,7 @@ class DeadlinePassed:
     """The core's deadline has come: a delay is over."""
 
 
-FencingEvent = DevicesChanged | FenceRequested | FenceAgentFinished | DeadlinePassed
+FencingEvent = DevicesChanged | FenceRequested | RaceBegan | FenceAgentFinished | DeadlinePassed
 
 # -- effects --------------------------------------------------------------------------------------------
 
@@ -104,4 +140,11 @@ class FencingEnded:
     record: FenceRecord
 
 
-FencingEffect = RunFenceAgent | FencingEnded | Note
+@dataclass(frozen=True, slots=True)
+class PeerIsOff:
+    """Every fence device that reaches the node says that it has no power: nobody is left to race with."""
+
+    target: NodeName
+
+
+FencingEffect = RunFenceAgent | FencingEnded | PeerIsOff | Note

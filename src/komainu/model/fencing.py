@@ -29,3 +29,4 @@ class FenceRecord(msgspec.Struct, frozen=True):
     at: WallTime
     timeout_ms: int = 0  # for one device; 0: what the configuration says
     delay_ms: int = 0  # before the first device
+    took_ms: int = 0  # from the first strike of a device until it was done; 0: unknown

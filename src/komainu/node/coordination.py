@@ -25,6 +25,7 @@ from komainu.cib.command import (
     RecordOperation,
     ReleaseNode,
     ReplaceConfiguration,
+    SetAttribute,
     StartAction,
     StartTransition,
 )
@@ -40,7 +41,7 @@ from komainu.controller.interface import (
     TransitionAborted,
     TransitionEnded,
 )
-from komainu.fencing.interface import FenceRequested
+from komainu.fencing.interface import FenceRequested, Turns
 from komainu.model.cause import Cause
 from komainu.model.fencing import FenceRecord, FenceState
 from komainu.model.ids import Instant, NodeName, WallTime
@@ -49,6 +50,7 @@ from komainu.model.report import Level, Note
 from komainu.model.view import ViewId
 from komainu.node.devices import attempts_max
 from komainu.node.membership import nodes_joined
+from komainu.node.race import GOES_FIRST
 from komainu.node.replica import Broadcast, CommandApplied
 
 TRIGGERS_MAX: Final = 8
@@ -106,6 +108,7 @@ class Coordination:
         self._has_given_up = False
         self._join_by: Instant | None = None
         self._not_before: Instant | None = None
+        self._turns: Turns | None = None
         self._recheck_at: Instant | None = None
 
     @property
@@ -128,16 +131,22 @@ class Coordination:
             return f"idle; gave up fencing {target} after {attempts} attempts, until something changes"
         return "idle"
 
-    def begin_view(self, view_id: ViewId, *, is_coordinator: bool, yield_ms: int, now: Instant) -> None:
+    def begin_view(self, view_id: ViewId, *, is_coordinator: bool, turns: Turns | None, now: Instant) -> None:
         """Forget the last view's work: its actions that still run are seen as pending in the state.
 
-        `yield_ms` is how long this side of a split lets the other one act first (node/race.py).
+        `turns` say when this side of a split may fence the other one (node/race.py).
         """
         self._reset(is_coordinator=is_coordinator)
         self._view_id = view_id
         if is_coordinator:
             self._join_by = Instant(now + JOIN_WAIT_MS)
-            self._not_before = Instant(now + yield_ms) if yield_ms else None
+            self._turns = turns
+            self._not_before = None if turns is None else turns.next(now)
+
+    def race_is_over(self, state: ClusterState, now: Instant, wall: WallTime) -> list[CoordinationEffect]:
+        """The other side of the split is off: this one need not wait for its turn."""
+        self._turns = self._not_before = None
+        return self._go_on(state, now, wall)
 
     def observe(
         self, done: CommandApplied, state: ClusterState, now: Instant, wall: WallTime
@@ -156,6 +165,8 @@ class Coordination:
                 effects += self._begin_transition(done, now, wall)
             case StartAction() | StartTransition():
                 pass
+            case SetAttribute(name=name) if name == GOES_FIRST:
+                pass  # nothing is planned by it
             case RecordOperation(result=result):
                 effects += self._confirm_operation(done, result.request.transition_key, now, wall)
             case RecordFencing(record=record):
@@ -385,7 +396,8 @@ class Coordination:
             del self._failed[record.target]
         else:
             effects += self._note_failed(done, record, attempts_max(state.cib))
-            self._not_before = Instant(now + FENCE_RETRY_MS)
+            retry = Instant(now + FENCE_RETRY_MS)
+            self._not_before = retry if self._turns is None else self._turns.next(retry)
         return effects + self._confirm(ActionConfirmed(*number, succeeded, record.outcome), now, wall)
 
     def _note_failed(self, done: CommandApplied, record: FenceRecord, limit: int) -> list[CoordinationEffect]:

@@ -1,98 +1,208 @@
-"""Decide how long one half of a split cluster waits before it fences the other half.
+"""Decide when one half of a split pair may fence the other half, so that never both do.
 
-Pure. When a pair loses sight of each other and both live, both see the same thing; if both fence at once,
-both go down for one fault (S4). So one side must wait, and both must agree which without a word:
+Pure. When a pair loses sight of each other and both live, both see the same thing; if both fence at once, both
+go down for one fault (S4). So they take turns, and both must know whose is which without a word. A round has
+eight places, and a side begins to fence only at its own:
 
-| what this side sees                                       | base         | if not favoured |
-|-----------------------------------------------------------|--------------|-----------------|
-| an own end lost its carrier and another link fell silent   | 0            | + 0             |
-| at the same time: one fault explains both, the peer is off |              |                 |
-| every own end is down: this side is the one cut off        | 4 x detect   | + 2 x detect    |
-| silence with an own end up: the peer or the way is gone    | 0            | + 2 x detect    |
+| what the state says, what this side sees              | goes first | the other |
+|-------------------------------------------------------|------------|-----------|
+| agreed who goes first; an own end is up               | 0          | 1         |
+| agreed; all of two or more own ends are down: cut off | 2          | 3         |
+| not agreed at this moment; an own end is up           | 4          | 5         |
+| not agreed, and cut off                               | 6          | 7         |
 
-Favoured is the side that ran more resources in the state both last agreed on; between equals the one with the
-lowest node id. Both sides compute the same answer from the same state.
+One place is later than another by the *lead*: long enough for both to have noticed, and for a fencing that began
+earlier to have ended. A side that does not come first asks the fence devices at once whether the peer is off
+already (fencing/duel.py); when they all say so, there is no race.
+
+Theory of operation. Who goes first is agreed on while both are here, since what is read off the state may differ
+by its last command when sight is lost in the midst of a move. It changes in two commands: first nobody goes first;
+the new one is named when every member is known to have stored that. So the two sides never hold a different
+name; at worst one holds a name and the other none, and their places differ still. When nobody is named, the lower
+node id comes first.
+Proven by sim/races.py; explained in docs/concepts/two-nodes.md.
 """
 
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from komainu.cib.command import SetAttribute
 from komainu.cib.element import Element
-from komainu.model.ids import Instant, NodeName
+from komainu.cib.options import cluster_option, read_int
+from komainu.cib.pairs import pair_value, transient_value
+from komainu.cib.state import ClusterState
+from komainu.fencing import device as options
+from komainu.fencing.interface import Turns
+from komainu.model import score
+from komainu.model.cause import Cause
+from komainu.model.duration import parse_ms
+from komainu.model.fencing import FenceState
+from komainu.model.ids import Instant, NodeName, WallTime
 from komainu.model.link import LinkState
+from komainu.node.devices import fence_devices
 from komainu.ring.interface import InstallView, LinkReport
+from komainu.ring.quorum import is_two_node
 from komainu.ring.settings import RingSettings, derive
 
-CUT_OFF_FACTOR: Final = 4
-NOT_FAVOURED_FACTOR: Final = 2
-SAME_FAULT_FACTOR: Final = 2
-"""Two links that fail within this many detection times of now are taken as one fault."""
+GOES_FIRST: Final = "#goes-first"
+"""The transient attribute that names the node which goes first."""
+
+CUT_OFF_PLACES: Final = 2
+UNNAMED_PLACES: Final = 4
+
+QUERY_FACTOR: Final = 2
+"""A device that takes so long for its monitor takes this many times as long to switch a node off, until known."""
 
 _ACTIVE_CODES: Final = {("start", "0"), ("monitor", "0"), ("monitor", "8"), ("promote", "0"), ("demote", "0")}
+_PROMOTED: Final = {("monitor", "8"), ("promote", "0")}
+
+Weight = tuple[int, int]
+"""What a node runs: the sum of the priorities, then the number of resources."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """What one side knows as the view without the other begins."""
 
-    weight: int  # active resources of this side
-    lost_weight: int  # active resources of the side that is out of sight
+    goes_first: bool | None  # None: nobody was named
     is_lowest: bool  # this side has the lowest node id of both
     links: tuple[LinkReport, ...]
 
 
-def yield_in(
-    begun: InstallView, settings: RingSettings, cib: Element, *, links: list[LinkReport], now: Instant
-) -> int:
-    """Return how many milliseconds this side waits in the view that begins; 0 when no equal half was lost.
+def turns_in(
+    begun: InstallView, settings: RingSettings, state: ClusterState, *, links: list[LinkReport], now: Instant
+) -> Turns | None:
+    """Return this side's turns in the view that begins; None when no other half may be quorate, too.
 
-    `cib` is the state that both sides agreed on last.
+    `state` is the one that both sides agreed on last.
     """
     lost = {gone.node for gone in begun.departures if not gone.clean}
     members = set(begun.view.members)
-    if not lost or 2 * len(members) > len(settings.nodes):
-        return 0
+    if not lost or not is_two_node(settings):
+        return None
+    named = goes_first(state.cib, settings)
     split = Split(
-        weight=weight_of(cib, {settings.of(node).name for node in members}),
-        lost_weight=weight_of(cib, {settings.of(node).name for node in lost}),
+        goes_first=None if named is None else named == settings.of(settings.me).name,
         is_lowest=min(members) < min(lost),
         links=tuple(links),
     )
-    return yield_ms(split, detect_within_ms=derive(settings).detect_within_ms, now=now)
+    detect_ms = derive(settings).detect_within_ms
+    names = tuple(node.name for node in settings.nodes)
+    lead_ms = 2 * detect_ms + fencing_takes_ms(state) * 3 // 2 + delays_ms(state.cib, names)
+    return Turns(begun=now, place=place_of(split), lead_ms=lead_ms, open_ms=detect_ms // 2)
 
 
-def yield_ms(split: Split, *, detect_within_ms: int, now: Instant) -> int:
-    """Return how many milliseconds this side lets the other one act first."""
-    states = [link.state for link in split.links]
-    recent = [link.state for link in split.links if now - link.since <= SAME_FAULT_FACTOR * detect_within_ms]
-    if LinkState.NO_CARRIER in recent and LinkState.SILENT in recent:
-        return 0
-    is_cut_off = bool(states) and LinkState.SILENT not in states and LinkState.UP not in states
-    is_favoured = (split.weight, split.is_lowest) > (split.lost_weight, not split.is_lowest)
-    factor = (CUT_OFF_FACTOR if is_cut_off else 0) + (0 if is_favoured else NOT_FAVOURED_FACTOR)
-    return factor * detect_within_ms
+def place_of(split: Split) -> int:
+    """Return this side's place in a round."""
+    states = {link.state for link in split.links}
+    is_seen = any(state is LinkState.SILENT or state.is_usable for state in states)
+    is_cut_off = len({link.link for link in split.links}) > 1 and not is_seen
+    comes_first = split.is_lowest if split.goes_first is None else split.goes_first
+    return (
+        (UNNAMED_PLACES if split.goes_first is None else 0)
+        + (CUT_OFF_PLACES if is_cut_off else 0)
+        + (0 if comes_first else 1)
+    )
 
 
-def weight_of(cib: Element, nodes: AbstractSet[NodeName]) -> int:
-    """Count the resources that the history shows active on these nodes; fence devices weigh nothing."""
+def goes_first(cib: Element, settings: RingSettings) -> NodeName | None:
+    """Return who was named to go first; None when nobody is at this moment."""
+    names = [node.name for node in settings.nodes]
+    named = transient_value(cib, _keeper(settings), GOES_FIRST)
+    return NodeName(named) if named in names else None
+
+
+def naming(cib: Element, settings: RingSettings, at: WallTime) -> SetAttribute | None:
+    """Return the next command towards the right name, to be given when all before it is stable; None: it is right.
+
+    Right is the node that runs more, by priority, then by number; between equals the one with the lowest id.
+    """
+    if not is_two_node(settings):
+        return None
+    nodes = sorted(settings.nodes, key=lambda node: node.node)
+    heaviest = max(nodes, key=lambda node: (weight_of(cib, node.name), -node.node)).name
+    named = goes_first(cib, settings)
+    if named == heaviest:
+        return None
+    text = (
+        f"{heaviest} goes first when the nodes lose sight of each other: it runs more"
+        if named is None
+        else f"{named} does not run more any longer, so nobody goes first until all know it"
+    )
+    value = heaviest if named is None else None
+    return SetAttribute(Cause("race.naming", text), at, "", _keeper(settings), GOES_FIRST, value)
+
+
+def _keeper(settings: RingSettings) -> NodeName:
+    """Name the node among whose attributes the name stands: any will do that is always the same."""
+    return min(settings.nodes, key=lambda node: node.node).name
+
+
+def fencing_takes_ms(state: ClusterState) -> int:
+    """Return how long a fencing takes as far as both sides know: by the history, else by what the devices took."""
+    took = [record.took_ms for record in state.fencing if record.state is FenceState.DONE]
+    status = state.cib.first("status")
+    operations = () if status is None else status.walk()
+    queried = [
+        read_int(operation.get("exec-time"))
+        for resource in operations
+        if resource.tag == "lrm_resource" and resource.get("class") == "stonith"
+        for operation in resource.all("lrm_rsc_op")
+        if operation.get("rc-code") == "0"
+    ]
+    return max([*took, *(QUERY_FACTOR * ms for ms in queried)], default=0)
+
+
+def delays_ms(cib: Element, nodes: tuple[NodeName, ...]) -> int:
+    """Return by how much delays that were configured by hand may put a fencing off."""
+    own = [options.delay_ms(device, "off", node, 1.0) for device in fence_devices(cib) for node in nodes]
+    return max(own, default=0) + (parse_ms(cluster_option(cib, "priority-fencing-delay")) or 0)
+
+
+def weight_of(cib: Element, node: NodeName) -> Weight:
+    """Weigh the resources that the history shows active on a node; fence devices weigh nothing."""
     status = cib.at("status")
-    weight = 0
+    priorities = _priorities(cib)
+    total, count = 0, 0
     for state in () if status is None else status.all("node_state"):
         history = state.at("lrm", "lrm_resources")
-        if state.get("uname") not in nodes or history is None:
+        if state.get("uname") != node or history is None:
             continue
-        weight += sum(_is_active(resource) for resource in history.all("lrm_resource"))
-    return weight
+        for resource in history.all("lrm_resource"):
+            newest = _newest(resource)
+            if newest in _ACTIVE_CODES and resource.get("class") != "stonith":
+                priority = priorities.get(resource.id.partition(":")[0], 0)
+                total += priority + (1 if priority and newest in _PROMOTED else 0)
+                count += 1
+    return total, count
 
 
-def _is_active(resource: Element) -> bool:
-    """Whether the newest finished operation left the resource active."""
-    if resource.get("class") == "stonith":
-        return False
+def _priorities(cib: Element) -> dict[str, int]:
+    """Give the priority of each primitive: its own, else that of what it is a member of, else the default."""
+    configuration = cib.first("configuration")
+    resources = None if configuration is None else configuration.first("resources")
+    if configuration is None or resources is None:
+        return {}
+    default = pair_value(configuration.first("rsc_defaults"), "meta_attributes", "priority")
+    return dict(_inherited(resources, score.parse(default)))
+
+
+def _inherited(parent: Element, priority: int) -> Iterator[tuple[str, int]]:
+    for child in parent.children:
+        own = pair_value(child, "meta_attributes", "priority")
+        mine = priority if own is None else score.parse(own)
+        if child.tag == "primitive":
+            yield child.id, mine
+        elif child.tag in {"group", "clone", "master", "bundle"}:
+            yield from _inherited(child, mine)
+
+
+def _newest(resource: Element) -> tuple[str | None, str | None]:
+    """Return the newest finished operation of a resource and its code."""
     finished = [operation for operation in resource.all("lrm_rsc_op") if operation.get("op-status") != "-1"]
     newest = max(finished, key=_call_number, default=None)
-    return newest is not None and (newest.get("operation"), newest.get("rc-code")) in _ACTIVE_CODES
+    return (None, None) if newest is None else (newest.get("operation"), newest.get("rc-code"))
 
 
 def _call_number(operation: Element) -> int:

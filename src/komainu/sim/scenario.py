@@ -77,9 +77,14 @@ class Outcome:
 
 def make_world(nodes: int, seed: int, links: int = 2) -> World:
     """Make a cluster of so many nodes with a service configured and every machine off."""
+    return World(make_setup(nodes, seed, links))
+
+
+def make_setup(nodes: int, seed: int, links: int = 2) -> Setup:
+    """Give what a world of so many nodes with a service is made of."""
     members = tuple(_node(number, links) for number in range(1, nodes + 1))
     settings = tuple(RingSettings("sim", node.node, members) for node in members)
-    return World(Setup(settings, ClusterState(_cib(members)), seed))
+    return Setup(settings, ClusterState(_cib(members)), seed)
 
 
 def run_seed(seed: int, *, faults: int = 6, within_ms: int = 60_000) -> Outcome:

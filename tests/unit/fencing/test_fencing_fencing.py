@@ -108,6 +108,7 @@ def test_a_device_of_the_list_fences_at_once() -> None:
         reason="b was lost",
         outcome="fence_lab answered: done",
         at=WallTime(9),
+        took_ms=10,
     )
     assert bench.fencer.is_idle
 

@@ -1,18 +1,29 @@
-"""Who waits in a split of equals: one side, always the same one, whatever is seen."""
+"""Who may fence when in a split pair: never both, whatever each of them sees or last knew."""
+
+import itertools
 
 import pytest
 
+from komainu.cib.document import parse_cib
 from komainu.cib.element import Element
-from komainu.model.ids import Instant, LinkNumber, NodeId, NodeName
-from komainu.model.link import LinkState
-from komainu.node.race import Split, weight_of, yield_ms
-from komainu.ring.interface import LinkReport
+from komainu.cib.initial import empty_cib
+from komainu.cib.pairs import set_transient
+from komainu.cib.state import ClusterState
+from komainu.fencing.interface import PLACES, Turns
+from komainu.model.fencing import FenceRecord, FenceState
+from komainu.model.ids import Instant, LinkNumber, NodeId, NodeName, WallTime
+from komainu.model.link import LinkEnd, LinkState
+from komainu.model.view import Position, View, ViewId
+from komainu.node.race import GOES_FIRST, Split, fencing_takes_ms, naming, place_of, turns_in, weight_of
+from komainu.ring.interface import Departure, InstallView, LinkReport
+from komainu.ring.settings import NodeSettings, QuorumOptions, RingSettings
 
-DETECT_MS = 1000
+A, B = NodeName("a"), NodeName("b")
 NOW = Instant(100_000)
+WALL = WallTime(0)
 
 
-def link(number: int, state: LinkState, *, age_ms: int = 100) -> LinkReport:
+def link(number: int, state: LinkState) -> LinkReport:
     return LinkReport(
         link=LinkNumber(number),
         peer=NodeId(2),
@@ -20,54 +31,129 @@ def link(number: int, state: LinkState, *, age_ms: int = 100) -> LinkReport:
         reason="",
         peer_state=LinkState.UP,
         peer_reason="",
-        since=Instant(NOW - age_ms),
+        since=NOW,
         round_trip_ms=None,
     )
 
 
-def wait(*links: LinkReport, weight: int = 0, lost_weight: int = 0, is_lowest: bool = True) -> int:
-    split = Split(weight=weight, lost_weight=lost_weight, is_lowest=is_lowest, links=links)
-    return yield_ms(split, detect_within_ms=DETECT_MS, now=NOW)
-
-
 SILENT = (link(0, LinkState.SILENT), link(1, LinkState.SILENT))
+ONE_PULLED = (link(0, LinkState.NO_CARRIER), link(1, LinkState.SILENT))
 CUT_OFF = (link(0, LinkState.NO_CARRIER), link(1, LinkState.NO_INTERFACE))
+ONLY_LINK_PULLED = (link(0, LinkState.NO_CARRIER),)
+ONE_WAY = (link(0, LinkState.UP), link(1, LinkState.SILENT))
+SIGHTS = (SILENT, ONE_PULLED, CUT_OFF, ONLY_LINK_PULLED, ONE_WAY)
+
+NEIGHBOURS = [(A, A), (B, B), (None, None), (A, None), (None, A), (B, None), (None, B)]
+"""What the two sides may hold as the name of who goes first: the same, or one of them has not heard the last change."""
 
 
-def test_the_side_that_runs_more_goes_first() -> None:
-    assert wait(*SILENT, weight=2, lost_weight=0, is_lowest=False) == 0
-    assert wait(*SILENT, weight=0, lost_weight=2, is_lowest=True) == 2 * DETECT_MS
+def place(me: NodeName, named: NodeName | None, links: tuple[LinkReport, ...]) -> int:
+    return place_of(Split(None if named is None else named == me, me == A, links))
 
 
-def test_between_equals_the_lowest_id_goes_first() -> None:
-    assert wait(*SILENT, weight=1, lost_weight=1, is_lowest=True) == 0
-    assert wait(*SILENT, weight=1, lost_weight=1, is_lowest=False) == 2 * DETECT_MS
+@pytest.mark.parametrize(("known_to_a", "known_to_b"), NEIGHBOURS)
+@pytest.mark.parametrize(("seen_by_a", "seen_by_b"), tuple(itertools.product(SIGHTS, SIGHTS)))
+def test_the_two_sides_never_have_the_same_place(
+    known_to_a: NodeName | None,
+    known_to_b: NodeName | None,
+    seen_by_a: tuple[LinkReport, ...],
+    seen_by_b: tuple[LinkReport, ...],
+) -> None:
+    one, other = place(A, known_to_a, seen_by_a), place(B, known_to_b, seen_by_b)
+    assert one != other
+    assert {one, other} < set(range(PLACES))
 
 
-def test_a_carrier_that_went_with_the_silence_means_the_peer_is_off() -> None:
-    links = (link(0, LinkState.NO_CARRIER), link(1, LinkState.SILENT))
-    assert wait(*links, weight=0, lost_weight=5, is_lowest=False) == 0
+def test_who_was_named_comes_first_wherever_it_stands() -> None:
+    assert place(B, B, SILENT) == 0
+    assert place(A, B, SILENT) == 1
 
 
-def test_a_cable_that_was_out_before_proves_nothing() -> None:
-    links = (link(0, LinkState.NO_CARRIER, age_ms=60_000), link(1, LinkState.SILENT))
-    assert wait(*links, weight=0, lost_weight=5) == 2 * DETECT_MS
+def test_who_is_cut_off_comes_after_who_is_not() -> None:
+    assert place(A, A, CUT_OFF) > place(B, A, SILENT)
 
 
-@pytest.mark.parametrize("weights", [(0, 0), (3, 1), (1, 3)])
-@pytest.mark.parametrize("seen", [SILENT, CUT_OFF])
-def test_both_sides_agree_on_one_that_waits(weights: tuple[int, int], seen: tuple[LinkReport, ...]) -> None:
-    """Both sides see the same; the difference is long enough for a fence agent to act."""
-    mine, theirs = weights
-    one = wait(*seen, weight=mine, lost_weight=theirs, is_lowest=True)
-    other = wait(*seen, weight=theirs, lost_weight=mine, is_lowest=False)
-    assert abs(one - other) == 2 * DETECT_MS
+def test_the_only_link_of_a_pair_tells_nobody_who_is_cut_off() -> None:
+    assert place(A, A, ONLY_LINK_PULLED) == 0
 
 
-def test_the_side_that_was_cut_off_waits_longer_than_the_one_that_was_not() -> None:
-    cut_off = wait(*CUT_OFF, weight=5, lost_weight=0)
-    sees_silence = wait(*SILENT, weight=0, lost_weight=5, is_lowest=False)
-    assert cut_off > sees_silence
+@pytest.mark.parametrize("number", range(PLACES))
+def test_turns_of_different_places_never_touch(number: int) -> None:
+    """Both sides may notice up to the slack apart, and a fencing that was begun must have ended."""
+    lead_ms, open_ms = 2_000, 500
+    mine = Turns(NOW, number, lead_ms, open_ms)
+    for other in range(PLACES):
+        theirs = Turns(NOW, other, lead_ms, open_ms)
+        moments = range(NOW, NOW + 2 * PLACES * lead_ms, 100)
+        both = [now for now in moments if mine.is_open(Instant(now)) and theirs.is_open(Instant(now))]
+        assert bool(both) == (number == other)
+
+
+def test_the_next_turn_is_now_while_it_is_open_and_then_a_round_later() -> None:
+    turns = Turns(NOW, 1, 2_000, 500)
+    assert turns.next(NOW) == NOW + 2_000
+    assert turns.next(Instant(NOW + 2_100)) == NOW + 2_100
+    assert turns.next(Instant(NOW + 2_500)) == NOW + 2_000 + PLACES * 2_000
+    assert not turns.is_open(NOW)
+
+
+# -- a view that begins -----------------------------------------------------------------------------------
+
+
+def settings(me: int = 1, nodes: int = 2, quorum: QuorumOptions | None = None) -> RingSettings:
+    members = tuple(
+        NodeSettings(NodeId(n), NodeName("abc"[n - 1]), (LinkEnd(LinkNumber(0), f"10.0.0.{n}"),))
+        for n in range(1, nodes + 1)
+    )
+    return RingSettings("t", NodeId(me), members, quorum=quorum or QuorumOptions())
+
+
+def begun(*, clean: bool = False) -> InstallView:
+    view = View(ViewId(9, NodeId(1)), (NodeId(1),), quorate=True, quorum_reason="")
+    return InstallView(
+        view, Position(9, 0), NodeId(1), (NodeId(1),), (Departure(NodeId(2), clean, "silent"),), ()
+    )
+
+
+def state(cib: Element | None = None, *fencing: FenceRecord) -> ClusterState:
+    return ClusterState(cib or empty_cib("t", ((NodeId(1), A), (NodeId(2), B))), fencing)
+
+
+def turns(of: ClusterState, how: RingSettings | None = None, *, clean: bool = False) -> Turns | None:
+    return turns_in(begun(clean=clean), how or settings(), of, links=list(SILENT), now=NOW)
+
+
+def test_nobody_takes_turns_with_a_node_that_left_or_has_no_quorum() -> None:
+    assert turns(state(), clean=True) is None
+    assert turns(state(), settings(quorum=QuorumOptions(auto_tie_breaker=True))) is None
+    assert turns(state(), settings(nodes=3)) is None
+
+
+def test_the_lead_grows_with_what_a_fencing_takes_and_with_delays_made_by_hand() -> None:
+    plain = turns(state())
+    assert plain is not None
+    slow = FenceRecord("1", B, "off", FenceState.DONE, A, "ipmi", "", "", WALL, took_ms=4_000)
+    with_history = turns(state(None, slow))
+    assert with_history is not None
+    assert with_history.lead_ms == plain.lead_ms + 6_000
+    device = """<configuration><crm_config><cluster_property_set id="o">
+      <nvpair id="o1" name="priority-fencing-delay" value="15s"/></cluster_property_set></crm_config>
+      <nodes/><resources><primitive id="f" class="stonith" type="fence_x"><instance_attributes id="i">
+      <nvpair id="i1" name="pcmk_delay_base" value="a:3s;b:1s"/></instance_attributes></primitive></resources>
+      <constraints/></configuration>"""
+    cib = Element("cib", {}, (parse_cib(device), Element("status", {})))
+    delayed = turns(state(cib))
+    assert delayed is not None
+    assert delayed.lead_ms == plain.lead_ms + 3_000 + 15_000
+
+
+def test_a_device_that_is_slow_to_answer_is_taken_to_be_slow_to_act() -> None:
+    monitor = operation("monitor", "0", 4).with_attribute("exec-time", "1500")
+    fence = Element("lrm_resource", {"id": "f", "class": "stonith"}, (monitor,))
+    assert fencing_takes_ms(state(with_history(fence))) == 3_000
+
+
+# -- who runs more ------------------------------------------------------------------------------------------
 
 
 def operation(operation: str, code: str, call: int, status: str = "0") -> Element:
@@ -75,18 +161,62 @@ def operation(operation: str, code: str, call: int, status: str = "0") -> Elemen
     return Element("lrm_rsc_op", attributes)
 
 
-def test_weight_counts_what_the_history_shows_active() -> None:
-    def resource(name: str, *operations: Element, cls: str = "ocf") -> Element:
-        return Element("lrm_resource", {"id": name, "class": cls}, operations)
+def resource(name: str, *operations: Element, cls: str = "ocf") -> Element:
+    return Element("lrm_resource", {"id": name, "class": cls}, operations)
 
-    history = (
+
+def with_history(*resources: Element, configuration: Element | None = None, on: str = "a") -> Element:
+    lrm = Element("lrm", {}, (Element("lrm_resources", {}, resources),))
+    number = "1" if on == "a" else "2"
+    states = Element("node_state", {"id": number, "uname": on}, (lrm,))
+    children = (Element("status", {}, (states,)),)
+    nodes = empty_cib("t", ((NodeId(1), A), (NodeId(2), B))).first("configuration")
+    assert nodes is not None
+    return Element("cib", {}, (configuration or nodes, *children))
+
+
+def test_weight_counts_what_the_history_shows_active() -> None:
+    cib = with_history(
         resource("vip", operation("start", "0", 3), operation("monitor", "0", 4)),
         resource("web", operation("start", "0", 5), operation("stop", "0", 6)),
         resource("db", operation("monitor", "7", 2), operation("start", "193", -1, status="-1")),
         resource("fence", operation("start", "0", 7), cls="stonith"),
     )
-    lrm = Element("lrm", {}, (Element("lrm_resources", {}, history),))
-    state = Element("node_state", {"id": "1", "uname": "a"}, (lrm,))
-    cib = Element("cib", {}, (Element("status", {}, (state,)),))
-    assert weight_of(cib, {NodeName("a")}) == 1
-    assert weight_of(cib, {NodeName("b")}) == 0
+    assert weight_of(cib, A) == (0, 1)
+    assert weight_of(cib, B) == (0, 0)
+
+
+def test_priorities_are_inherited_and_weigh_more_than_numbers() -> None:
+    text = """<configuration><crm_config/><nodes/><resources>
+      <clone id="c"><meta_attributes id="m"><nvpair id="p" name="priority" value="10"/></meta_attributes>
+        <primitive id="drbd" class="ocf" provider="x" type="y"/></clone>
+      <primitive id="vip" class="ocf" provider="x" type="y"/></resources><constraints/>
+      <rsc_defaults><meta_attributes id="d"><nvpair id="d1" name="priority" value="1"/></meta_attributes></rsc_defaults>
+      </configuration>"""
+    cib = with_history(
+        resource("drbd:0", operation("promote", "0", 3)),
+        resource("vip", operation("start", "0", 4)),
+        configuration=parse_cib(text),
+    )
+    assert weight_of(cib, A) == (10 + 1 + 1, 2)
+
+
+def test_who_goes_first_changes_in_two_steps() -> None:
+    cib = with_history(resource("vip", operation("start", "0", 4)), on="b")
+    first = naming(cib, settings(), WALL)
+    assert first is not None
+    assert (first.node, first.name, first.value) == (A, GOES_FIRST, "b")
+    named = set_transient(cib, A, GOES_FIRST, "b")
+    assert naming(named, settings(), WALL) is None
+    moved = set_transient(with_history(resource("vip", operation("start", "0", 4))), A, GOES_FIRST, "b")
+    second = naming(moved, settings(), WALL)
+    assert second is not None
+    assert second.value is None
+    third = naming(set_transient(moved, A, GOES_FIRST, None), settings(), WALL)
+    assert third is not None
+    assert third.value == "a"
+
+
+def test_three_nodes_name_nobody() -> None:
+    cib = with_history(resource("vip", operation("start", "0", 4)), on="b")
+    assert naming(cib, settings(nodes=3), WALL) is None

@@ -1,0 +1,402 @@
+"""Draw one fence race from a seed: a pair that loses sight of each other, and what must come of it.
+
+Each race is one fault, or several that strike together, on a pair in one of many situations: which side runs the
+service, whether it is being moved at that moment, one link or two, how fast the fence device is and whom it serves.
+What must hold (docs/concepts/two-nodes.md): at most one machine is reset, exactly one side goes on, and it runs all.
+Decides nothing for the cluster; everything it does is what sim/world.py can do to it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Final
+
+from komainu.fencing.interface import FenceAgentFinished, RunFenceAgent
+from komainu.model.ids import Instant, NodeId, NodeName
+from komainu.model.link import LinkState
+from komainu.node.interface import DriveEffect, DriveEvent
+from komainu.sim.checks import SafetyViolated, fail
+from komainu.sim.machine import Machine
+from komainu.sim.scenario import RESOURCES, make_setup, trouble
+from komainu.sim.world import Setup, World
+
+PAIR: Final = (NodeId(1), NodeId(2))
+
+READY_WITHIN_MS: Final = 30_000
+"""By then a pair without faults has formed and runs its service."""
+
+DECIDED_WITHIN_MS: Final = 150_000
+"""A device that is dead at first, the longest turns of a single link, and a boot lie within it."""
+
+BOOT_MS: Final = (20_000, 40_000)
+"""A machine takes so long: what it does when it is back is no part of the race, but must not begin another."""
+
+META_DATA: Final = """<resource-agent name="fence_lab"><parameters><parameter name="port"/></parameters>
+<actions><action name="on"/><action name="off"/><action name="reboot"/><action name="status"/></actions>
+</resource-agent>"""
+
+CALM_MS: Final = 12_000
+"""How long a decision must stand until it is believed: longer than any pause between two fencings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The fence devices of a race: how long they take, from when on they work, and for whom."""
+
+    takes_ms: tuple[int, int] = (50, 400)
+    works_from: Instant = Instant(0)
+    serves: tuple[NodeId, ...] = PAIR
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened to the machines since the fault."""
+
+    resets: list[tuple[Instant, NodeName]] = field(default_factory=list)
+    unserved_since: Instant | None = None
+    unserved_ms: int = 0  # the longest time in which some resource ran nowhere
+
+
+@dataclass(frozen=True, slots=True)
+class RaceOutcome:
+    """What came of one race."""
+
+    seed: int
+    kind: str
+    situation: str
+    resets: tuple[NodeName, ...]
+    survivors: tuple[NodeName, ...]
+    decided_ms: int
+    unserved_ms: int
+
+
+class RaceWorld(World):
+    """A world of two machines whose daemons can be frozen and whose fence devices have their moods."""
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.bench = Bench()
+        self.tally = Tally()
+        self.on_standby: NodeName | None = None  # it cannot run anything when it is the one that is left
+        self._frozen: dict[NodeId, list[DriveEvent]] = {}
+
+    def freeze(self, node: NodeId, for_ms: int) -> None:
+        """Let a machine stand still; what comes meanwhile waits for it."""
+        machine, life = self.machines[node], self.machines[node].life
+        self.say(f"{machine.name} stands still for {for_ms} ms")
+        self._frozen[node] = []
+
+        def thaw() -> None:
+            missed = self._frozen.pop(node, [])
+            if machine.life == life and machine.drive is not None:
+                self.say(f"{machine.name} goes on")
+                for event in missed:
+                    self.give(machine, event)
+
+        self.clock.after(for_ms, thaw)
+
+    def give(self, machine: Machine, event: DriveEvent) -> None:
+        """Give a daemon an event, unless its machine stands still."""
+        missed = self._frozen.get(machine.node_id)
+        if missed is not None:
+            missed.append(event)
+            return
+        super().give(machine, event)
+
+    def lose_power(self, node: NodeId, *, boot_again: bool = True) -> None:
+        """Take a machine's power, and count it."""
+        if self.machines[node].is_on:
+            self.tally.resets.append((self.now, self.machines[node].name))
+            self._frozen.pop(node, None)
+        super().lose_power(node, boot_again=False)
+        if boot_again:
+            self.clock.after(self.chance.randint(*BOOT_MS), lambda: self.boot(node))
+
+    def _carry(self, machine: Machine, effect: DriveEffect) -> None:
+        if isinstance(effect, RunFenceAgent):
+            self._fence(machine, effect)
+        else:
+            super()._carry(machine, effect)
+
+    def _fence(self, machine: Machine, run: RunFenceAgent) -> None:
+        """Run a fence device. It acts at the end of its time, even when who asked it is gone by then."""
+        options = dict(run.options)
+        action, target = options.get("action", ""), self.by_name.get(NodeName(options.get("port", "")))
+        works = self.now >= self.bench.works_from and machine.node_id in self.bench.serves
+        is_good = works or action == "metadata"
+        took = self.chance.randint(*self.bench.takes_ms)
+
+        def act() -> None:
+            if is_good and action in {"off", "reboot"} and target is not None:
+                self.say(f"{machine.name} fences {target.name}")
+                self.lose_power(target.node_id)
+
+        def finish() -> None:
+            is_off = action == "status" and target is not None and not target.is_on
+            code = (2 if is_off else 0) if is_good else 1
+            said = "" if is_good else "the device does not answer"
+            output = META_DATA if action == "metadata" else ""
+            self.give(
+                machine,
+                FenceAgentFinished(
+                    run=run.run,
+                    exit_code=code,
+                    timed_out=False,
+                    missing=False,
+                    output=output,
+                    error_output=said,
+                    wall=self.wall,
+                ),
+            )
+
+        self.clock.after(took, act)
+        self.later(machine, took + 1, finish)
+
+
+# -- faults ---------------------------------------------------------------------------------------------
+
+
+class Fault:
+    """The faults that a race can begin with, each drawn from the seed."""
+
+    def __init__(self, world: RaceWorld, chance: Random) -> None:
+        self.world = world
+        self.chance = chance
+        self.links = sorted({end.link for end in world.settings[PAIR[0]].of(PAIR[0]).ends})
+        self.does_last = True  # the nodes do not see each other again by themselves
+
+    def switches_go_dark(self) -> None:
+        """Nothing passes on any link, and every carrier stays."""
+        self.world.network.part({PAIR[0]}, {PAIR[1]})
+
+    def switches_go_dark_one_after_the_other(self) -> None:
+        """As before, but with time between."""
+        for link in self.links:
+            self.world.clock.after(self.chance.randint(0, 3_000), partial(self.world.network.cut_link, link))
+
+    def cables_are_pulled(self) -> None:
+        """Every end of every link loses its carrier at once, as with direct cables."""
+        for node in PAIR:
+            self._lose_ends(node, 0)
+
+    def one_node_is_unplugged(self) -> None:
+        """One node loses all its carriers within a moment; the other one hears nothing."""
+        self._lose_ends(self._node(), 300)
+
+    def both_nodes_are_unplugged_one_after_the_other(self) -> None:
+        """Every end of every link loses its carrier, at different moments."""
+        for node in PAIR:
+            self._lose_ends(node, 3_000)
+
+    def a_duct_is_cut(self) -> None:
+        """A direct cable loses its carrier on both ends while the way between two switches goes silent."""
+        for node in PAIR:
+            self.world.set_end(node, self.links[0], LinkState.NO_CARRIER)
+        for link in self.links[1:]:
+            self.world.network.cut_link(link)
+
+    def a_cable_is_pulled_then_a_switch_goes_dark(self) -> None:
+        """A direct cable loses its carrier; the other links go silent a moment later."""
+        for node in PAIR:
+            self.world.set_end(node, self.links[0], LinkState.NO_CARRIER)
+        for link in self.links[1:]:
+            self.world.clock.after(self.chance.randint(0, 2_000), partial(self.world.network.cut_link, link))
+
+    def one_way_only(self) -> None:
+        """One node's packets reach the other no more."""
+        sender, receiver = self.chance.sample(PAIR, 2)
+        self.world.network.cut_one_way(sender, receiver)
+
+    def the_way_flaps(self) -> None:
+        """Everything is cut and comes back, again and again, then stays."""
+        self.does_last = False
+        moment = 0
+        for _ in range(self.chance.randint(1, 5)):
+            self.world.clock.after(moment, partial(self.world.network.part, {PAIR[0]}, {PAIR[1]}))
+            moment += self.chance.randint(200, 6_000)
+            self.world.clock.after(moment, partial(self.world.network.join, {PAIR[0]}, {PAIR[1]}))
+            moment += self.chance.randint(100, 3_000)
+
+    def addresses_are_taken(self) -> None:
+        """Somebody flushes the addresses of one node, or of both."""
+        nodes = self.chance.choice((PAIR, (self._node(),)))
+        for node in nodes:
+            for link in self.links:
+                self.world.set_end(node, link, LinkState.NO_ADDRESS)
+
+    def a_node_loses_its_power(self) -> None:
+        """It stays off: the other one cannot know, and must fence it before it takes over."""
+        self.does_last = False
+        self.world.lose_power(self._node(), boot_again=False)
+
+    def a_daemon_is_killed(self) -> None:
+        """The machine and its resources go on without it; it is started again by and by."""
+        self.does_last = False
+        self.world.crash_daemon(self._node())
+
+    def a_machine_freezes(self) -> None:
+        """It stands still for a while and then goes on as if nothing had been."""
+        self.does_last = False
+        self.world.freeze(self._node(), self.chance.randint(500, 8_000))
+
+    def _node(self) -> NodeId:
+        return self.chance.choice(PAIR)
+
+    def _lose_ends(self, node: NodeId, within_ms: int) -> None:
+        for link in self.links:
+            lose = partial(self.world.set_end, node, link, LinkState.NO_CARRIER)
+            self.world.clock.after(self.chance.randint(0, within_ms), lose)
+
+
+KINDS: Final[tuple[Callable[[Fault], None], ...]] = (
+    Fault.switches_go_dark,
+    Fault.switches_go_dark_one_after_the_other,
+    Fault.cables_are_pulled,
+    Fault.one_node_is_unplugged,
+    Fault.both_nodes_are_unplugged_one_after_the_other,
+    Fault.a_duct_is_cut,
+    Fault.a_cable_is_pulled_then_a_switch_goes_dark,
+    Fault.one_way_only,
+    Fault.the_way_flaps,
+    Fault.addresses_are_taken,
+    Fault.a_node_loses_its_power,
+    Fault.a_daemon_is_killed,
+    Fault.a_machine_freezes,
+)
+
+
+# -- one race -------------------------------------------------------------------------------------------
+
+
+def run_race(seed: int) -> RaceOutcome:
+    """Run the race of this seed. Raises SafetyViolated, with its trace, when it does not end as it must."""
+    chance = Random(seed)
+    kind = KINDS[seed % len(KINDS)]
+    world = RaceWorld(make_setup(2, seed, links=chance.choice((1, 2, 2))))
+    name = kind.__name__.replace("_", " ")
+    try:
+        return _race(world, chance, kind, seed)
+    except (SafetyViolated, AssertionError) as error:
+        story = "\n".join(world.trace[-300:])
+        raise SafetyViolated(f"race {seed}, {name}: {error}\n{story}") from error
+
+
+def _race(world: RaceWorld, chance: Random, kind: Callable[[Fault], None], seed: int) -> RaceOutcome:
+    for node in PAIR:
+        world.boot(node)
+    if not world.run_while(lambda: trouble(world) != "", at_most_ms=READY_WITHIN_MS):
+        fail("liveness", world.now, f"the pair did not form: {trouble(world)}")
+    situation = _situation(world, chance)
+    fault = Fault(world, chance)
+    if kind is Fault.a_node_loses_its_power:
+        world.bench = Bench(works_from=world.bench.works_from)  # the one that is left must be served
+    world.tally = Tally()
+    world.checks.last_fault = began = world.now
+    world.say(f"the race begins: {kind.__name__}, {situation}")
+    kind(fault)
+    decided = _run_to_decision(world, is_split=lambda: fault.does_last)
+    resets = tuple(name for _, name in world.tally.resets)
+    if len(resets) > 1:
+        fail("S4", world.now, f"{len(resets)} resets for one fault: {', '.join(resets)}")
+    return RaceOutcome(
+        seed,
+        kind.__name__.replace("_", " "),
+        situation,
+        resets,
+        tuple(machine.name for machine in survivors(world)),
+        decided - began,
+        world.tally.unserved_ms,
+    )
+
+
+def _situation(world: RaceWorld, chance: Random) -> str:
+    """Bring the pair into one of the situations that a fault may meet, and say which."""
+    words = [f"{len(world.settings[PAIR[0]].of(PAIR[0]).ends)} links"]
+    home = chance.choice(("as it began", "on a", "on b", "being moved"))
+    if home != "as it began":
+        leaves = world.machines[PAIR[1] if home == "on a" else PAIR[0]].name
+        world.clients.set_standby(PAIR[0], leaves, standby=True)
+        if home == "being moved":
+            world.on_standby = leaves
+            world.run_until(Instant(world.now + chance.randrange(300)))
+        else:
+            world.run_until(Instant(world.now + 5_000))
+            world.clients.set_standby(PAIR[0], leaves, standby=False)
+            world.run_until(Instant(world.now + 5_000))
+    words.append(f"service {home}")
+    match chance.randrange(6):
+        case 0:
+            world.bench = Bench(works_from=Instant(world.now + chance.randint(500, 20_000)))
+            words.append("the device is dead at first")
+        case 1:
+            served = chance.choice(PAIR)
+            world.bench = Bench(serves=(served,))
+            words.append(f"the device answers {world.machines[served].name} only")
+        case _:
+            words.append("a good device")
+    return ", ".join(words)
+
+
+def survivors(world: RaceWorld) -> list[Machine]:
+    """Give the machines whose daemons have quorum and wait for nobody to be fenced."""
+    found = []
+    for machine in world.machines.values():
+        drive = machine.drive
+        if (
+            drive is None
+            or drive.ring.view is None
+            or not drive.ring.view.quorate
+            or not drive.replica.is_synced
+        ):
+            continue
+        if drive.coordination.doing() in {"", "idle"}:
+            found.append(machine)
+    return found
+
+
+def undecided(world: RaceWorld, *, is_split: bool) -> str:
+    """Say what is still missing for exactly one side that goes on with everything; "" when nothing is."""
+    alive = survivors(world)
+    for resource in RESOURCES if [machine.name for machine in alive] != [world.on_standby] else ():
+        if not any(resource in machine.running for machine in world.machines.values()):
+            return f"{resource} runs nowhere"
+    views = {
+        machine.drive.ring.view.view_id for machine in alive if machine.drive and machine.drive.ring.view
+    }
+    if len(views) != 1:
+        return f"{len(views)} sides go on"
+    if is_split and len(alive) == 1 and any(m.running for m in world.machines.values() if m is not alive[0]):
+        return "the other side still runs something"
+    if is_split and len(alive) != 1:
+        return "nobody gave way"
+    return ""
+
+
+def _run_to_decision(world: RaceWorld, is_split: Callable[[], bool]) -> Instant:
+    """Go on until one side has stood as the only one for a while; return when that began."""
+    end = Instant(world.now + DECIDED_WITHIN_MS)
+    since: Instant | None = None
+    while True:
+        lacking = undecided(world, is_split=is_split())
+        _watch_service(world)
+        if lacking:
+            since = None
+            if world.now >= end:
+                fail("liveness", world.now, f"no decision: {lacking}")
+        else:
+            since = since or world.now
+            if world.now - since >= CALM_MS:
+                return since
+        world.run_until(Instant(world.now + 50))
+
+
+def _watch_service(world: RaceWorld) -> None:
+    """Measure how long some resource runs nowhere."""
+    tally = world.tally
+    runs = all(any(r in machine.running for machine in world.machines.values()) for r in RESOURCES)
+    if runs:
+        tally.unserved_since = None
+        return
+    tally.unserved_since = tally.unserved_since or world.now
+    tally.unserved_ms = max(tally.unserved_ms, world.now - tally.unserved_since)

@@ -1,0 +1,68 @@
+"""Fence races of a pair: exactly one side goes on, never none, and at most one machine is reset.
+
+KOMAINU_RACES says how many; `make races` runs 1,000.
+"""
+
+import os
+
+import pytest
+
+from komainu.fencing.duel import Duel
+from komainu.fencing.interface import Turns
+from komainu.node import race
+from komainu.sim.checks import SafetyViolated
+from komainu.sim.races import KINDS, run_race
+
+RACES = int(os.environ.get("KOMAINU_RACES", "104"))
+BLOCK = 26
+
+WITHIN = 300
+"""Races in which a bug that was planted must be found."""
+
+REGRESSIONS: dict[int, str] = {
+    5: "a duct was cut: a carrier that went with a silence was taken for the peer's loss of power by both",
+}
+
+
+@pytest.mark.parametrize("first", range(0, RACES, BLOCK))
+def test_races(first: int) -> None:
+    for seed in range(first, min(first + BLOCK, RACES)):
+        run_race(seed)
+
+
+def test_a_default_run_has_every_kind() -> None:
+    assert len(KINDS) <= BLOCK
+
+
+@pytest.mark.parametrize("seed", sorted(REGRESSIONS))
+def test_what_races_once_found(seed: int) -> None:
+    assert len(run_race(seed).resets) <= 1
+
+
+def test_a_race_says_who_is_left_and_who_was_reset() -> None:
+    outcome = run_race(0)
+    assert outcome.kind == "switches go dark"
+    assert len(outcome.survivors) == 1
+    assert len(outcome.resets) == 1
+    assert set(outcome.survivors).isdisjoint(outcome.resets)
+
+
+def _found(plant: str) -> None:
+    for seed in range(WITHIN):
+        try:
+            run_race(seed)
+        except SafetyViolated:
+            return
+    pytest.fail(f"{plant}: not found within {WITHIN} races")
+
+
+def test_races_find_that_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(race, "place_of", lambda split: 0)
+    _found("nobody waits")
+
+
+def test_races_find_that_a_failed_fencing_is_tried_again_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes first tries a dead device again just when it is the other side's turn."""
+    monkeypatch.setattr(Duel, "may_strike", lambda self, target, action, now: True)
+    monkeypatch.setattr(Turns, "next", lambda self, now: max(now, self.begun + self.place * self.lead_ms))
+    _found("tried again at any time")
