@@ -65,10 +65,9 @@ from komainu.model.request import (
     ReleaseLink,
     StopNode,
 )
-from komainu.model.view import Position
 from komainu.network import interface as network
 from komainu.network.guard import NetworkGuard
-from komainu.node import race, status
+from komainu.node import status
 from komainu.node.causes import Causes, of_link, of_peer_end
 from komainu.node.coordination import Coordination, MakePlan
 from komainu.node.desk import NOT_JOINED, Desk, command_of, may_promise, refused
@@ -90,6 +89,7 @@ from komainu.node.interface import (
 )
 from komainu.node.last_resort import LastResort
 from komainu.node.membership import has_joined
+from komainu.node.pair import Pair
 from komainu.node.replica import (
     Broadcast,
     CommandApplied,
@@ -139,8 +139,7 @@ class Drive:
         self.executor = Executor(self.me)
         self.fencer = Fencer(self.me, seed=incarnation)
         self._fencing = DevicesChanged(())
-        self._turns: fencing.Turns | None = None
-        self._named_at = Position(-1, -1)  # where the state stood when it was last looked who goes first
+        self.pair = Pair(settings)
         self.last_resort = LastResort(self.me, last_reset=last_reset)
         self.network = NetworkGuard(settings.of(settings.me).ends)
         self.index = FlightIndex()
@@ -216,9 +215,11 @@ class Drive:
             while self._to_ring:
                 for effect in self.ring.handle(self._to_ring.popleft(), self._now):
                     self._take_ring(effect)
-            self._name_who_goes_first()
-            if self._to_ring:
-                continue
+            if self.replica.is_synced and self.coordination.doing() == "idle":
+                naming = self.pair.naming(self.replica.state, self.ring, self._wall)
+                if naming is not None:
+                    self._broadcast(naming)
+                    continue
             view, lineage = self.ring.view, self.replica.state.position.lineage
             if has_confirmed or view is None or lineage >= view.view_id.counter or not is_the_line():
                 break
@@ -228,18 +229,6 @@ class Drive:
             self._out += self.desk.keep(self.ring.stable)
         out, self._out = self._out, []
         return out
-
-    def _name_who_goes_first(self) -> None:
-        """On the coordinator of a whole pair at rest, agree on who goes first when sight is lost."""
-        position, view = self.replica.state.position, self.ring.view
-        if self._named_at == position or view is None or len(view.members) < len(self.names):
-            return
-        if self.ring.stable < position or not self.replica.is_synced or self.coordination.doing() != "idle":
-            return
-        self._named_at = position
-        command = race.naming(self.replica.state.cib, self.settings, self._wall)
-        if command is not None:
-            self._broadcast(command)
 
     def _pass_deadlines(self) -> None:
         now = self._now
@@ -271,7 +260,14 @@ class Drive:
             case ring.InstallView(view=view):
                 if self.settings.me not in effect.keeps_state:
                     self._out += self.desk.abandon()
-                self._begin_view(effect)
+                race = self.pair.begin(effect, self.replica.state, self.ring, self._now)
+                self.coordination.begin_view(
+                    view.view_id,
+                    is_coordinator=view.coordinator == self.settings.me,
+                    turns=race.turns,
+                    now=self._now,
+                )
+                self._take_fencer(self.fencer.handle(race, self._now))
                 self._take_replica(self.replica.install(effect, self._wall))
                 if reason := self.last_resort.lost_quorum(
                     view, self.replica.state.cib, halves_stay=is_two_node(self.settings)
@@ -290,20 +286,6 @@ class Drive:
                 self._note_local("peer-link", cause, (f"link{effect.link}", self.names[effect.peer]))
             case _:
                 assert_never(effect)
-
-    def _begin_view(self, begun: ring.InstallView) -> None:
-        """Tell who plans in this view, and when it may fence: a half of a pair takes turns with the other one."""
-        if begun.departures or len(begun.view.members) > 1:  # else a half begins anew, in the same race
-            self._turns = race.turns_in(
-                begun, self.settings, self.replica.state, links=self.ring.links(), now=self._now
-            )
-        turns = self._turns
-        is_coordinator = begun.view.coordinator == self.settings.me
-        self.coordination.begin_view(
-            begun.view.view_id, is_coordinator=is_coordinator, turns=turns, now=self._now
-        )
-        peer = next((self.names[node] for node in self.names if node not in begun.view.members), None)
-        self._take_fencer(self.fencer.handle(fencing.RaceBegan(peer, turns), self._now))
 
     def _take_replica(self, effects: list[ReplicaEffect]) -> None:
         for effect in effects:
@@ -354,7 +336,7 @@ class Drive:
                 case RunFenceAgent() | Note():
                     self._out.append(effect)
                 case fencing.PeerIsOff():
-                    self._turns = None
+                    self.pair.turns = None
                     state = self.replica.state
                     self._take_coordination(self.coordination.race_is_over(state, self._now, self._wall))
                 case FencingEnded(record=record):

@@ -1,0 +1,39 @@
+"""Remember how the race of a split pair stands, and agree beforehand on who goes first.
+
+Pure; race.py says what is right. Must not know: fence devices, commands under way.
+"""
+
+from komainu.cib.command import SetAttribute
+from komainu.cib.state import ClusterState
+from komainu.fencing.interface import RaceBegan, Turns
+from komainu.model.ids import Instant, WallTime
+from komainu.model.view import Position
+from komainu.node import race
+from komainu.ring.interface import InstallView, Ring
+from komainu.ring.settings import RingSettings
+
+
+class Pair:
+    """This node's half of a pair; of a cluster that is none, nothing is ever said."""
+
+    def __init__(self, settings: RingSettings) -> None:
+        self.turns: Turns | None = None  # while there is a race
+        self._settings = settings
+        self._looked_at = Position(-1, -1)  # where the state stood when it was last looked who goes first
+
+    def begin(self, begun: InstallView, state: ClusterState, ring: Ring, now: Instant) -> RaceBegan:
+        """A view begins: return whom this node races with in it, and its turns."""
+        members = begun.view.members
+        if begun.departures or len(members) > 1:  # else a lone half begins anew, in the same race
+            self.turns = race.turns_in(begun, self._settings, state, links=ring.links(), now=now)
+        peer = next((node.name for node in self._settings.nodes if node.node not in members), None)
+        return RaceBegan(peer, self.turns)
+
+    def naming(self, state: ClusterState, ring: Ring, at: WallTime) -> SetAttribute | None:
+        """Return the next command towards the right name of who goes first, once for each state."""
+        position, view = state.position, ring.view
+        is_whole = view is not None and len(view.members) == len(self._settings.nodes)
+        if self._looked_at == position or not is_whole or ring.stable < position:
+            return None
+        self._looked_at = position
+        return race.naming(state.cib, self._settings, at)
