@@ -1,9 +1,8 @@
 """Listen to the kernel about interfaces, addresses and routes, and hand each change on as a network event.
 
-Decides nothing: what an event means for a link is network/'s business. Speaks rtnetlink itself, since the
-six messages it needs are smaller than the libraries that speak all of them (13 MB of a daemon's memory).
-Source: rtnetlink(7), netlink(7), linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h. Messages that the
-kernel dropped for want of buffer (ENOBUFS) are answered by a new dump.
+Decides nothing: what an event means for a link is network/'s business. pyroute2 reads and writes the messages; the
+socket is our own, since messages are taken in slices, so that a storm never keeps heartbeats waiting. Source:
+rtnetlink(7), netlink(7). Messages that the kernel dropped for want of buffer (ENOBUFS) are answered by a new dump.
 """
 
 import asyncio
@@ -14,6 +13,13 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
+
+from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, nlmsg, rtnl
+from pyroute2.netlink.exceptions import NetlinkDecodeError
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.marshal import MarshalRtnl
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from komainu.network.interface import (
     AddressGone,
@@ -47,28 +53,17 @@ REST_FACTOR: Final = 1
 """After a dump this many times as long as it took is waited before the next: the machine has other work."""
 
 _SO_RCVBUFFORCE: Final = 33
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
-_RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
-_NLM_F_REQUEST_DUMP: Final = 0x1 | 0x300
-_RTM_NEWROUTE, _RTM_DELROUTE, _RTM_GETROUTE = 24, 25, 26
-_GROUPS: Final = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # RTMGRP_LINK, and ADDRESS and ROUTE of IPv4 and IPv6
+_KERNEL: Final = 0  # the netlink port of the kernel itself
+_GROUPS: Final = (
+    rtnl.RTMGRP_LINK
+    | rtnl.RTMGRP_IPV4_IFADDR
+    | rtnl.RTMGRP_IPV6_IFADDR
+    | rtnl.RTMGRP_IPV4_ROUTE
+    | rtnl.RTMGRP_IPV6_ROUTE
+)
+_DUMPS: Final = ((rtnl.RTM_GETLINK, ifinfmsg), (rtnl.RTM_GETADDR, ifaddrmsg), (rtnl.RTM_GETROUTE, rtmsg))
 _IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
-_IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_CARRIER, _IFLA_CARRIER_DOWN_COUNT = 3, 4, 16, 33, 48
-_OPERSTATES: Final = ("", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")  # RFC 2863
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
 _TABLE_MAIN, _UNICAST, _SCOPE_LINK = 254, 1, 253
-_IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_AF_BRIDGE: Final = 7
-
-_HEADER: Final = struct.Struct("=LHHLL")  # length, type, flags, sequence, port
-_LINK: Final = struct.Struct("=BxHiII")  # family, device type, index, flags, change
-_ADDRESS: Final = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
-_ROUTE: Final = struct.Struct(
-    "=BBBBBBBBI"
-)  # family, two prefix lengths, tos, table, protocol, scope, type, flags
-_NUMBER: Final = struct.Struct("=I")
-_ATTRIBUTE: Final = struct.Struct("=HH")  # length, type
 
 
 class NetlinkListener:
@@ -79,10 +74,10 @@ class NetlinkListener:
         self._socket: socket.socket | None = None
         self._sequence = 0
         self._is_dumping = False
-        self._waiting_dumps: list[int] = []  # message types still to be asked for in this dump
+        self._waiting_dumps: list[tuple[int, type[nlmsg]]] = []  # what is still to be asked for in this dump
         self._is_dump_due = False
         self._dump_began, self._dump_s = 0.0, 0.0  # the newest dump, and how long the last complete one took
-        self._block: Iterator[tuple[int, int, int, bytes]] = iter(())  # what is left of the last read
+        self._block: Iterator[nlmsg] = iter(())  # what is left of the last read
         self._is_resumed = False  # it is taken in the next turn
 
     def start(self) -> None:
@@ -110,18 +105,15 @@ class NetlinkListener:
             return
         self._is_dumping = True
         self._dump_began = time.monotonic()
-        self._waiting_dumps = [_RTM_GETADDR, _RTM_GETROUTE]
+        self._waiting_dumps = list(_DUMPS)
         self._report(DumpBegins())
-        self._ask(_RTM_GETLINK)
+        self._ask()
 
-    def _ask(self, message_type: int) -> None:
+    def _ask(self) -> None:
         assert self._socket is not None
         self._sequence += 1
-        request = _HEADER.pack(
-            _HEADER.size + _LINK.size, message_type, _NLM_F_REQUEST_DUMP, self._sequence, 0
-        )
         try:
-            self._socket.send(request + bytes(_LINK.size))
+            self._socket.send(dump_request(*self._waiting_dumps.pop(0), self._sequence))
         except OSError:  # no buffer at this moment: the same as a message that was lost
             self._dump_later()
 
@@ -137,14 +129,15 @@ class NetlinkListener:
             return  # the rest of a block comes first
         ends_at = time.monotonic() + TURN_S
         while self._socket is not None:
-            for message_type, sequence, port, payload in self._block:
-                self._take(message_type, sequence, port, payload)
+            for message in self._block:
+                self._take(message)
                 if time.monotonic() >= ends_at:
                     self._is_resumed = True
                     asyncio.get_running_loop().call_soon(self._resume)
                     return
             try:
-                self._block = messages(self._socket.recv(MESSAGE_BYTES_MAX))
+                block, (sender, _) = self._socket.recvfrom(MESSAGE_BYTES_MAX)
+                self._block = messages(block) if sender == _KERNEL else iter(())
             except BlockingIOError:
                 return
             except OSError as error:
@@ -156,110 +149,106 @@ class NetlinkListener:
         self._is_resumed = False
         self._read()
 
-    def _take(self, message_type: int, sequence: int, port: int, payload: bytes) -> None:
-        if message_type not in {_NLMSG_DONE, _NLMSG_ERROR}:
-            event = event_of(message_type, payload, port)
+    def _take(self, message: nlmsg) -> None:
+        header = message["header"]
+        if header.get("type") not in {NLMSG_DONE, NLMSG_ERROR}:
+            event = event_of(message)
             if event is not None:
                 self._report(event)
             return
-        if not self._is_dumping or sequence != self._sequence:
+        if not self._is_dumping or header["sequence_number"] != self._sequence:
             return  # the end of a dump that was given up for a newer one
-        if message_type == _NLMSG_ERROR:
+        if header["type"] == NLMSG_ERROR:
             self._dump_later()
         elif self._waiting_dumps:
-            self._ask(self._waiting_dumps.pop(0))
+            self._ask()
         else:
             self._is_dumping = False
             self._dump_s = time.monotonic() - self._dump_began
             self._report(DumpEnds())
 
 
-def messages(block: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Give type, sequence, port of who asked and payload of each message; what is cut off is left out."""
-    offset = 0
-    while offset + _HEADER.size <= len(block):
-        length, message_type, _flags, sequence, port = _HEADER.unpack_from(block, offset)
-        if length < _HEADER.size or offset + length > len(block):
-            return
-        yield message_type, sequence, port, block[offset + _HEADER.size : offset + length]
-        offset += (length + 3) & ~3
+def dump_request(kind: int, form: type[nlmsg], sequence: int) -> bytes:
+    """Write the request for a dump of everything of one kind."""
+    message = form()
+    message["header"].update(type=kind, flags=NLM_F_REQUEST | NLM_F_DUMP, sequence_number=sequence)
+    message.encode()
+    return bytes(message.data)
 
 
-def event_of(message_type: int, payload: bytes, port: int = 0) -> KernelEvent | None:
-    """Read one rtnetlink message; None when it is about nothing that matters to a link."""
-    if message_type in {_RTM_NEWLINK, _RTM_DELLINK} and len(payload) >= _LINK.size:
-        return _interface_event(message_type, payload)
-    if message_type in {_RTM_NEWADDR, _RTM_DELADDR} and len(payload) >= _ADDRESS.size:
-        return _address_event(message_type, payload, port)
-    if message_type in {_RTM_NEWROUTE, _RTM_DELROUTE} and len(payload) >= _ROUTE.size:
-        return _route_event(message_type, payload)
-    return None
+def messages(block: bytes) -> Iterator[nlmsg]:
+    """Read the messages of a block, one at a time; rubbish ends it."""
+    try:
+        yield from MarshalRtnl().parse(block)
+    except (NetlinkDecodeError, struct.error):  # cut off
+        return
 
 
-def _interface_event(message_type: int, payload: bytes) -> InterfaceSeen | InterfaceGone | None:
-    family, _kind, index, flags, _change = _LINK.unpack_from(payload)
-    if family == _AF_BRIDGE:  # a port joined or left a bridge: the interface itself lives on
+def event_of(message: nlmsg) -> KernelEvent | None:
+    """Read one rtnetlink message; None when it is about nothing that matters to a link, or is rubbish."""
+    try:
+        match message["header"].get("type"):
+            case rtnl.RTM_NEWLINK | rtnl.RTM_DELLINK:
+                return _interface_event(message)
+            case rtnl.RTM_NEWADDR | rtnl.RTM_DELADDR:
+                return _address_event(message)
+            case rtnl.RTM_NEWROUTE | rtnl.RTM_DELROUTE:
+                return _route_event(message)
+            case _:
+                return None
+    except (NetlinkDecodeError, KeyError, ValueError):  # attributes are read when they are asked for
         return None
-    attributes = _attributes(payload, _LINK.size)
-    name = attributes.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
-    if message_type == _RTM_DELLINK:
-        return InterfaceGone(index, name)
-    carrier = attributes.get(_IFLA_CARRIER)
-    has_carrier = carrier[:1] == b"\1" if carrier else bool(flags & _IFF_LOWER_UP)
-    operstate = attributes.get(_IFLA_OPERSTATE, b"")[:1]
+
+
+def _interface_event(message: ifinfmsg) -> InterfaceSeen | InterfaceGone | None:
+    if message["family"] == socket.AF_BRIDGE:  # a port joined or left a bridge: the interface itself lives on
+        return None
+    name = _text(message.get_attr("IFLA_IFNAME"))
+    if message["header"]["type"] == rtnl.RTM_DELLINK:
+        return InterfaceGone(message["index"], name)
+    carrier = message.get_attr("IFLA_CARRIER")
     return InterfaceSeen(
-        index,
+        message["index"],
         name,
-        is_up=bool(flags & _IFF_UP),
-        has_carrier=has_carrier,
-        mtu=_number(attributes.get(_IFLA_MTU)),
-        carrier_losses=_number(attributes.get(_IFLA_CARRIER_DOWN_COUNT)),
-        operstate=_OPERSTATES[operstate[0]] if operstate and operstate[0] < len(_OPERSTATES) else "",
+        is_up=bool(message["flags"] & _IFF_UP),
+        has_carrier=bool(message["flags"] & _IFF_LOWER_UP) if carrier is None else bool(carrier),
+        mtu=message.get_attr("IFLA_MTU") or 0,
+        carrier_losses=message.get_attr("IFLA_CARRIER_DOWN_COUNT") or 0,
+        operstate=_text(message.get_attr("IFLA_OPERSTATE")).lower(),
     )
 
 
-def _address_event(message_type: int, payload: bytes, port: int) -> AddressSeen | AddressGone | None:
-    _family, prefix, _flags, _scope, index = _ADDRESS.unpack_from(payload)
-    attributes = _attributes(payload, _ADDRESS.size)
+def _address_event(message: ifaddrmsg) -> AddressSeen | AddressGone | None:
     # On a point-to-point interface IFA_ADDRESS is the peer's, so IFA_LOCAL goes first (rtnetlink(7)).
-    packed = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS, b"")
-    if len(packed) not in {4, 16}:
+    written = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+    if written is None:
         return None
-    address = str(ipaddress.ip_address(packed))
-    if message_type == _RTM_NEWADDR:
-        return AddressSeen(index, address, prefix)
-    return AddressGone(index, address, port)
+    index, address = message["index"], str(ipaddress.ip_address(written))
+    if message["header"]["type"] == rtnl.RTM_NEWADDR:
+        return AddressSeen(index, address, message["prefixlen"])
+    return AddressGone(index, address, message["header"]["pid"])
 
 
-def _route_event(message_type: int, payload: bytes) -> RouteSeen | RouteGone | None:
+def _route_event(message: rtmsg) -> RouteSeen | RouteGone | None:
     """Read a route of the main table that is on-link, or is the default. A full table of the world is passed by."""
-    family, prefix, _source, _tos, table, _protocol, scope, kind, _flags = _ROUTE.unpack_from(payload)
-    is_v6 = family == socket.AF_INET6
+    family, prefix = message["family"], message["dst_len"]
+    if message["table"] != _TABLE_MAIN or message["type"] != _UNICAST:
+        return None
     # IPv6 knows no scopes: there only the attributes say whether a gateway stands in between.
-    if table != _TABLE_MAIN or kind != _UNICAST or (prefix and not is_v6 and scope != _SCOPE_LINK):
+    if prefix and family == socket.AF_INET and message["scope"] != _SCOPE_LINK:
         return None
-    attributes = _attributes(payload, _ROUTE.size)
-    if family not in {socket.AF_INET, socket.AF_INET6} or (prefix and _RTA_GATEWAY in attributes):
+    if family not in {socket.AF_INET, socket.AF_INET6} or (prefix and message.get_attr("RTA_GATEWAY")):
         return None
-    destination = attributes.get(_RTA_DST, bytes(16 if is_v6 else 4))
+    destination = message.get_attr("RTA_DST") or ("::" if family == socket.AF_INET6 else "0.0.0.0")  # noqa: S104 - the network of all addresses, bound by nobody
     network = f"{ipaddress.ip_address(destination)}/{prefix}"
-    index, metric = _number(attributes.get(_RTA_OIF)), _number(attributes.get(_RTA_PRIORITY))
-    return (RouteSeen if message_type == _RTM_NEWROUTE else RouteGone)(index, network, metric)
+    index, metric = message.get_attr("RTA_OIF") or 0, message.get_attr("RTA_PRIORITY") or 0
+    is_new = message["header"]["type"] == rtnl.RTM_NEWROUTE
+    return (RouteSeen if is_new else RouteGone)(index, network, metric)
 
 
-def _number(content: bytes | None) -> int:
-    return 0 if content is None or len(content) != _NUMBER.size else int(_NUMBER.unpack(content)[0])
-
-
-def _attributes(payload: bytes, offset: int) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    while offset + _ATTRIBUTE.size <= len(payload):
-        length, kind = _ATTRIBUTE.unpack_from(payload, offset)
-        if length < _ATTRIBUTE.size or offset + length > len(payload):
-            break
-        found[kind & 0x3FFF] = payload[offset + _ATTRIBUTE.size : offset + length]
-        offset += (length + 3) & ~3
-    return found
+def _text(value: str | bytes | None) -> str:
+    """Return a name as text: one that is no UTF-8 comes as bytes."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""
 
 
 def look_now() -> list[KernelEvent]:
@@ -267,13 +256,12 @@ def look_now() -> list[KernelEvent]:
     events: list[KernelEvent] = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as one:
         one.settimeout(LOOK_TIMEOUT_S)
-        for kind in (_RTM_GETLINK, _RTM_GETADDR, _RTM_GETROUTE):
-            size = _HEADER.size + _LINK.size
-            one.send(_HEADER.pack(size, kind, _NLM_F_REQUEST_DUMP, kind, 0) + bytes(_LINK.size))
+        for kind, form in _DUMPS:
+            one.send(dump_request(kind, form, kind))
             is_done = False
             while not is_done:
-                for message_type, _, port, payload in messages(one.recv(MESSAGE_BYTES_MAX)):
-                    is_done = is_done or message_type in {_NLMSG_DONE, _NLMSG_ERROR}
-                    event = event_of(message_type, payload, port)
+                for message in messages(one.recv(MESSAGE_BYTES_MAX)):
+                    is_done = is_done or message["header"].get("type") in {NLMSG_DONE, NLMSG_ERROR}
+                    event = event_of(message)
                     events += [] if event is None else [event]
     return events

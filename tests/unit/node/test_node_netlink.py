@@ -5,11 +5,28 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from komainu.network.interface import AddressGone, AddressSeen, InterfaceGone, InterfaceSeen
-from komainu.node.netlink import event_of, messages
+from komainu.network.interface import (
+    AddressGone,
+    AddressSeen,
+    InterfaceGone,
+    InterfaceSeen,
+    KernelEvent,
+    RouteGone,
+    RouteSeen,
+)
+from komainu.node import netlink
 
-NEWLINK, DELLINK, NEWADDR, DELADDR = 16, 17, 20, 21
+NEWLINK, DELLINK, NEWADDR, DELADDR, NEWROUTE, DELROUTE = 16, 17, 20, 21, 24, 25
 UP, LOWER_UP = 0x1, 0x10000
+
+
+def header(kind: int, length: int, port: int = 0) -> bytes:
+    return struct.pack("=LHHLL", 16 + length, kind, 0, 5, port)
+
+
+def event_of(kind: int, payload: bytes, port: int = 0) -> KernelEvent | None:
+    (message,) = netlink.messages(header(kind, len(payload), port) + payload)
+    return netlink.event_of(message)
 
 
 def attribute(kind: int, content: bytes) -> bytes:
@@ -50,17 +67,51 @@ def test_addresses() -> None:
     assert event_of(NEWADDR, six) == AddressSeen(7, "fe80::1", 24)
 
 
+def route(family: int, prefix: int, scope: int, *attributes: bytes, table: int = 254) -> bytes:
+    return struct.pack("=BBBBBBBBI", family, prefix, 0, 0, table, 2, scope, 1, 0) + b"".join(attributes)
+
+
+def test_who_asked_for_a_deletion_is_named() -> None:
+    mine = attribute(2, bytes([192, 168, 33, 101]))
+    assert event_of(DELADDR, address(mine), 4711) == AddressGone(7, "192.168.33.101", 4711)
+
+
+def test_routes_that_are_on_link_or_the_default() -> None:
+    out, net = attribute(4, struct.pack("=I", 7)), attribute(1, bytes([192, 168, 33, 0]))
+    assert event_of(NEWROUTE, route(2, 24, 253, net, out)) == RouteSeen(7, "192.168.33.0/24")
+    metric = attribute(6, struct.pack("=I", 100))
+    assert event_of(DELROUTE, route(2, 24, 253, net, out, metric)) == RouteGone(7, "192.168.33.0/24", 100)
+    gateway = attribute(5, bytes([10, 0, 0, 1]))
+    assert event_of(NEWROUTE, route(2, 0, 0, out, gateway)) == RouteSeen(7, "0.0.0.0/0")
+    assert event_of(NEWROUTE, route(10, 0, 0, out)) == RouteSeen(7, "::/0")
+    assert event_of(NEWROUTE, route(2, 24, 0, net, out, gateway)) is None
+    assert event_of(NEWROUTE, route(2, 24, 253, net, out, table=255)) is None
+    six = attribute(1, bytes.fromhex("fd00" + "00" * 14))
+    assert event_of(NEWROUTE, route(10, 64, 0, six, out)) == RouteSeen(7, "fd00::/64")
+    assert event_of(NEWROUTE, route(10, 64, 0, six, out, attribute(5, bytes(15) + b"\1"))) is None
+
+
+def test_odd_names_are_names() -> None:
+    payload = struct.pack("=BxHiII", 0, 1, 7, UP, 0) + attribute(3, "é'\x07;$(x)\0".encode())
+    assert event_of(NEWLINK, payload) == InterfaceSeen(7, "é'\x07;$(x)", is_up=True, has_carrier=False)
+    no_text = struct.pack("=BxHiII", 0, 1, 7, UP, 0) + attribute(3, b"eth\xff\0")
+    found = event_of(NEWLINK, no_text)
+    assert isinstance(found, InterfaceSeen)
+    assert found.name.startswith("eth")
+
+
 def test_a_block_holds_several_messages() -> None:
-    payloads = [b"abc", b"", b"abcdefgh"]
+    payloads = [link(UP), address(attribute(2, bytes(4))), link(0)]
     block = b"".join(
-        struct.pack("=LHHLL", 16 + len(payload), 16, 0, 5, 0) + payload + bytes(-len(payload) % 4)
-        for payload in payloads
+        header(kind, len(payload)) + payload
+        for kind, payload in zip((NEWLINK, NEWADDR, DELLINK), payloads, strict=True)
     )
-    assert list(messages(block)) == [(16, 5, 0, payload) for payload in payloads]
+    read = [netlink.event_of(message) for message in netlink.messages(block)]
+    assert [type(event) for event in read] == [InterfaceSeen, AddressSeen, InterfaceGone]
 
 
-@given(st.binary(max_size=200), st.sampled_from([NEWLINK, DELLINK, NEWADDR, DELADDR, 2, 3, 99]))
-def test_no_bytes_can_raise(data: bytes, message_type: int) -> None:
-    for found, _, _, payload in messages(data):
-        event_of(found, payload)
-    event_of(message_type, data)
+@given(st.binary(max_size=200), st.sampled_from([NEWLINK, DELLINK, NEWADDR, DELADDR, NEWROUTE, 2, 3, 99]))
+def test_no_bytes_can_raise(data: bytes, kind: int) -> None:
+    for block in (data, header(kind, len(data)) + data, header(kind, 2 * len(data)) + data):
+        for message in netlink.messages(block):
+            netlink.event_of(message)
