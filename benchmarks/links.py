@@ -79,14 +79,16 @@ def put_back(times: int) -> list[float]:
         monitor = subprocess.Popen(watching, stdout=subprocess.PIPE, text=True)  # ends with the lab
         assert monitor.stdout is not None
         time.sleep(0.3)
+        lines = (line for line in monitor.stdout if "192.168.33.101" in line)
+        found = []
         for number in range(times):
             if number % (PER_MINUTE - 1) == 0:
                 a.ask(ReleaseLink(0, is_released=False))  # begin the minute's count anew
             lab.run("a", ("ip", "address", "del", ADDRESS, "dev", "eth1"))
+            gone, back = map(moment, islice(lines, 2))
+            found.append((back - gone) * 1000)
             wait(lambda: is_up(b))
-        lines = (line for line in monitor.stdout if "192.168.33.101" in line)
-        moments = [moment(line) for line in islice(lines, 2 * times)]
-        return [(back - gone) * 1000 for gone, back in zip(moments[::2], moments[1::2], strict=False)]
+        return found
     finally:
         lab.down()
 

@@ -10,6 +10,7 @@ from komainu.model.link import LinkEnd
 from komainu.model.report import Level
 from komainu.network.address_guard import AddressGuard, Standing
 from komainu.network.interface import (
+    AddAddress,
     AddRefused,
     AddressGone,
     AddressSeen,
@@ -89,6 +90,7 @@ class NetworkGuard:
         return any(end.end.link == link for end, _ in self._guards)
 
     def _take(self, event: KernelEvent, now: Instant) -> list[NetworkEffect]:
+        """Apply what the kernel said. An address is put back first: everything else can wait a millisecond."""
         mirror = self._ends.mirror
         held = set(mirror.now.holders) if isinstance(event, DumpEnds) else set()
         held = {address for address in held if mirror.now.holders[address]}
@@ -103,10 +105,10 @@ class NetworkGuard:
                 effects.append(ServiceAddressGone(resource, address))
         if mirror.is_settled:
             effects += self._look(now)
-        return effects
+        return sorted(effects, key=lambda effect: not isinstance(effect, AddAddress))
 
     def _look(self, now: Instant) -> list[NetworkEffect]:
-        """Let each guard look at its end; the address first, since everything else can wait a millisecond."""
+        """Let each guard look at its end."""
         picture = self._ends.mirror.now
         effects: list[NetworkEffect] = []
         for end, guard in self._guards:
