@@ -236,6 +236,8 @@ def test_what_comes_in_by_another_interface_says_nothing_about_the_link(plain: C
     # a reaches b's end of link 0 by the service LAN only, and b would take it there: the weak host model.
     plain.ip("a", "route replace 192.168.33.102/32 via 10.77.0.2 dev eth0")
     until(lambda: plain.way("b").state is LinkState.SILENT, 5)
+    until(lambda: any(one.kind == "wrong-interface" for one in plain.links("b").dropped))
+    assert any("an interface that is not the link's" in text for text in plain.status("b").warnings)
     plain.ip("a", "route del 192.168.33.102/32 via 10.77.0.2 dev eth0")
     until(lambda: all(is_at_rest(plain, node) for node in ("a", "b")))
 

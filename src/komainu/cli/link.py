@@ -56,7 +56,17 @@ def _lines(links: Links) -> list[str]:
         lines.append(printable(f"  {links.node}'s end: {_state(end)}"))
         lines.append(f"  guard: {_guard(end)}")
         lines += [printable(f"  {_way(one, links)}") for one in links.links if one.link == end.link]
-    return lines
+    return [*lines, *_dropped(links)]
+
+
+def _dropped(links: Links) -> list[str]:
+    if not links.dropped:
+        return []
+    last = {one: clock(one.last, links.at) for one in links.dropped}
+    return [
+        "dropped since the start of this daemon",
+        *(f"  {one.count} packets {one.meaning}, last at {last[one]}" for one in links.dropped),
+    ]
 
 
 def _place(end: EndView) -> str:

@@ -135,6 +135,16 @@ class EndView(msgspec.Struct, frozen=True):
     kept: int  # how often the address was put back within the last minute
 
 
+class DropView(msgspec.Struct, frozen=True):
+    """Packets of one kind that were dropped since the daemon's start: on one link, or with None on any."""
+
+    link: int | None
+    kind: str  # stable: "wrong-interface", "not-authentic", "ENETUNREACH"
+    count: int
+    meaning: str  # follows "12 packets"
+    last: WallTime
+
+
 class NodeView(msgspec.Struct, frozen=True):
     """One node of the cluster as the agreed state has it."""
 
@@ -217,6 +227,7 @@ class Links(msgspec.Struct, frozen=True, tag="links-reply"):
     ends: tuple[EndView, ...]
     links: tuple[LinkView, ...]
     at: WallTime
+    dropped: tuple[DropView, ...] = ()
 
 
 class Configuration(msgspec.Struct, frozen=True, tag="configuration-reply"):

@@ -9,6 +9,7 @@ from komainu.model.ids import Instant, LinkNumber, ResourceId
 from komainu.model.link import LinkEnd
 from komainu.model.report import Level
 from komainu.network.address_guard import AddressGuard, Standing
+from komainu.network.drops import Drops
 from komainu.network.interface import (
     AddAddress,
     AddRefused,
@@ -26,6 +27,7 @@ from komainu.network.interface import (
     KernelEvent,
     LinkReleased,
     NetworkEffect,
+    PacketsDropped,
     Remark,
     RouteGone,
     RouteSeen,
@@ -43,6 +45,7 @@ class NetworkGuard:
         self._ends = LinkEnds(ends)
         self._guards = [(end, AddressGuard(end.end, end.address)) for end in self._ends.ends]
         self._services: dict[str, tuple[ResourceId, ...]] = {}
+        self.drops = Drops()
 
     @property
     def deadline(self) -> Instant | None:
@@ -80,6 +83,8 @@ class NetworkGuard:
             case ServiceAddresses(addresses=addresses):
                 self._set_services(addresses)
                 return []
+            case PacketsDropped():
+                return [*self.drops.take(event, now)]
             case DeadlinePassed():
                 return self._look(now)
             case _:

@@ -156,7 +156,14 @@ class DeadlinePassed:
     """The core's deadline has come."""
 
 
-NetworkEvent = KernelEvent | FramesOpened | FramesRefused | CulpritFacts | AddRefused
+@dataclass(frozen=True, slots=True)
+class PacketsDropped:
+    """How many packets were dropped since the start, by kind: "not-authentic", "link0.wrong-interface"."""
+
+    counts: tuple[tuple[str, int], ...]
+
+
+NetworkEvent = KernelEvent | FramesOpened | FramesRefused | CulpritFacts | AddRefused | PacketsDropped
 """What shells tell."""
 
 GuardEvent = NetworkEvent | LinkReleased | ServiceAddresses | DeadlinePassed

@@ -29,6 +29,7 @@ from komainu.network.interface import (
     FindCulprit,
     InterfaceSeen,
     NetworkEvent,
+    PacketsDropped,
     RemoveAddress,
     UseInterface,
 )
@@ -84,6 +85,12 @@ PETS_PER_TIMEOUT: Final = 4
 NICENESS: Final = -15
 """Before the work that the machine is for, behind what the kernel and its administrator put further ahead."""
 
+DROPS_EVERY_S: Final = 1.0
+"""How often the sockets' counters are looked at: soon enough for somebody who looks at status meanwhile."""
+
+NO_DROPS: Final = frozenset({"sealed", "opened"})
+"""Counters of packets that all is well with."""
+
 LATE_MS_MAX: Final = 250
 """A deadline that is overdue by more was not met, and the watchdog is not petted then."""
 
@@ -121,6 +128,8 @@ class Daemon:
         ring = settings.ring
         peers = {entry.node: entry.ends for entry in ring.nodes if entry.node != ring.me}
         self._ways = Ways()
+        self._wire = wire
+        self._told_drops: tuple[tuple[str, int], ...] = ()
         self._links = UdpLinks(ring.of(ring.me).ends, peers, settings.port, wire, self._take_datagram)
         self._frames = FrameLinks(wire, self._ways, self.feed)
         self._culprits = CulpritSearch(self.feed)
@@ -148,6 +157,7 @@ class Daemon:
         self._carry_out(self._drive.start())
         self._kernel.start()
         self._set_timer()
+        self._look_at_drops()
         gc.collect()
         gc.freeze()  # what lives as long as the daemon need not be looked at again
         code = await self._ended
@@ -231,6 +241,15 @@ class Daemon:
         if isinstance(event, DumpEnds) and not self._is_ready:
             self._is_ready = True
             _tell_systemd(b"READY=1")
+
+    def _look_at_drops(self) -> None:
+        """Tell the drive what the sockets dropped, if it is news."""
+        counters = self._wire.counters + self._links.counters + self._frames.counters
+        counts = tuple(sorted(item for item in counters.items() if item[0] not in NO_DROPS))
+        if counts != self._told_drops:
+            self._told_drops = counts
+            self.feed(PacketsDropped(counts))
+        asyncio.get_running_loop().call_later(DROPS_EVERY_S, self._look_at_drops)
 
     # -- time -------------------------------------------------------------------------------------------
 

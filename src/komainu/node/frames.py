@@ -8,6 +8,7 @@ Form: destination, source, ethertype, one byte of flags, two of length (a short 
 """
 
 import asyncio
+import errno
 import socket
 import struct
 from collections import Counter
@@ -91,7 +92,7 @@ class FrameLinks:
             try:
                 port.socket.send(head + _OURS.pack(flags, len(datagram)) + datagram)
             except OSError as error:
-                self.counters[f"link{effect.link}.{error.errno}"] += 1
+                self.counters[f"link{effect.link}.{_name_of(error)}"] += 1
 
     def close(self) -> None:
         """Close every socket."""
@@ -112,7 +113,7 @@ class FrameLinks:
             except BlockingIOError:
                 return
             except OSError as error:  # the interface was set down or removed; netlink tells the rest
-                self.counters[f"link{link}.{error.errno}"] += 1
+                self.counters[f"link{link}.{_name_of(error)}"] += 1
                 return
             self._take(link, port, frame)
 
@@ -128,6 +129,10 @@ class FrameLinks:
         port.peers[opened.peer] = frame[6:12]
         self._ways.heard_frame(link, opened.peer, asks=bool(flags & _ASKS))
         self._report(PacketReceived(link, opened.peer, opened.packet))
+
+
+def _name_of(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, str(error.errno))
 
 
 def _open(index: int, name: str) -> _Port:

@@ -17,6 +17,7 @@ from komainu.model.link import LinkState
 from komainu.model.plan import Placement
 from komainu.model.request import (
     Configuration,
+    DropView,
     EndView,
     FailureView,
     FenceView,
@@ -64,6 +65,7 @@ def status_of(drive: "Drive", now: Instant, wall: WallTime) -> Status:
         fencing=_fencing(state, FENCING_SHOWN_MAX),
         warnings=(
             *_warnings(state.cib, conditions),
+            *_drop_warnings(drive, now),
             *fence_warnings.of(state, drive.fencer.troubles, halves_stay=is_two_node(drive.settings)),
         ),
         at=wall,
@@ -140,7 +142,11 @@ def links_of(drive: "Drive", now: Instant, wall: WallTime) -> Links:
         )
         for end, guard in drive.network.ends
     )
-    return Links(node=drive.me, ends=ends, links=_links(drive, now, wall), at=wall)
+    dropped = tuple(
+        DropView(one.link, one.kind, one.count, one.meaning, WallTime(wall - (now - one.last)))
+        for one in drive.network.drops.all()
+    )
+    return Links(node=drive.me, ends=ends, links=_links(drive, now, wall), at=wall, dropped=dropped)
 
 
 def _resources(state: ClusterState, placements: tuple[Placement, ...]) -> tuple[ResourceView, ...]:
@@ -257,6 +263,13 @@ def _fencing(state: ClusterState, limit: int) -> tuple[FenceView, ...]:
             device=entry.device,
         )
         for entry in newest
+    )
+
+
+def _drop_warnings(drive: "Drive", now: Instant) -> tuple[str, ...]:
+    return tuple(
+        f"{one.count} packets were dropped since the start of this daemon: they {one.meaning}"
+        for one in drive.network.drops.alarms(now)
     )
 
 

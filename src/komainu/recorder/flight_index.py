@@ -6,6 +6,7 @@ came to be or where they are stored. Every count has a limit: records, depth and
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import dropwhile, islice
 from typing import Final
 
 import msgspec
@@ -31,6 +32,12 @@ DEPTH_MAX: Final = 12
 
 LINES_MAX: Final = 40
 """Longest answer, in lines."""
+
+HISTORY_MAX: Final = 20
+"""What is told of a link: one event seldom explains it, and a bad cable has many."""
+
+LINK_KINDS: Final = frozenset({"link", "peer-link"})
+"""Kinds of the records of what happened to a link: they name no causes, and tell one story together."""
 
 CLAUSES_MAX: Final = 5
 """Most reasons in the sentence of an answer; the chain has them all."""
@@ -96,6 +103,8 @@ class FlightIndex:
         lines = [_line(record, told.cause.code, told.head, depth=0)]
         clauses: list[str] = []
         _add_clause(clauses, told.reason)
+        if record.kind in LINK_KINDS and subject == record.subjects[0]:
+            return Why(subject, told.head, (*lines, *self._history(subject, record)))
         self._follow(told, (subject, *record.subjects), lines, clauses)
         answer = told.head + "".join(f", because {clause}" for clause in clauses[:CLAUSES_MAX])
         earlier = self._before(subject, record) if told.is_arrival else None
@@ -103,6 +112,15 @@ class FlightIndex:
             return Why(subject, answer, tuple(lines))
         # Who asks about a node that is back wants to know why it went.
         return Why(subject, f"{answer}. Before: {earlier.answer}", (*lines, *earlier.chain)[:LINES_MAX])
+
+    def _history(self, subject: str, newest: Record) -> list[WhyLine]:
+        """Tell what happened to a link before its newest record, the newest first."""
+        older = dropwhile(lambda record: record is not newest, reversed(self._by_subject.get(subject, ())))
+        return [
+            _line(record, record.cause.code, record.cause.text, depth=0)
+            for record in islice(older, 1, HISTORY_MAX)
+            if record.kind in LINK_KINDS
+        ]
 
     def _before(self, subject: str, arrival: Record) -> Why | None:
         """Explain what made a subject go before it arrived; None when nothing is recorded of that."""

@@ -240,3 +240,23 @@ def test_the_reason_of_a_plan_does_not_hide_what_made_it() -> None:
     made = story.tell(StartTransition(cause, story.at, "", 1, (), own, ()))
     result(story, "start", made)
     assert [line.text for line in story.index.why("web").chain][1:] == ["web moves from a to b", SILENT]
+
+
+def test_a_link_tells_its_history() -> None:
+    """The newest event of a link seldom says why: what came before it is told, too."""
+    index = FlightIndex()
+    told = ["eth1: carrier lost", "eth1: address 192.168.33.101/24 deleted", "eth1: up"]
+    for number, text in enumerate(told):
+        at = WallTime(NOON + 1_000 * number)
+        index.add(Record("", at, A, "link", Cause("network.end", f"link 0: {text}"), ("link0", A, B)))
+        index.add(Record("", at, A, "peer-link", Cause("network.end", f"link 1: {text}"), ("link1", B)))
+    why = index.why("link0")
+    assert why.answer == "link 0: eth1: up, at 12:02:13 UTC"
+    assert [line.text.rpartition(", at")[0] or line.text for line in why.chain] == [
+        f"link 0: {text}" for text in reversed(told)
+    ]
+    assert len(index.why("link0", WallTime(NOON + 1_500)).chain) == 2
+    assert len(index.why(A).chain) == 1, "a node is not explained by all that its links saw"
+    for number in range(100):
+        index.add(Record("", WallTime(NOON), A, "link", Cause("x", f"turn {number}"), ("link0", A)))
+    assert len(index.why("link0").chain) == HISTORY_MAX
