@@ -24,7 +24,7 @@ from komainu.model.operation import ActionRequest, AgentName, OperationResult, O
 from komainu.model.report import Report
 from komainu.model.view import Position, View, ViewId
 from komainu.recorder import flight_index
-from komainu.recorder.flight_index import DEPTH_MAX, LINES_MAX, FlightIndex
+from komainu.recorder.flight_index import DEPTH_MAX, HISTORY_MAX, LINES_MAX, FlightIndex
 from komainu.recorder.record import Record
 from komainu.recorder.subjects import record_of
 
