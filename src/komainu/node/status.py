@@ -64,7 +64,7 @@ def status_of(drive: "Drive", now: Instant, wall: WallTime) -> Status:
         failures=failures_of(state.cib),
         fencing=_fencing(state, FENCING_SHOWN_MAX),
         warnings=(
-            *_warnings(state.cib, conditions),
+            *_warnings(state.cib, conditions, links=len(drive.settings.of(drive.me).ends)),
             *_drop_warnings(drive, now),
             *fence_warnings.of(state, drive.fencer.troubles, halves_stay=is_two_node(drive.settings)),
         ),
@@ -273,13 +273,14 @@ def _drop_warnings(drive: "Drive", now: Instant) -> tuple[str, ...]:
     )
 
 
-def _warnings(cib: Element, conditions: tuple[NodeCondition, ...]) -> tuple[str, ...]:
+def _warnings(cib: Element, conditions: tuple[NodeCondition, ...], *, links: int) -> tuple[str, ...]:
     """Say what an administrator should know before it hurts."""
     warnings = []
     if cluster_option(cib, "stonith-enabled") == "false":
         warnings.append(
             "fencing is off (stonith-enabled=false): after a lost node its resources start elsewhere "
             "although it may still run them"
+            + (", and with one link only one pulled cable is enough for that" if links < 2 else "")
         )
     elif cluster_option(cib, "have-watchdog") != "true" and not any(
         element.get("class") == "stonith" for element in cib.walk() if element.tag == "primitive"

@@ -94,6 +94,23 @@ class Wiring:
                 return manager, mine
         return self._red_hat_owner(interface)
 
+    def claims(self, interface: Interface) -> dict[Manager, Profile | None]:
+        """Name every manager that acts on an interface by its own settings; more than one is one too many."""
+        manager, profile = self.owner(interface)
+        found: dict[Manager, Profile | None] = {} if manager is Manager.NOBODY else {manager: profile}
+        file = self._network_file(interface)
+        if file is not None:
+            found.setdefault(Manager.NETWORKD, file.profile)
+        for other, profiles in ((Manager.IFUPDOWN, self.ifupdown), (Manager.WICKED, self.wicked)):
+            mine = next((profile for profile in profiles if profile.fits(interface)), None)
+            if mine is not None and self._is_in_charge(other):
+                found.setdefault(other, mine)
+        own, mine = self._red_hat_owner(interface)
+        # Without a profile of its own NetworkManager only acts on what nobody else configured.
+        if own is Manager.INITSCRIPTS or (own is Manager.NETWORKMANAGER and mine is not None):
+            found.setdefault(own, mine)
+        return found
+
     def _is_in_charge(self, manager: Manager) -> bool:
         """Tell whether ifupdown or wicked look after what their files name."""
         if manager is Manager.WICKED:

@@ -149,6 +149,9 @@ WRONG: list[tuple[str, str, Evidence]] = [
     ("NET015", "unmanaged", machine(devices="eth0:connected\neth1:unmanaged\n")),
     ("NET017", "younger than NetworkManager", replace(machine(), files={
         path: replace(file, changed_s=STARTED + 1 if path == DEVICES else 0) for path, file in machine().files.items()})),
+    ("NET018", "networkd, too", replace(
+        machine({"/etc/systemd/network/10-eth1.network": "[Match]\nName=eth1\n[Network]\nAddress=192.168.33.101/24\n"}),
+        processes={"NetworkManager": STARTED, "systemd-network": STARTED})),
     ("CLU001", "crashes", machine({COROSYNC: FILES[COROSYNC].replace("knet", "udpu")}, corosync="version '2.4.4'")),
     ("CLU002", "impatient", machine({COROSYNC: ONE_LINK.replace("totem {", "totem {\n    token: 1000")})),
     ("CLU002", "slow", changed(COROSYNC, "totem {", "totem {\n    token: 30000")),
@@ -192,6 +195,23 @@ def test_each_rule_speaks_when_its_thing_is_wrong(rule: str, evidence: Evidence)
         assert finding.effect.endswith(".")
         assert finding.fix is not None
         assert bool(finding.because) == (finding.sureness.value != "certain") or finding.rule == "DOC001"
+
+
+def test_a_manager_that_leaves_an_interface_alone_is_no_second_one() -> None:
+    both = {"NetworkManager": STARTED, "systemd-network": STARTED}
+    for extra in (
+        {"/etc/systemd/network/10-eth1.network": "[Match]\nName=eth1\n[Link]\nUnmanaged=yes\n"},
+        {"/etc/systemd/network/10-eth7.network": "[Match]\nName=eth7\n[Network]\nDHCP=yes\n"},
+    ):
+        found = findings(replace(machine(dict(extra)), processes=both))
+        assert "NET018" not in {finding.rule for finding in found}
+
+
+def test_without_fencing_one_cable_is_said_to_be_enough() -> None:
+    off = CIB.replace('stonith-enabled" value="true"', 'stonith-enabled" value="false"')
+    for files, is_enough in (({COROSYNC: ONE_LINK}, True), ({}, False)):
+        (found,) = (one for one in findings(machine(dict(files), cib=off)) if one.rule == "CLU004")
+        assert ("both halves go on, and both serve" in found.effect) is is_enough
 
 
 def test_every_rule_is_tried() -> None:

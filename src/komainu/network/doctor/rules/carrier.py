@@ -346,6 +346,33 @@ def nobody_manages(machine: Machine) -> Iterator[Finding]:
         )
 
 
+def two_managers(machine: Machine) -> Iterator[Finding]:
+    """NET018: two network managers look after one interconnect."""
+    for end in machine.ends:
+        claims = {} if end.interface is None else machine.wiring.claims(end.interface)
+        if end.interface is None or len(claims) < 2:
+            continue
+        name = end.interface.name
+        yield Finding(
+            "NET018",
+            Gravity.WARNING,
+            name,
+            "two network managers look after it",
+            tuple(
+                Seen(f"{manager.value} looks after {name}", None if profile is None else profile.place)
+                for manager, profile in claims.items()
+            ),
+            f"What one of them sets the other takes away: {end.address} may go when either is restarted, reads its "
+            "files again, or sees the carrier go, whatever the settings of the other say.",
+            Sureness.LIKELY,
+            "which of them comes last cannot be told from their files",
+            Fix(
+                f"let one of them have {name}: `nmcli device set {name} managed no` and a line `unmanaged-devices`, "
+                f"`Unmanaged=yes` for networkd, or take it out of the other's files"
+            ),
+        )
+
+
 def not_loaded(machine: Machine) -> Iterator[Finding]:
     """NET017: the setting that keeps the address is younger than the NetworkManager that runs."""
     started = (machine.evidence.processes or {}).get("NetworkManager")

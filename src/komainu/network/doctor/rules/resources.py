@@ -37,7 +37,7 @@ def fencing_off(machine: Machine) -> Iterator[Finding]:
             "fencing is off",
             (Seen(f"stonith-enabled=false in {machine.cib_source}"),),
             "A node that is only cut off is taken for dead: its services start elsewhere while they still run there. "
-            "Data that both copies write is lost.",
+            f"Data that both copies write is lost.{_one_cable(machine)}",
             fix=Fix(
                 f"configure a fence device for each node, then {_set(machine, 'stonith-enabled', 'true')}"
             ),
@@ -52,6 +52,13 @@ def fencing_off(machine: Machine) -> Iterator[Finding]:
             "Nothing is started at all, or, after a node is lost, its services are never started elsewhere.",
             fix=Fix("configure a fence device for each node"),
         )
+
+
+def _one_cable(machine: Machine) -> str:
+    """Say how little it takes where nodes have one link only."""
+    if not any(cluster.links < 2 for cluster in machine.clusters):
+        return ""
+    return " There is one link only, so one pulled cable is enough: both halves go on, and both serve."
 
 
 def two_node(machine: Machine) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ RULES: Final[dict[str, Rule]] = {
     "NET015": carrier.nobody_manages,
     "NET016": links.odd_name,
     "NET017": carrier.not_loaded,
+    "NET018": carrier.two_managers,
     "CLU001": timing.corosync_version,
     "CLU002": timing.token,
     "CLU003": timing.watchdog,
