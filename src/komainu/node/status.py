@@ -64,7 +64,7 @@ def status_of(drive: "Drive", now: Instant, wall: WallTime) -> Status:
         failures=failures_of(state.cib),
         fencing=_fencing(state, FENCING_SHOWN_MAX),
         warnings=(
-            *_warnings(state.cib, conditions, links=len(drive.settings.of(drive.me).ends)),
+            *_warnings(state.cib, conditions, links=len(drive.settings.of(drive.settings.me).ends)),
             *_drop_warnings(drive, now),
             *fence_warnings.of(state, drive.fencer.troubles, halves_stay=is_two_node(drive.settings)),
         ),
