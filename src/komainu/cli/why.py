@@ -1,4 +1,7 @@
-"""Ask why a resource or node is as it is, now or at an earlier moment."""
+"""Ask why a resource or node is as it is, now or at an earlier moment; or why a plan would make it so.
+
+Decides who is asked: the daemon's memory, or the scheduler about a CIB (a file's, the live cluster's).
+"""
 
 import re
 import time
@@ -8,6 +11,7 @@ from typing import Final
 
 import click
 
+from komainu.cli import cib_source, why_plan
 from komainu.cli.asking import ask, show_json, with_format
 from komainu.cli.examples import examples
 from komainu.cli.status_text import WIDTH, clock, printable
@@ -19,7 +23,15 @@ from komainu.model.request import AskWhy, Why
 _TIME_OF_DAY: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?$")
 
 
-@click.command(epilog=examples("komainu why web", "komainu why web --at 12:03", "komainu why b --at 2h"))
+@click.command(
+    epilog=examples(
+        "komainu why web",
+        "komainu why web --at 12:03",
+        "komainu why b --at 2h",
+        "komainu why web --file cib.xml",
+        "komainu why web --plan",
+    )
+)
 @click.argument("subject")
 @click.option(
     "--at",
@@ -27,10 +39,25 @@ _TIME_OF_DAY: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?$")
     metavar="TIME",
     help="As of that moment: 12:03, 12:03:30, 2026-03-01T12:03, or 10min (ago).",
 )
+@click.option("--file", "file", metavar="CIB", help="Ask about the plan for this CIB; - is standard input.")
+@click.option("--plan", "plans", is_flag=True, help="Ask about the plan for the live cluster's CIB.")
 @with_format
 @click.pass_obj
-def why(client: Client, *, subject: str, moment: str | None, form: str) -> None:
-    """Say why SUBJECT, a resource or a node, is as it is: the answer, then what led to it."""
+def why(
+    client: Client, *, subject: str, moment: str | None, file: str | None, plans: bool, form: str
+) -> None:
+    """Say why SUBJECT, a resource or a node, is as it is: the answer, then what led to it.
+
+    With --file or --plan no history is asked, but the scheduler: where the resource would go and what speaks for
+    each node, what would have to change, and what demands each thing that would be done. Where no komainu daemon
+    runs but Pacemaker does, --plan reads its CIB with `cibadmin --query`.
+    """
+    if file is not None or plans:
+        if moment is not None or (file is not None and plans):
+            raise click.UsageError("--at, --file and --plan exclude each other")
+        cib = cib_source.live(client) if file is None else cib_source.read(file, is_checked=False)
+        why_plan.show(cib, subject, form)
+        return
     now = WallTime(time.time_ns() // 1_000_000)
     at = None if moment is None else read_moment(moment, now)
     answer = ask(client, AskWhy(subject, at), Why)

@@ -6,6 +6,7 @@ from enum import Enum
 from komainu.model.cause import Cause
 from komainu.model.ids import NodeName, ResourceId
 from komainu.model.operation import ActionRequest
+from komainu.model.provenance import Explanation
 from komainu.model.role import Role
 
 
@@ -77,6 +78,7 @@ class Plan:
     resource_causes: tuple[tuple[ResourceId, Cause], ...]  # for each resource with an action: why
     node_causes: tuple[tuple[NodeName, Cause], ...]  # for each node fenced or shut down: why
     recheck_at_s: int | None = None
+    explanation: Explanation | None = None  # only where it was asked for
 
     @property
     def is_empty(self) -> bool:

@@ -10,7 +10,7 @@ from komainu.model.role import Role
 from komainu.scheduler import scores, together, tree, utilization
 from komainu.scheduler.actions import quorum_policy
 from komainu.scheduler.job import Candidate, Colocation, Job, Node, Resource, Table, copy_table
-from komainu.scheduler.words import Flag, Kind
+from komainu.scheduler.words import Flag, Kind, Step
 
 
 def primitive(job: Job, rsc: Resource, prefer: Node | None, *, final: bool) -> Node | None:
@@ -23,9 +23,11 @@ def primitive(job: Job, rsc: Resource, prefer: Node | None, *, final: bool) -> N
     if rsc.assigning:
         return None
     rsc.assigning = True
+    job.ledger.weighed(rsc, Step.SPREAD)
     _weigh_colocations(job, rsc)
     if rsc.next_role is Role.STOPPED:
         tree.ban(rsc)
+        job.ledger.weighed(rsc, Step.TARGET)
     scores.note(job, rsc)
     if job.options.fencing_enabled and not (job.has_fence_device or job.options.have_watchdog):
         rsc.managed = False
@@ -51,9 +53,11 @@ def _weigh_colocations(job: Job, rsc: Resource) -> None:
         for colocation in own:
             if together.is_mandatory(colocation) is wants_mandatory:
                 follow_primary(job, rsc, colocation)
+                job.ledger.weighed(rsc, Step.DEPENDENT, colocation)
         for colocation in others:
             if together.is_mandatory(colocation) is wants_mandatory:
                 together.add_dependent_wishes(colocation, rsc)
+                job.ledger.weighed(rsc, Step.PRIMARY, colocation)
 
 
 def follow_primary(job: Job, rsc: Resource, colocation: Colocation) -> None:
@@ -75,6 +79,8 @@ def follow_primary(job: Job, rsc: Resource, colocation: Colocation) -> None:
 
 def _choose(job: Job, rsc: Resource, prefer: Node | None, *, final: bool) -> None:
     roomiest = utilization.ban_too_small(job, rsc)
+    job.ledger.weighed(rsc, Step.ROOM)
+    job.ledger.decided(job, rsc)
     prefer = prefer or roomiest
     rows = sort_nodes(job, rsc.table, tree.current_node(rsc))
     chosen = rows[0] if rows else None

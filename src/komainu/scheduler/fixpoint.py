@@ -320,6 +320,7 @@ def _clear(action: Action, flag: int, because: Action) -> None:
     if not action.flags & flag:
         return
     action.clear(flag)
+    action.because = action.because or because
     if action.resource is not because.resource:
         word = {Flag.OPTIONAL: "required", Flag.RUNNABLE: "unrunnable"}.get(flag, "unmigrateable")
         name = "" if because.resource is None else f"{because.resource.id} "

@@ -26,6 +26,8 @@ UUID: Final = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
 REASON: Final = "Simulated action result"
 TASKS: Final = ("monitor", "start", "stop", "promote", "demote", "migrate_to", "migrate_from", "notify")
 CONSTRAINTS: Final = ("rsc_location", "rsc_colocation", "rsc_order", "rsc_ticket")
+_LISTED_MAX: Final = 20
+"""How many names an error lists; more hide what it says."""
 _RESULT_MAX: Final = 255
 _NOT_RUNNING: Final = 7  # a probe that finds nothing is no failure
 _SPEC: Final = re.compile(r"(?P<key>[^@=\s]+_[a-z_]+_\d+)@(?P<node>[^@=\s]+)=(?P<rc>\d+)$")
@@ -61,7 +63,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, names, n=1)
     if close:
         return f'did you mean "{close[0]}"?'
-    return f"there are: {', '.join(names)}" if names else "there are none"
+    more = f" and {len(names) - _LISTED_MAX} more" if len(names) > _LISTED_MAX else ""
+    return f"there are: {', '.join(names[:_LISTED_MAX])}{more}" if names else "there are none"
 
 
 def parse_result(text: str) -> Result:

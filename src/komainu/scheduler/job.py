@@ -13,7 +13,7 @@ from komainu.cib.element import Element
 from komainu.model.role import Role
 from komainu.scheduler.entry import Entry
 from komainu.scheduler.options import Options, is_true
-from komainu.scheduler.words import INFINITY, Discovery, Flag, Kind, MultipleActive, OnFail, Requires
+from komainu.scheduler.words import INFINITY, Discovery, Flag, Kind, MultipleActive, OnFail, Requires, Step
 
 
 @dataclass(eq=False, slots=True)
@@ -127,6 +127,7 @@ class Action:
     flags: int
     interval_ms: int = 0
     reason: str | None = None
+    because: "Action | None" = None  # the action that demands or prevents this one
     meta: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
     needs: Requires = Requires.NOTHING
@@ -486,6 +487,19 @@ class FailedOperation:
     entry: Entry
 
 
+class Ledger:
+    """Told what weighs nodes, as it happens. This one keeps nothing, and costs nothing; ledger.py has one that does."""
+
+    def step(self, job: "Job", step: Step) -> None:
+        """All tables may have changed since the last step, for this cause."""
+
+    def weighed(self, rsc: Resource, step: Step, colocation: Colocation | None = None) -> None:
+        """One resource's table may have changed, for this cause."""
+
+    def decided(self, job: "Job", rsc: Resource) -> None:
+        """One resource's table is as it was when its node was chosen."""
+
+
 @dataclass(eq=False, slots=True)
 class Job:
     """One scheduling run."""
@@ -494,6 +508,7 @@ class Job:
     now_s: int
     options: Options
     explain: bool = False
+    ledger: Ledger = field(default_factory=Ledger)
     is_simulated: bool = False  # read from a file: secret parameters may have been removed
     nodes: list[Node] = field(default_factory=list)
     node_by_id: dict[str, Node] = field(default_factory=dict)

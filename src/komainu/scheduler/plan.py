@@ -4,23 +4,33 @@
 model/plan.py. Equal states and times give equal plans.
 """
 
+from dataclasses import replace
+
 from komainu.cib.element import Element
 from komainu.model.cause import Cause
 from komainu.model.ids import NodeName, ResourceId
 from komainu.model.operation import ActionRequest, AgentName
 from komainu.model.plan import Action, ActionKind, Placement, Plan
 from komainu.scheduler import digests, graph_details, reasons, recipe, summary, tree
+from komainu.scheduler import explain as explanation
 from komainu.scheduler import job as work
 from komainu.scheduler.graph import Graph, Synapse
+from komainu.scheduler.ledger import Record
 
 PLACEHOLDER_UUID = "00000000-0000-0000-0000-000000000000"
 """Stands in a transition key until the controller puts its own name and number there."""
 
 
 def plan(cib: Element, now_s: int, *, explain: bool = False) -> Plan:
-    """Plan the next transition for a cluster state, at a second of the wall clock."""
-    job = recipe.read(cib, now_s, explain=explain)
-    return answer(job, recipe.schedule(job))
+    """Plan the next transition for a cluster state, at a second of the wall clock.
+
+    With `explain` the plan says of each score and each action what it rests on.
+    """
+    record = Record() if explain else None
+    job = recipe.read(cib, now_s, explain=explain, ledger=record)
+    graph = recipe.schedule(job)
+    planned = answer(job, graph)
+    return planned if record is None else replace(planned, explanation=explanation.whole(job, record, graph))
 
 
 def answer(job: work.Job, graph: Graph) -> Plan:

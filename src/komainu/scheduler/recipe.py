@@ -31,25 +31,35 @@ from komainu.scheduler import (
     variants,
 )
 from komainu.scheduler.graph import Graph
-from komainu.scheduler.job import Job, Resource
+from komainu.scheduler.job import Job, Ledger, Resource
 from komainu.scheduler.prepare import prepare
 from komainu.scheduler.rules import RuleContext
-from komainu.scheduler.words import Kind
+from komainu.scheduler.words import Kind, Step
 
 variants.register()
 
 
-def read(cib: Element, now_s: int, *, explain: bool = False, is_simulated: bool = False) -> Job:
+def read(
+    cib: Element,
+    now_s: int,
+    *,
+    explain: bool = False,
+    is_simulated: bool = False,
+    ledger: Ledger | None = None,
+) -> Job:
     """Read the configuration and the status: what there is, where it is, and what failed."""
     job = _new_job(prepare(cib), now_s)
     job.explain, job.is_simulated = explain, is_simulated
+    job.ledger = ledger or job.ledger
     nodes.read_nodes(job)
     remote.read_nodes(job)
     resources.read_resources(job)
     remote.link(job)
     constraints.read_tags(job)
     tickets.read_states(job)
+    job.ledger.step(job, Step.NODE)
     history.read_status(job)
+    job.ledger.step(job, Step.HISTORY)
     return job
 
 
@@ -57,9 +67,11 @@ def schedule(job: Job) -> Graph:
     """Decide what is to be done about it."""
     health.apply(job)
     constraints.read_constraints(job)
+    job.ledger.step(job, Step.TICKET)
     _apply_criteria(job)
     for rsc in job.resources:
         rsc.variant.add_internal_constraints(job, rsc)
+    job.ledger.step(job, Step.INTERNAL)
     changes.handle(job)
     utilization.prepare(job)
     assign_all.assign(job)
@@ -112,13 +124,17 @@ def _apply_criteria(job: Job) -> None:
     if job.options.shutdown_lock:
         for rsc in job.resources:
             shutdown_lock.apply(job, rsc)
+    job.ledger.step(job, Step.LOCK)
     location.apply_all(job)
+    job.ledger.step(job, Step.LOCATION)
     for rsc in job.resources:
         _add_stickiness(job, rsc)
+    job.ledger.step(job, Step.STICKINESS)
     for node in job.nodes:
         for rsc in job.resources:
             _check_threshold(job, rsc, node.id)
             _exclude_undiscovered(rsc, node.id)
+    job.ledger.step(job, Step.FAILURES)
 
 
 def _add_stickiness(job: Job, rsc: Resource) -> None:

@@ -41,6 +41,9 @@ class Change:
         """The line as a sentence: "web moves from b to a, due to node availability"."""
         reason = f",{self.reason}" if self.reason else ""
         source, arrow, target = self.details.strip("() ").partition(" -> ")
+        role, blank, place = source.partition(" ")
+        if not arrow and blank and " " not in place:
+            source = f"{place}, where it is {role.lower()}"
         if self.word in _MOVED and arrow and " " not in source + target:
             return f"{self.subject} {_MOVED[self.word].format(source=source, target=target)}{reason}"
         if self.word in _STAYED and not arrow:

@@ -69,6 +69,24 @@ class Discovery(IntEnum):
     EXCLUSIVE = 2
 
 
+class Step(Enum):
+    """What weighs nodes, in the order in which it does: the source of each contribution to a score."""
+
+    NODE = "node"  # what a node is worth to every resource
+    HISTORY = "history"  # failures that forbid a node, and other findings
+    TICKET = "ticket"
+    LOCK = "shutdown-lock"
+    LOCATION = "location"
+    STICKINESS = "stickiness"
+    FAILURES = "failures"  # too many of them
+    INTERNAL = "internal"  # remote nodes, launchers
+    SPREAD = "spread"  # instances among each other, and their promotion scores
+    DEPENDENT = "colocation"  # of this resource with another
+    PRIMARY = "colocation-of-others"  # of others with this one
+    TARGET = "target-role"
+    ROOM = "utilization"
+
+
 class Flag:
     """What holds of an action; bits, since relations compare and clear several at once."""
 
