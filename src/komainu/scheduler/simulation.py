@@ -41,9 +41,9 @@ class Details:
     attributes: bool = False
     failures: bool = False
 
-    def write(self, job: Job) -> list[str]:
+    def write(self, job: Job, *, shows_pending: bool = True) -> list[str]:
         """Write a status with these details."""
-        lines = status_text.write(job)
+        lines = status_text.write(job, shows_pending=shows_pending)
         if self.attributes:
             lines += status_details.attributes(job)
         if self.failures:
@@ -87,7 +87,7 @@ class Simulation:
         if self.moment.line:
             lines.append(self.moment.line)
         after = recipe.read(rehearsal.cib, self.moment.now_s, is_simulated=True)
-        return rehearsal.cib, [*lines, "", "Revised Cluster Status:", *self.details.write(after)]
+        return rehearsal.cib, [*lines, "", "Revised Cluster Status:", *self.details.write(after, shows_pending=False)]
 
 
 def status_of(cib: Element, moment: Moment, details: Details = Details()) -> list[str]:

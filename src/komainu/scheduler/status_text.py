@@ -29,12 +29,12 @@ _EXIT: Final = {
 }
 
 
-def write(job: Job) -> list[str]:
-    """Write the node list and the full list of resources."""
+def write(job: Job, *, shows_pending: bool = True) -> list[str]:
+    """Write the node list and the full list of resources; what is under way is not shown after a rehearsal."""
     lines = ["  * Node List:"]
     lines += [f"    * {line}" for line in _nodes(job)]
     lines += ["", "  * Full List of Resources:"]
-    writer = _Resources(job)
+    writer = _Resources(job, shows_pending=shows_pending)
     for rsc in job.resources:
         if rsc.removed and rsc.kind is Kind.PRIMITIVE and not rsc.active:
             continue
@@ -119,8 +119,12 @@ def _node_state(job: Job, node: Node) -> str | None:
 class _Resources:
     """Writes resources of one job."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, *, shows_pending: bool) -> None:
         self._job = job
+        self._shows_pending = shows_pending
+
+    def _pending_task(self, rsc: Resource) -> str:
+        return rsc.pending_task or "" if self._shows_pending else ""
 
     def resource(self, rsc: Resource) -> list[str]:
         """Write a resource and what it consists of."""
@@ -170,10 +174,7 @@ class _Resources:
         return "".join(parts)
 
     def _state(self, rsc: Resource) -> str:
-        pending = _PENDING.get(rsc.pending_task or "")
-        if pending is None or (rsc.pending_task or "").startswith("monitor"):
-            return _shown_role(rsc).label
-        return pending
+        return _PENDING.get(self._pending_task(rsc)) or _shown_role(rsc).label
 
     def _flags(self, rsc: Resource, node: Node | None) -> list[str]:
         flags = []
@@ -181,7 +182,7 @@ class _Resources:
             flags.append("UNCLEAN")
         if node is not None and node is rsc.lock_node:
             flags.append("LOCKED")
-        pending = _PENDING_FLAG.get(rsc.pending_task or "")
+        pending = _PENDING_FLAG.get(self._pending_task(rsc))
         if pending is not None:
             flags.append(pending)
         target = parse_role(rsc.meta.get("target-role"))
@@ -235,7 +236,7 @@ class _Resources:
         settings = clone.clone
         if clone.unique or settings is None or settings.maximum == 0:
             return "full" if is_any_active or not instance.removed else "none"
-        if any(r.pending_task for r in instance.primitives()) and instance.kind is Kind.PRIMITIVE:
+        if any(self._pending_task(r) for r in instance.primitives()) and instance.kind is Kind.PRIMITIVE:
             return "full"
         if not is_any_active:
             return "none" if instance.removed else "stopped"
