@@ -55,7 +55,8 @@ def create(job: Job, rsc: Resource) -> None:
     may_migrate = is_moving and migration.is_possible(rsc, current)
     may_migrate = _settle_partial(rsc, current, may_migrate=may_migrate)
     is_multiple, is_unexpected = _settle_multiple(rsc, continues=rsc.partial_target is not None)
-    if rsc.start_pending and current is not None:
+    if rsc.start_pending and current is not None and current is rsc.assigned_to:
+        # It is under way: what waits for it waits for this one, unless it is in the wrong place.
         start = actions.make(job, rsc, "start", current, optional=True)
         start.is_forced_into_graph = True
     need_stop, need_promote = _needs(job, rsc, current, is_moving=is_moving)
