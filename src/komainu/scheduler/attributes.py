@@ -6,11 +6,15 @@ Source: Pacemaker Explained, "Attribute sets", with the order that the scheduler
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from komainu.cib.element import Element
 from komainu.model import score
 from komainu.scheduler import rules
 from komainu.scheduler.rules import RuleContext
+
+LEFT_TO_DEFAULT: Final = "#default"
+"""The value that takes back what was given before it, so that the default holds."""
 
 
 def read_sets(parent: Element, set_tag: str, context: RuleContext, *, first_id: str = "") -> dict[str, str]:
@@ -33,7 +37,10 @@ def merge(sets: Iterable[Element], context: RuleContext, *, first_id: str = "") 
         if not rules.all_hold(block, context):
             continue
         for name, value in pairs(block):
-            values.setdefault(name, value)
+            if value.lower() == LEFT_TO_DEFAULT:
+                values.pop(name, None)
+            else:
+                values.setdefault(name, value)
     return values
 
 
