@@ -322,7 +322,10 @@ def _fence_for(job: Job, rsc: Resource, node: Node) -> None:
     elif node.is_remote and node.connection is not None and not node.connection.failed:
         # Fencing is needed only if the connection cannot be brought up again elsewhere.
         node.unseen = True
-        reason += " (fencing will be revoked if remote connection can be re-established elsewhere)"
+        reason = (
+            f"{rsc.id} is active there"
+            " (fencing will be revoked if remote connection can be re-established elsewhere)"
+        )
     actions.fence_node(job, node, reason)
 
 

@@ -156,6 +156,8 @@ def _by_status(reading: Reading, entry: Entry) -> None:
             return
         case OpStatus.NOT_INSTALLED:
             demand = _demand(reading, entry)
+            if demand is OnFail.IGNORE:  # what is not there cannot run, whatever is configured
+                demand = OnFail.BAN
             tree.ban(reading.whole, node)
             _fail(reading, entry, demand)
             return
