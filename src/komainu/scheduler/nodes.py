@@ -140,8 +140,7 @@ def read_transient(job: Job, node: Node, state: Element) -> None:
 
 
 def _settle_online(job: Job, node: Node, state: Element) -> None:
-    shutdown = node.attributes.get("shutdown")
-    node.shutdown = shutdown is not None and shutdown != "0"
+    node.shutdown = wants_shutdown(node)
     node.expected_up = state.get("expected") == "member"
     if job.options.fencing_enabled:
         node.online = _online_with_fencing(job, node, state)
@@ -149,6 +148,11 @@ def _settle_online(job: Job, node: Node, state: Element) -> None:
         node.online = _online_without_fencing(node, state)
     if not node.online or node.shutdown:
         node.base_score = -1_000_000
+
+
+def wants_shutdown(node: Node) -> bool:
+    """Tell whether the node itself asked to leave; it may go down for other reasons, too."""
+    return node.attributes.get("shutdown") not in {None, "0"}
 
 
 def _is_member(state: Element) -> bool:
@@ -271,8 +275,7 @@ def read_remote(job: Job, node: Node, state: Element) -> None:
     transient = state.first("transient_attributes")
     if transient is not None:
         _add_attributes(job, node, transient, permanent=False)
-    shutdown = node.attributes.get("shutdown")
-    if shutdown is not None and shutdown != "0":
+    if wants_shutdown(node):
         node.shutdown = True
     if is_true(node.attributes.get("standby")):
         node.standby = True

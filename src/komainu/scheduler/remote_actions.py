@@ -7,7 +7,7 @@ Source: Pacemaker Remote, "How the cluster manages remote nodes".
 from enum import Enum
 
 from komainu.model.role import Role
-from komainu.scheduler import actions, ordering, tree
+from komainu.scheduler import actions, nodes, ordering, tree
 from komainu.scheduler.actions import key_of
 from komainu.scheduler.job import Action, Job, Node, Resource
 from komainu.scheduler.words import Flag, Rel
@@ -35,7 +35,7 @@ def state_of(node: Node) -> Connection:
         if not rsc.failed:
             return Connection.STOPPED
         may_reconnect = rsc.next_role is Role.STOPPED and rsc.reconnect_ms and node.was_fenced
-        return Connection.UNKNOWN if may_reconnect and not node.shutdown else Connection.FAILED
+        return Connection.UNKNOWN if may_reconnect and not nodes.wants_shutdown(node) else Connection.FAILED
     if host is None:
         return Connection.UNKNOWN
     if host.unclean or not host.online:
