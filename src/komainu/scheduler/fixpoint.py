@@ -435,7 +435,7 @@ def _block_dependents(job: Job, action: Action) -> Step:
     if action.is_runnable or action.task not in {"start", "promote"} or rsc is None:
         return
     top = rsc.top_with_bundle
-    if any(other.is_runnable and other.task == action.task for other in top.actions):
+    if any(_may_still(part, action.task) for part in top.children):
         return
     for colocation in together.with_this(top):
         if colocation.score < INFINITY:
@@ -444,6 +444,12 @@ def _block_dependents(job: Job, action: Action) -> Step:
             continue
         task = "promote" if colocation.dependent_role is Role.PROMOTED else "start"
         yield from _block(job, colocation.dependent, task, rsc)
+
+
+def _may_still(part: Resource, task: str) -> bool:
+    """Tell whether a part of a collective reaches the role, or is in it already."""
+    own = find_first(part, task, None)
+    return own is None or own.is_runnable
 
 
 def _block(job: Job, rsc: Resource, task: str, because: Resource) -> Step:
