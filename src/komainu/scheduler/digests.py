@@ -24,6 +24,9 @@ _ESCAPES: Final = (
 )
 _FILTERED: Final = frozenset({"id", "op-digest", "crm_feature_set", "pcmk_external_ip"})
 _FENCER_OWN: Final = frozenset({"provides", "stonith-timeout"})
+USUAL_SECRETS: Final = frozenset({"passwd", "password", "user"})
+"""The parameters that are secret where no agent said which are."""
+
 HOST_ADDRESS: Final = "#uname"
 """The address of a bundle's connection that stands for "wherever the container is"."""
 
@@ -117,9 +120,13 @@ def only_secrets_changed(job: Job, rsc: Resource, node: Node, entry: Entry) -> b
     return recorded in {digest(open_ones), digest(declared)}
 
 
-def without_fencers_own(rsc: Resource, parameters: dict[str, str]) -> dict[str, str]:
-    """Return the parameters that a fence agent itself declares."""
-    return {name: text for name, text in parameters.items() if not _is_fencer_own(rsc, name)}
+def shown_to_all(rsc: Resource, parameters: dict[str, str]) -> dict[str, str]:
+    """Return what a fence agent itself declares and what, as far as is known, is no secret."""
+    return {
+        name: text
+        for name, text in parameters.items()
+        if name not in USUAL_SECRETS and not _is_fencer_own(rsc, name)
+    }
 
 
 def _is_fencer_own(rsc: Resource, name: str) -> bool:

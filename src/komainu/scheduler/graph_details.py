@@ -65,7 +65,17 @@ def parameters(job: Job, action: Action) -> dict[str, str]:
         host = rsc.launcher.assigned_to or tree.current_node(rsc.launcher)
         if host is not None:
             values["addr"] = host.name
+    address = _external_address(rsc)
+    if address is not None:
+        values["pcmk_external_ip"] = address
     return values
+
+
+def _external_address(rsc: Resource) -> str | None:
+    """Return the address under which the outside reaches what runs in a bundle's replica."""
+    bundle = None if rsc.bundle_owner is None else rsc.bundle_owner.bundle
+    replicas = () if bundle is None else bundle.replicas
+    return next((replica.ip_address for replica in replicas if replica.child is rsc), None)
 
 
 def meta(action: Action) -> dict[str, str]:

@@ -110,6 +110,7 @@ def meta_of(
                 meta["timeout"] = timeout
         for name, text in _op_defaults(job, about).items():
             meta.setdefault(name, text)
+        _settle_on_fail(job, rsc, (task, interval_ms), meta)
     _normalize(job, rsc, meta, (task, interval_ms))
     return meta
 
@@ -172,19 +173,26 @@ def own_parameters(
 
 
 def on_fail(job: Job, rsc: Resource, operation: tuple[str, int], meta: dict[str, str]) -> OnFail:
-    """Say what a failure of the operation demands: what is configured, where it is allowed, or the default."""
+    """Say what a failure of the operation demands: what its meta attributes say, or the default."""
     task, interval_ms = operation
     value = meta.get("on-fail")
-    if value is not None and not _may_have(value, operation, meta):
-        value = None
-    if value is None and task == "demote":
-        value = _demote_default(job, rsc)
     if value == "fence" and not job.options.fencing_enabled:
         value = "stop"
     wanted = _ON_FAIL.get((value or "").lower())
     if wanted is OnFail.RESTART_CONTAINER and rsc.launcher is None:
         wanted = None
     return _default_on_fail(job, rsc, task, interval_ms) if wanted is None else wanted
+
+
+def _settle_on_fail(job: Job, rsc: Resource, operation: tuple[str, int], meta: dict[str, str]) -> None:
+    """Take an on-fail away where the operation cannot have it; a demote may inherit one."""
+    value = meta.get("on-fail")
+    if value is not None and not _may_have(value, operation, meta):
+        del meta["on-fail"]
+    if "on-fail" not in meta and operation[0] == "demote":
+        inherited = _demote_default(job, rsc)
+        if inherited is not None:
+            meta["on-fail"] = inherited
 
 
 def _may_have(value: str, operation: tuple[str, int], meta: dict[str, str]) -> bool:

@@ -85,5 +85,5 @@ def note_digests(job: Job, action: Action, node: Node) -> None:
         parameters = digests.node_parameters(job, rsc, node)
         name = f"{rsc.id}:{rsc.xml.get('type')}"
         texts["digests-all"] += f"{name}:{digests.digest(parameters)},"
-        texts["digests-secure"] += f"{name}:{digests.digest(digests.without_fencers_own(rsc, parameters))},"
+        texts["digests-secure"] += f"{name}:{digests.digest(digests.shown_to_all(rsc, parameters))},"
     action.meta.update(texts)
