@@ -76,13 +76,19 @@ def _add(graph: Graph, action: Action) -> None:
     if action.is_dumped or not belongs(action):
         return
     action.is_dumped = True
-    rsc_priority = 0 if action.resource is None else action.resource.priority
+    rsc_priority = 0 if action.resource is None else _priority_of(action.resource)
     synapse = Synapse(action, max(rsc_priority, action.priority), [])
     graph.synapses.append(synapse)
     for relation in action.before:
         if _is_input(action, relation):
             synapse.inputs.append(relation.action)
             graph.edges.add((relation.action.number, action.number))
+
+
+def _priority_of(rsc: Resource) -> int:
+    """An instance's own rank is for the choice only; a member keeps what its colocations made of it."""
+    is_member = rsc.parent is not None and rsc.parent.kind is Kind.GROUP
+    return rsc.promotion_priority if is_member else rsc.priority
 
 
 def _merge_inputs(action: Action) -> None:

@@ -77,6 +77,8 @@ def set_roles(job: Job, clone: Resource) -> None:
         _set_priority(job, clone, instance)
     _sort(clone)
     for instance in clone.children:
+        # Up to here its own worth decided between instances whose nodes are worth the same.
+        instance.promotion_priority = instance.sort_index
         scores.note_promotion(job, instance, instance.sort_index)
         if settings.promoted_count < settings.promoted_max or not clone.managed:
             if _promote(job, instance):
@@ -122,9 +124,14 @@ def _sort(clone: Resource) -> None:
         row = None if home is None else clone.table.get(home.id)
         if instance.sort_index >= 0 and row is not None:
             row.score = add_scores(instance.sort_index, row.score)
+    for colocation in together.this_with(clone):
+        if colocation.dependent_role is Role.PROMOTED and colocation.score >= INFINITY:
+            _heed_primary(clone, colocation)
     for colocation in together.with_this(clone):
         if colocation.primary_role is Role.PROMOTED and together.has_influence(colocation):
-            _add_colocation(clone, colocation, colocation.dependent)
+            clone.table = together.add_wishes(
+                clone.table, clone, colocation.dependent, colocation, keeps_positive=True
+            )
     clone.is_visited = False
     for ticket in clone.tickets:
         if ticket.role is Role.PROMOTED and (not ticket.ticket.is_granted or ticket.ticket.is_standby):
@@ -134,8 +141,17 @@ def _sort(clone: Resource) -> None:
     clone.children.sort(key=cmp_to_key(_compare))
 
 
-def _add_colocation(clone: Resource, colocation: Colocation, other: Resource) -> None:
-    clone.table = together.add_wishes(clone.table, clone, other, colocation, keeps_positive=True)
+def _heed_primary(clone: Resource, colocation: Colocation) -> None:
+    """Promote only where the primary may be, even if that is nowhere; a mere wish must leave some node."""
+    clone.table = together.add_wishes(
+        clone.table,
+        clone,
+        colocation.primary,
+        colocation,
+        keeps_positive=False,
+        keeps_hopeless=True,
+        follows_primaries=True,
+    )
 
 
 def _read_back(clone: Resource, instance: Resource) -> None:
@@ -148,7 +164,6 @@ def _read_back(clone: Resource, instance: Resource) -> None:
         row = clone.table.get(home.id)
         if row is not None:
             instance.sort_index = row.score
-    instance.promotion_priority = instance.sort_index
 
 
 def _compare(left: Resource, right: Resource) -> int:

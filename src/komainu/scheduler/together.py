@@ -176,9 +176,10 @@ def add_wishes(
     *,
     keeps_positive: bool,
     keeps_hopeless: bool = False,
+    follows_primaries: bool = False,
 ) -> Table:
     """Return a table of the target with what another resource, and what is colocated with that, wishes."""
-    walk = _Walk(target, keeps_positive=keeps_positive, follows_primaries=False)
+    walk = _Walk(target, keeps_positive=keeps_positive, follows_primaries=follows_primaries)
     walk.keeps_hopeless = keeps_hopeless
     return walk.add(speaker, table, colocation, colocation.score / INFINITY)
 
