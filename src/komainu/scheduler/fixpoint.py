@@ -244,11 +244,12 @@ def _blocked_stop(first: Action, then: Action) -> int:
 
 def _deliver(job: Job, rsc: Resource, push: _Push) -> int:
     """Apply a rule to the actions of a resource and, in a collective, to those of its members."""
-    if rsc.kind is Kind.PRIMITIVE or (push.rel == Rel.THEN_IMPLIES_FIRST and push.then.resource is None):
+    is_group_as_first = rsc.kind is Kind.GROUP and push.rel == Rel.THEN_IMPLIES_FIRST
+    if rsc.kind is Kind.PRIMITIVE or is_group_as_first or push.then.resource is None:
         return _change(job, push)
     if rsc.kind is Kind.GROUP:
         changed = _change(job, push)
-        for member in push.then.resource.children if push.then.resource is not None else []:
+        for member in push.then.resource.children:
             found = find_first(member, push.then.task, push.node)
             if found is not None:
                 inner = _Push(push.first, found, push.node, push.first_flags, push.filter, push.rel)

@@ -10,7 +10,7 @@ from komainu.scheduler import actions, colocation, location, ordering, probes, s
 from komainu.scheduler.actions import BEGINNING, find_first
 from komainu.scheduler.job import Action, Candidate, Colocation, Job, Location, Node, Resource
 from komainu.scheduler.options import is_true
-from komainu.scheduler.words import INFINITY, Flag, Rel
+from komainu.scheduler.words import INFINITY, Flag, Rel, add_scores
 
 
 class Group:
@@ -60,12 +60,13 @@ class Group:
         self, job: Job, dependent: Resource, primary: Resource, colocation_: Colocation
     ) -> None:
         """Let the first member follow; the others follow it."""
-        is_placed_instance = dependent.parent is not None and dependent.parent.is_promotable
-        if is_placed_instance and not dependent.unassigned and colocation_.dependent_role >= Role.UNPROMOTED:
-            primary.variant.apply_as_primary(job, dependent, primary, colocation_)
-        elif dependent.colocated_members:
+        if dependent.colocated_members:
             first = dependent.children[0]
+            before = first.promotion_priority
             first.variant.apply_as_dependent(job, first, primary, colocation_)
+            # What the promotion of the first is worth, that of the whole is worth.
+            gain = first.promotion_priority - before
+            dependent.promotion_priority = add_scores(dependent.promotion_priority, gain)
         elif colocation_.score < INFINITY:
             for member in dependent.children:
                 member.variant.apply_as_dependent(job, member, primary, colocation_)

@@ -84,12 +84,10 @@ def effect_of(dependent: Resource, primary: Resource, colocation: Colocation) ->
         return Effect.NOTHING
     holder = _role_holder(dependent)
     parent = holder.parent
-    if (
-        colocation.dependent_role >= Role.UNPROMOTED
-        and parent is not None
-        and parent.is_promotable
-        and not holder.unassigned
-    ):
+    if parent is not None and parent.kind is Kind.GROUP:
+        parent = parent.parent
+    is_in_promotable = parent is not None and parent.is_promotable
+    if is_in_promotable and colocation.dependent_role >= Role.UNPROMOTED and not holder.unassigned:
         return Effect.ROLE
     if not dependent.unassigned:
         return Effect.NOTHING
