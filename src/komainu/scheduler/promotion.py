@@ -103,7 +103,8 @@ def _set_priority(job: Job, clone: Resource, instance: Resource) -> None:
         _add_locations(instance, instance.locations, home)
         _add_locations(instance, clone.locations, home)
     for colocation in together.this_with(instance):
-        instance.variant.apply_as_dependent(job, instance, colocation.primary, colocation)
+        if colocation.dependent_role is not Role.UNKNOWN:  # where it is to be is settled
+            instance.variant.apply_as_dependent(job, instance, colocation.primary, colocation)
     instance.sort_index = INFINITY if next_role is Role.PROMOTED else instance.promotion_priority
 
 
