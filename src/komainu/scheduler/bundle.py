@@ -58,10 +58,10 @@ class Bundle:
         """Create the actions of all parts, and the bundle's own points of order."""
         settings = _settings(rsc)
         for replica in settings.replicas:
-            for part in (replica.ip, replica.connection):
+            for part in (replica.ip, replica.container, replica.connection):
                 if part is not None:
                     part.variant.create_actions(job, part)
-        clone.create_instance_actions(job, rsc, [replica.container for replica in settings.replicas])
+        clone.create_points(job, rsc, [replica.container for replica in settings.replicas])
         inner = settings.child
         if inner is None:
             return
@@ -170,18 +170,23 @@ class Bundle:
         """Order the parts between the bundle's beginning and its completion."""
         settings = _settings(rsc)
         inner = settings.child
-        before, after = Rel.THEN_IMPLIES_FIRST_GRAPHED, Rel.FIRST_IMPLIES_THEN_GRAPHED
         if inner is not None:
-            points = [("start", "running"), ("stop", "stopped")]
-            if inner.xml_is_promotable:
-                points += [("promote", "promoted"), ("demote", "demoted")]
-                clone.order_roles(job, rsc)
-            for begin, done in points:
-                ordering.tasks(job, (rsc, begin), (inner, begin), before)
-                ordering.tasks(job, (inner, done), (rsc, done), after)
-            inner.variant.add_internal_constraints(job, inner)
+            _order_points(job, rsc, inner, (("start", "running"), ("stop", "stopped")))
         for replica in settings.replicas:
             _order_replica(job, rsc, replica)
+        if inner is None:
+            return
+        inner.variant.add_internal_constraints(job, inner)
+        if inner.xml_is_promotable:
+            clone.order_roles(job, rsc)
+            _order_points(job, rsc, inner, (("promote", "promoted"), ("demote", "demoted")))
+
+
+def _order_points(job: Job, rsc: Resource, inner: Resource, points: tuple[tuple[str, str], ...]) -> None:
+    """Let what is inside begin after the bundle, and be done before it."""
+    for begin, done in points:
+        ordering.tasks(job, (rsc, begin), (inner, begin), Rel.THEN_IMPLIES_FIRST_GRAPHED)
+        ordering.tasks(job, (inner, done), (rsc, done), Rel.FIRST_IMPLIES_THEN_GRAPHED)
 
 
 def _is_concerned(bundle: Resource, original: Resource) -> bool:

@@ -310,9 +310,15 @@ def pseudo(job: Job, rsc: Resource, task: str, *, optional: bool, runnable: bool
 
 def create_instance_actions(job: Job, rsc: Resource, parts: list[Resource]) -> None:
     """Create the actions of instances and the points between which they lie."""
-    doing = _Doing()
     for instance in parts:
         instance.variant.create_actions(job, instance)
+    create_points(job, rsc, parts)
+
+
+def create_points(job: Job, rsc: Resource, parts: list[Resource]) -> None:
+    """Create the points between which the actions of instances lie."""
+    doing = _Doing()
+    for instance in parts:
         doing.look(instance)
     start = pseudo(job, rsc, "start", optional=not doing.starts, runnable=True)
     running = pseudo(job, rsc, "running", optional=not doing.starts, runnable=doing.is_active or doing.starts)
