@@ -6,12 +6,21 @@ form that the histories of the field have.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from komainu.cib.document import escape
 
 _LEFT_OUT: Final = frozenset({"id", "op-digest", "crm_feature_set", "on_node", "pcmk_external_ip"})
+
+
+def counted(parameters: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the parameters that count: not what only the cluster adds."""
+    return {
+        name: value
+        for name, value in parameters
+        if name not in _LEFT_OUT and not name.startswith("CRM_meta_")
+    }
 
 
 def op_digest(parameters: Iterable[tuple[str, str]], *, recurring_timeout_ms: int | None = None) -> str:
@@ -20,12 +29,13 @@ def op_digest(parameters: Iterable[tuple[str, str]], *, recurring_timeout_ms: in
     `parameters` are the resource's and the operation's own; what only the cluster adds is left out here.
     `recurring_timeout_ms` is the time-out of a recurring operation: a change of it counts, too.
     """
-    counted = {
-        name: value
-        for name, value in parameters
-        if name not in _LEFT_OUT and not name.startswith("CRM_meta_")
-    }
+    values = counted(parameters)
     if recurring_timeout_ms is not None:
-        counted["CRM_meta_timeout"] = str(recurring_timeout_ms)
-    text = "".join(f' {name}="{escape(counted[name])}"' for name in sorted(counted))
+        values["CRM_meta_timeout"] = str(recurring_timeout_ms)
+    return digest(values)
+
+
+def digest(values: Mapping[str, str]) -> str:
+    """Return the digest of these values and no others."""
+    text = "".join(f' {name}="{escape(values[name])}"' for name in sorted(values))
     return hashlib.md5(f" <parameters{text}/>\n".encode(), usedforsecurity=False).hexdigest()

@@ -2,27 +2,18 @@
 
 The history keeps a digest of the parameters; here it is computed again from the configuration and compared.
 Knows nothing of what is done about a change.
-Source: Pacemaker's op-digest: MD5 over one line of XML with the parameters sorted by name.
+How a digest is computed is said in cib/digest.py.
+Source: Pacemaker's op-digest, op-restart-digest and op-secure-digest.
 """
 
-import hashlib
 from enum import Enum
 from typing import Final
 
+from komainu.cib.digest import counted, digest
 from komainu.scheduler import operations
 from komainu.scheduler.entry import Entry
 from komainu.scheduler.job import Job, Node, Resource
 
-_ESCAPES: Final = (
-    ("&", "&amp;"),
-    ("<", "&lt;"),
-    (">", "&gt;"),
-    ('"', "&quot;"),
-    ("\n", "&#10;"),
-    ("\t", "&#9;"),
-    ("\r", "&#13;"),
-)
-_FILTERED: Final = frozenset({"id", "op-digest", "crm_feature_set", "pcmk_external_ip"})
 _FENCER_OWN: Final = frozenset({"provides", "stonith-timeout"})
 USUAL_SECRETS: Final = frozenset({"passwd", "password", "user"})
 """The parameters that are secret where no agent said which are."""
@@ -40,18 +31,6 @@ class Change(Enum):
     RESTART = "restart"
 
 
-def digest(parameters: dict[str, str]) -> str:
-    """Return the digest of parameters."""
-    text = "".join(f' {name}="{_escape(parameters[name])}"' for name in sorted(parameters))
-    return hashlib.md5(f" <parameters{text}/>\n".encode(), usedforsecurity=False).hexdigest()
-
-
-def _escape(value: str) -> str:
-    for plain, escaped in _ESCAPES:
-        value = value.replace(plain, escaped)
-    return value
-
-
 def digest_parameters(job: Job, rsc: Resource, task: str, interval_ms: int, node: Node) -> dict[str, str]:
     """Collect what enters the digest of an operation on a node."""
     op = operations.find(job, rsc, task, interval_ms)
@@ -62,11 +41,7 @@ def digest_parameters(job: Job, rsc: Resource, task: str, interval_ms: int, node
         host = rsc.launcher.assigned_to or (rsc.launcher.active[0] if rsc.launcher.active else None)
         if host is not None:
             values["addr"] = host.name
-    kept = {
-        name: text
-        for name, text in values.items()
-        if name not in _FILTERED and not name.startswith("CRM_meta_")
-    }
+    kept = counted(values.items())
     if interval_ms > 0:
         kept["CRM_meta_timeout"] = operations.meta_of(job, rsc, task, interval_ms, op)["timeout"]
     return kept

@@ -6,6 +6,7 @@ model/plan.py. Equal states and times give equal plans.
 
 from dataclasses import replace
 
+from komainu.cib.digest import digest
 from komainu.cib.element import Element
 from komainu.model.cause import Cause
 from komainu.model.ids import NodeName, ResourceId
@@ -120,7 +121,7 @@ def _request(job: work.Job, action: work.Action) -> ActionRequest | None:
         meta=tuple(sorted(graph_details.meta(action).items())),
         target_rc=target_rc,
         transition_key=f"{action.number}:0:{target_rc}:{PLACEHOLDER_UUID}",
-        digest=digests.digest(hashed),
+        digest=digest(hashed),
     )
 
 

@@ -6,6 +6,7 @@ Source: Pacemaker's `crm_simulate --simulate`, `--op-fail`: after a failure only
 
 from collections.abc import Iterable
 
+from komainu.cib.digest import digest
 from komainu.cib.element import Element
 from komainu.scheduler import digests, graph_details, injection
 from komainu.scheduler.entry import parse
@@ -174,7 +175,7 @@ class Rehearsal:
             "op-status": "0",
             "interval": str(action.interval_ms),
             "last-rc-change": str(self._job.now_s),
-            "op-digest": digests.digest(hashed),
+            "op-digest": digest(hashed),
         }
         for end in ("migrate_source", "migrate_target"):
             if end in action.meta:

@@ -3,6 +3,7 @@
 Source: Pacemaker Explained, "Unfencing"; the attributes #node-unfenced and #digests-all are the field's.
 """
 
+from komainu.cib.digest import digest
 from komainu.scheduler import actions, digests
 from komainu.scheduler.job import Action, Job, Node, Resource
 from komainu.scheduler.options import parse_int
@@ -84,6 +85,6 @@ def note_digests(job: Job, action: Action, node: Node) -> None:
             continue
         parameters = digests.node_parameters(job, rsc, node)
         name = f"{rsc.id}:{rsc.xml.get('type')}"
-        texts["digests-all"] += f"{name}:{digests.digest(parameters)},"
-        texts["digests-secure"] += f"{name}:{digests.digest(digests.shown_to_all(rsc, parameters))},"
+        texts["digests-all"] += f"{name}:{digest(parameters)},"
+        texts["digests-secure"] += f"{name}:{digest(digests.shown_to_all(rsc, parameters))},"
     action.meta.update(texts)

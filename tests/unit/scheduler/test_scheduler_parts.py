@@ -2,8 +2,9 @@
 
 import pytest
 
+from komainu.cib.digest import digest
 from komainu.cib.element import Element
-from komainu.scheduler import digests, entry, nodes, options, relations
+from komainu.scheduler import entry, nodes, options, relations
 from komainu.scheduler.words import INFINITY, add_scores
 
 
@@ -27,8 +28,8 @@ def test_operation_keys(key: str, parts: tuple[str, str, int]) -> None:
 
 
 def test_digest_of_nothing_and_of_something() -> None:
-    assert digests.digest({}) == "f2317cad3d54cec5d7d7aa7d0bf35cf8"
-    assert digests.digest({"b": '"', "a": "1"}) == digests.digest({"a": "1", "b": '"'})
+    assert digest({}) == "f2317cad3d54cec5d7d7aa7d0bf35cf8"
+    assert digest({"b": '"', "a": "1"}) == digest({"a": "1", "b": '"'})
 
 
 def op(call: str, changed: str, node: str, magic: str = "0:0;1:1:0:u") -> entry.Entry:
