@@ -87,7 +87,12 @@ class Simulation:
         if self.moment.line:
             lines.append(self.moment.line)
         after = recipe.read(rehearsal.cib, self.moment.now_s, is_simulated=True)
-        return rehearsal.cib, [*lines, "", "Revised Cluster Status:", *self.details.write(after, shows_pending=False)]
+        return rehearsal.cib, [
+            *lines,
+            "",
+            "Revised Cluster Status:",
+            *self.details.write(after, shows_pending=False),
+        ]
 
 
 def status_of(cib: Element, moment: Moment, details: Details = Details()) -> list[str]:
