@@ -1,0 +1,33 @@
+"""Which instances are promoted."""
+
+from whole_text import dummy, entry, meta, past, state, whole
+
+from komainu.cib.element import Element
+from komainu.model.plan import ActionKind
+from komainu.scheduler.plan import plan
+
+
+def _promoted(document: Element) -> list[str]:
+    found = plan(document, 1000).actions
+    return [a.label for a in found if a.operation == "promote" and a.kind is ActionKind.RESOURCE]
+
+
+def _promotable(name: str, **values: str) -> str:
+    return f'<clone id="{name}-clone">{meta(name, promotable="true", **values)}{dummy(name)}</clone>'
+
+
+def test_of_instances_on_one_node_the_better_one_is_promoted() -> None:
+    text = _promotable("r", globally_unique="true", clone_max="2", clone_node_max="2")
+    scores = {"master-r:0": "10", "master-r:1": "20"}
+    up = (past("r:0", entry("r:0", "a", "start", 3)), past("r:1", entry("r:1", "a", "start", 4)))
+    assert _promoted(whole("a", text, state("a", *up, **scores))) == ["promote r:1 on a"]
+
+
+def test_nothing_is_promoted_beside_a_primary_that_runs_nowhere() -> None:
+    text = _promotable("r") + dummy("ip", meta("ip", target_role="Stopped"))
+    together = '<rsc_colocation id="c" rsc="r-clone" rsc-role="Promoted" with-rsc="ip" score="INFINITY"/>'
+    up = past("r", entry("r", "a", "start", 3))
+    document = whole("a", text, state("a", up, **{"master-r": "10"}), constraints=together)
+    assert _promoted(document) == []
+    alone = whole("a", text, state("a", up, **{"master-r": "10"}))
+    assert _promoted(alone) == ["promote r on a"]
