@@ -4,15 +4,17 @@ Source: Pacemaker Explained, "Handling Resource Failure" (fail counts, failure-t
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from komainu.scheduler import actions, digests, operations
 from komainu.scheduler.entry import Entry
-from komainu.scheduler.job import Action, Job, Node, Resource
+from komainu.scheduler.job import Action, FailureRecord, Job, Node, Resource
 from komainu.scheduler.options import parse_int
 from komainu.scheduler.words import Rel, add_scores
 
+_ATTRIBUTE: Final = re.compile(r"(fail-count|last-failure)-(.+?)(:\d+)?(?:#.+_\d+)?$")
 _NOT_INSTALLED: Final = 7  # execution status
 _HARMLESS_PROBE: Final = frozenset({0, 7, 8, 190, 191})
 
@@ -23,6 +25,23 @@ class Failures:
 
     count: int
     last_s: int
+
+
+NONE: Final = Failures(0, 0)
+
+
+def read(attributes: Mapping[str, str]) -> dict[str, list[FailureRecord]]:
+    """Sort a node's failure attributes by the resource they name, and by its instance where it has a number."""
+    records: dict[str, list[FailureRecord]] = {}
+    for attribute, value in attributes.items():
+        found = _ATTRIBUTE.match(attribute)
+        if found is None:
+            continue
+        plain, number = found[2], found[3]
+        record = FailureRecord(plain + (number or ""), value, is_count=found[1] == "fail-count")
+        for name in dict.fromkeys((plain, record.name)):
+            records.setdefault(name, []).append(record)
+    return records
 
 
 def plain_name(rsc: Resource) -> str:
@@ -39,20 +58,17 @@ def raw(job: Job, rsc: Resource, node: Node, entry: Entry | None = None) -> Fail
 
     A failure that blocks the resource never expires: in that case the failure time-out is given up.
     """
+    if not node.failures:
+        return NONE
     name = plain_name(rsc)
-    pattern = re.escape(name) if rsc.unique else re.escape(name) + r"(?::\d+)?"
-    wanted = re.compile(rf"(fail-count|last-failure)-{pattern}(?:#.+_\d+)?$")
     count = last = 0
-    for attribute, value in node.attributes.items():
-        if not attribute.startswith(("fail-count-", "last-failure-")):
+    for record in node.failures.get(name, ()):
+        if rsc.unique and record.name != name:
             continue
-        found = wanted.match(attribute)
-        if found is None:
-            continue
-        if found[1] == "fail-count":
-            count = add_scores(count, _score(value))
+        if record.is_count:
+            count = add_scores(count, _score(record.value))
         else:
-            last = max(last, parse_int(value, 0))
+            last = max(last, parse_int(record.value, 0))
     if count > 0 and rsc.failure_timeout_ms > 0 and _blocks(job, rsc, node, entry):
         rsc.failure_timeout_ms = 0
     return Failures(count, last)

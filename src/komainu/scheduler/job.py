@@ -16,6 +16,15 @@ from komainu.scheduler.options import Options, is_true
 from komainu.scheduler.words import INFINITY, Discovery, Flag, Kind, MultipleActive, OnFail, Requires, Step
 
 
+@dataclass(frozen=True, slots=True)
+class FailureRecord:
+    """One attribute of a node that counts a resource's failures, or says when the last one was."""
+
+    name: str  # of the resource, with its instance number where the attribute has one
+    value: str
+    is_count: bool
+
+
 @dataclass(eq=False, slots=True)
 class Node:
     """One node as the run sees it, shared by all tables. `base_score` is inherited by every resource's table."""
@@ -26,6 +35,7 @@ class Node:
     base_score: int = 0
     attributes: dict[str, str] = field(default_factory=dict)
     permanent: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, list[FailureRecord]] = field(default_factory=dict)  # by resource; see failcounts.py
     utilization: dict[str, str] = field(default_factory=dict)
     online: bool = False
     standby: bool = False

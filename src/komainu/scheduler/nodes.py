@@ -11,7 +11,7 @@ from typing import Final
 from komainu.cib.element import Element
 from komainu.model import score
 from komainu.model.role import Role
-from komainu.scheduler import actions, attributes
+from komainu.scheduler import actions, attributes, failcounts
 from komainu.scheduler.job import Job, Node
 from komainu.scheduler.options import is_true, parse_bool, parse_int
 from komainu.scheduler.rules import RuleContext
@@ -97,6 +97,7 @@ def _add_attributes(job: Job, node: Node, element: Element, *, permanent: bool) 
     site = node.attributes.get("site-name") or cluster
     if "#site-name" not in node.attributes and site is not None:
         node.attributes["#site-name"] = site
+    node.failures = failcounts.read(node.attributes)
 
 
 # -- states ---------------------------------------------------------------------------------------------
