@@ -240,12 +240,9 @@ class _Walk:
 
     def _add_matching(self, work: Table, source: Resource, colocation: Colocation, factor: float) -> None:
         name = colocation.node_attribute
-        best: dict[str | None, int] = {}
+        best = _best_scores(colocation, source)
         for row in work.values():
-            value = attribute_of(row.node, name, self._target)
-            if value not in best:
-                best[value] = _best_score(colocation, source, name, value)
-            score = best[value]
+            score = best.get(attribute_of(row.node, name, self._target), -INFINITY)
             if factor < 0 and score < 0 and not self._outweighs(source, colocation):
                 continue
             if row.score == _TURNED_NEGATIVE:
@@ -274,14 +271,15 @@ def _round(factor: float, score: int) -> int:
     return delta
 
 
-def _best_score(colocation: Colocation, source: Resource, name: str, value: str | None) -> int:
-    """Return the source's best score among the available nodes with this value."""
+def _best_scores(colocation: Colocation, source: Resource) -> dict[str | None, int]:
+    """Return the source's best score among the available nodes, for each value of the colocation's attribute."""
     extra = _group_locations(colocation, source)
-    best = -INFINITY
+    best: dict[str | None, int] = {}
     for node_id, row in source.table.items():
-        if not row.node.is_available or attribute_of(row.node, name, source) != value:
-            continue
-        best = max(best, add_scores(row.score, extra.get(node_id, 0)))
+        if row.node.is_available:
+            value = attribute_of(row.node, colocation.node_attribute, source)
+            score = add_scores(row.score, extra.get(node_id, 0))
+            best[value] = max(best.get(value, -INFINITY), score)
     return best
 
 
