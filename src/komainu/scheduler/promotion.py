@@ -139,7 +139,8 @@ def _sort(clone: Resource) -> None:
             tree.ban(clone)
     for instance in clone.children:
         _read_back(clone, instance)
-    clone.children.sort(key=cmp_to_key(_compare))
+    order = spread.Order()
+    clone.children.sort(key=cmp_to_key(lambda left, right: _compare(order, left, right)))
 
 
 def _heed_primary(clone: Resource, colocation: Colocation) -> None:
@@ -167,13 +168,13 @@ def _read_back(clone: Resource, instance: Resource) -> None:
             instance.sort_index = row.score
 
 
-def _compare(left: Resource, right: Resource) -> int:
+def _compare(order: spread.Order, left: Resource, right: Resource) -> int:
     if left.sort_index != right.sort_index:
         return right.sort_index - left.sort_index
     roles = tree.role(left, current=True), tree.role(right, current=True)
     if roles[0] is not roles[1]:
         return int(roles[1]) - int(roles[0])
-    return spread.compare(left, right)
+    return order.compare(left, right)
 
 
 def _node_for(instance: Resource) -> Node | None:

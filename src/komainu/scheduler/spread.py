@@ -153,27 +153,55 @@ def _can_take(instance: Resource, row: Candidate, per_node: int) -> bool:
 
 def sort(parts: list[Resource]) -> list[Resource]:
     """Put instances in the order in which they are assigned."""
-    return sorted(parts, key=cmp_to_key(compare))
+    return sorted(parts, key=cmp_to_key(Order().compare))
 
 
-def compare(left: Resource, right: Resource) -> int:
-    """Tell which of two instances comes first: negative when the left one does."""
-    nodes = [tree.locations(left), tree.locations(right)]
-    if nodes[0] and nodes[1] and len(nodes[0]) != len(nodes[1]):
-        return len(nodes[0]) - len(nodes[1])
-    homes = [tree.current_node(rsc) for rsc in (left, right)]
-    allowed = [_may_be_on(rsc, home) for home, rsc in zip(homes, (left, right), strict=True)]
-    if allowed[0] != allowed[1]:
-        return -1 if allowed[0] else 1
-    if left.promotion_priority != right.promotion_priority:
-        return right.promotion_priority - left.promotion_priority
-    homes = [home if is_allowed else None for home, is_allowed in zip(homes, allowed, strict=True)]
-    first, second = homes
-    if first is None or second is None:
-        if first is second:
-            return number_of(left) - number_of(right)
-        return 1 if first is None else -1
-    return _compare_active((left, first), (right, second))
+class Order:
+    """Which of two instances comes first. What a present node is worth is weighed once per instance."""
+
+    def __init__(self) -> None:
+        self._worth: dict[str, int] = {}
+
+    def compare(self, left: Resource, right: Resource) -> int:
+        """Tell which of two instances comes first: negative when the left one does."""
+        nodes = [tree.locations(left), tree.locations(right)]
+        if nodes[0] and nodes[1] and len(nodes[0]) != len(nodes[1]):
+            return len(nodes[0]) - len(nodes[1])
+        homes = [tree.current_node(rsc) for rsc in (left, right)]
+        allowed = [_may_be_on(rsc, home) for home, rsc in zip(homes, (left, right), strict=True)]
+        if allowed[0] != allowed[1]:
+            return -1 if allowed[0] else 1
+        if left.promotion_priority != right.promotion_priority:
+            return right.promotion_priority - left.promotion_priority
+        homes = [home if is_allowed else None for home, is_allowed in zip(homes, allowed, strict=True)]
+        first, second = homes
+        if first is None or second is None:
+            if first is second:
+                return number_of(left) - number_of(right)
+            return 1 if first is None else -1
+        return self._compare_active((left, first), (right, second))
+
+    def _compare_active(self, left: tuple[Resource, Node], right: tuple[Resource, Node]) -> int:
+        """Compare two instances that are both active where they may be."""
+        if left[1].is_available != right[1].is_available:
+            return -1 if left[1].is_available else 1
+        rows = parent_row(*left), parent_row(*right)
+        if (rows[0] is None) != (rows[1] is None):
+            return 1 if rows[0] is None else -1
+        if rows[0] is not None and rows[1] is not None and rows[0].count != rows[1].count:
+            return rows[0].count - rows[1].count
+        failed = [_has_failed(rsc) for rsc, _ in (left, right)]
+        if failed[0] != failed[1]:
+            return 1 if failed[0] else -1
+        worths = [self._worth_of(rsc, node) for rsc, node in (left, right)]
+        if worths[0] != worths[1]:
+            return worths[1] - worths[0]
+        return number_of(left[0]) - number_of(right[0])
+
+    def _worth_of(self, instance: Resource, node: Node) -> int:
+        if instance.id not in self._worth:
+            self._worth[instance.id] = _colocated_score(instance, node)
+        return self._worth[instance.id]
 
 
 def _may_be_on(rsc: Resource, home: Node | None) -> bool:
@@ -181,24 +209,6 @@ def _may_be_on(rsc: Resource, home: Node | None) -> bool:
         return True
     row = rsc.table.get(home.id)
     return row is not None and row.score >= 0
-
-
-def _compare_active(left: tuple[Resource, Node], right: tuple[Resource, Node]) -> int:
-    """Compare two instances that are both active where they may be."""
-    if left[1].is_available != right[1].is_available:
-        return -1 if left[1].is_available else 1
-    rows = parent_row(*left), parent_row(*right)
-    if (rows[0] is None) != (rows[1] is None):
-        return 1 if rows[0] is None else -1
-    if rows[0] is not None and rows[1] is not None and rows[0].count != rows[1].count:
-        return rows[0].count - rows[1].count
-    failed = [_has_failed(rsc) for rsc, _ in (left, right)]
-    if failed[0] != failed[1]:
-        return 1 if failed[0] else -1
-    scores = [_colocated_score(rsc, node) for rsc, node in (left, right)]
-    if scores[0] != scores[1]:
-        return scores[1] - scores[0]
-    return number_of(left[0]) - number_of(right[0])
 
 
 def _has_failed(rsc: Resource) -> bool:
