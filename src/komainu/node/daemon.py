@@ -66,6 +66,7 @@ from komainu.recorder.record import Record
 from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket
 from komainu.ring.wire import Wire
 from komainu.scheduler.plan import plan
+from komainu.scheduler.remembered import Remembered
 
 EXIT_REFUSED: Final = 2
 """The settings or the machine are not fit; nothing was started."""
@@ -100,6 +101,7 @@ class Daemon:
 
     def __init__(self, settings: DaemonSettings, prepared: Prepared, log: Log) -> None:
         incarnation = Incarnation(int.from_bytes(os.urandom(8)) >> 1)
+        remembered = Remembered()
         self._settings = settings
         self._log = log
         self._drive = Drive(
@@ -107,7 +109,7 @@ class Daemon:
             state=prepared.state,
             incarnation=incarnation,
             history=prepared.history,
-            make_plan=lambda state, wall: plan(state.cib, wall // 1000),
+            make_plan=lambda state, wall: plan(state.cib, wall // 1000, remembered=remembered),
             now=now_ms(),
             wall=wall_ms(),
             last_reset=_last_reset(prepared.box.earlier),

@@ -3,25 +3,22 @@
 Source: Pacemaker Explained, "Reloading an Agent After a Definition Change"; removed resources and operations.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from komainu.scheduler import (
     actions,
     digests,
     failcounts,
-    history,
     nodes,
     operations,
     ordering,
     recurring,
     unfencing,
 )
-from komainu.scheduler import entry as entries
 from komainu.scheduler.actions import key_of
 from komainu.scheduler.cleanup import schedule as schedule_cleanup
 from komainu.scheduler.digests import Change
-from komainu.scheduler.entry import Entry
+from komainu.scheduler.entry import Entry, History
 from komainu.scheduler.job import Job, Node, Resource
 from komainu.scheduler.words import Kind, Rel
 
@@ -45,21 +42,20 @@ def handle(job: Job) -> None:
         for element in [] if holder is None else holder.all("lrm_resource"):
             if not element.children:
                 continue
-            found = job.history.get((node.name, element.id), [])
+            history = job.history[node.name][element.id]
             for rsc in by_name.get(element.id, []):
-                _check(job, rsc, node, found, element.attributes.get)
+                _check(job, rsc, node, history)
 
 
-def _check(
-    job: Job, rsc: Resource, node: Node, found: list[Entry], attribute: Callable[[str], str | None]
-) -> None:
+def _check(job: Job, rsc: Resource, node: Node, history: History) -> None:
     if rsc.removed:
         if not rsc.top.is_anonymous_clone:
             schedule_cleanup(job, rsc, node, optional=False)
         return
     is_active = node in rsc.active
     changed = any(
-        (rsc.xml.get(name) or None) != (attribute(name) or None) for name in ("class", "provider", "type")
+        (rsc.xml.get(name) or None) != (history.xml.get(name) or None)
+        for name in ("class", "provider", "type")
     )
     if changed:
         unfencing.trigger(job, rsc, node, "Device definition changed", None)
@@ -68,11 +64,9 @@ def _check(
         schedule_cleanup(job, rsc, node, optional=False)
     if not is_active:
         return
-    ordered = entries.sort(found)
-    start, stop = history.recurring_bounds(ordered)
-    if start < stop:
+    if history.last_start < history.last_stop:
         return
-    for entry in ordered[max(start, 0) :]:
+    for entry in history.ordered[max(history.last_start, 0) :]:
         _check_entry(job, rsc, node, entry)
 
 

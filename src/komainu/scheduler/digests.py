@@ -64,7 +64,7 @@ def needs_host_address(job: Job, rsc: Resource) -> bool:
 def compare(job: Job, rsc: Resource, node: Node, entry: Entry) -> Change:
     """Compare an entry's digests with the present configuration."""
     parameters = digest_parameters(job, rsc, entry.task, entry.interval_ms, node)
-    if entry.forces_reschedule:
+    if entry in job.forced_entries:
         return Change.RESTART
     restart = entry.xml.get("op-restart-digest")
     if restart is not None:

@@ -1,7 +1,7 @@
-"""Read one entry of a resource's history, and tell which of two entries is the newer.
+"""Read the history of one resource on one node: its entries, and which of two is the newer.
 
-Knows no resource. Source: Pacemaker's `lrm_rsc_op`; the order is that of its regression suite: on one node by
-call id, otherwise by time, and a pending entry by the transition that asked for it.
+Knows no resource; the same XML gives the same history, so that it can be kept from one plan to the next.
+Source: Pacemaker's `lrm_rsc_op`; the order is that of its regression suite: on one node by call id, otherwise by time, and a pending entry by the transition that asked for it.
 """
 
 import re
@@ -17,7 +17,7 @@ _MAGIC: Final = re.compile(r"(-?\d+):(-?\d+);(.*)$")
 PENDING: Final = -1
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Entry:
     """One `lrm_rsc_op`. `target_rc` is -1 where none is known."""
 
@@ -33,7 +33,6 @@ class Entry:
     on_node: str | None
     transition: int
     origin: str  # who asked for it
-    forces_reschedule: bool = False
 
     @property
     def is_probe(self) -> bool:
@@ -44,6 +43,42 @@ class Entry:
     def key_suffix(self) -> str:
         """Task and interval, as they stand in an operation key."""
         return f"{self.task}_{self.interval_ms}"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class History:
+    """All that one node tells of one resource: an `lrm_resource`."""
+
+    xml: Element
+    entries: tuple[Entry, ...]  # in document order
+    ordered: tuple[Entry, ...]  # from oldest to newest
+    last_start: int  # the index, in `ordered`, of the last start or what implies one; -1: none
+    last_stop: int
+
+
+def read(xml: Element) -> History:
+    """Read the history of one resource."""
+    entries = [parse(op) for op in xml.all("lrm_rsc_op")]
+    ordered = sort(entries)
+    return History(xml, tuple(entries), tuple(ordered), *_bounds(ordered))
+
+
+def _bounds(ordered: list[Entry]) -> tuple[int, int]:
+    """Return the index of the last start (or what implies one) and of the last stop; -1: none."""
+    start = stop = implied_monitor = implied_clone = -1
+    for index, entry in enumerate(ordered):
+        if entry.task == "stop" and entry.status == 0:
+            stop = index
+        elif entry.task in {"start", "migrate_from"}:
+            start = index
+        elif entry.task == "monitor" and implied_monitor <= stop:
+            if entry.rc in {0, 8}:
+                implied_monitor = index
+        elif entry.task in {"promote", "demote"}:
+            implied_clone = index
+    if start == -1:
+        start = implied_clone if implied_clone != -1 else implied_monitor
+    return start, stop
 
 
 def parse(xml: Element) -> Entry:

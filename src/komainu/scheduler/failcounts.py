@@ -117,7 +117,7 @@ def _blocks(job: Job, rsc: Resource, node: Node, entry: Entry | None) -> bool:
 
 def _history(job: Job, rsc: Resource, node: Node) -> list[Entry]:
     names = {rsc.history_name or rsc.id, plain_name(rsc)}
-    return [entry for name in sorted(names) for entry in job.history.get((node.name, name), [])]
+    return [entry for name in sorted(names) for entry in job.entries(node.name, name)]
 
 
 def _is_failure_of(entry: Entry, task: str, interval_ms: int) -> bool:

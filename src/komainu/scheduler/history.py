@@ -8,18 +8,18 @@ Source: Pacemaker's status section; which instance of a clone an entry belongs t
 from komainu.cib.element import Element
 from komainu.model.role import Role
 from komainu.scheduler import actions, nodes, resources, results, running, shutdown_lock, tree
-from komainu.scheduler import entry as entries
-from komainu.scheduler.entry import Entry
+from komainu.scheduler.entry import PENDING, History
 from komainu.scheduler.job import Candidate, Job, Node, Resource
+from komainu.scheduler.remembered import Remembered
 from komainu.scheduler.results import Reading
 from komainu.scheduler.words import Kind, OnFail
 
 
-def read_status(job: Job) -> None:
+def read_status(job: Job, remembered: Remembered) -> None:
     """Read node states, then the histories, in as many passes as it takes."""
     status = job.cib.first("status")
     states = [] if status is None else list(status.all("node_state"))
-    _index(job, states)
+    job.history = remembered.histories(_holders(job, states))
     nodes.read_states(job)
     while _pass(job, states, takes_all=False):
         pass
@@ -37,17 +37,15 @@ def read_status(job: Job) -> None:
             nodes.settle_remote(node)
 
 
-def _index(job: Job, states: list[Element]) -> None:
+def _holders(job: Job, states: list[Element]) -> dict[str, Element]:
+    """Return each node's `lrm_resources`, by node name; of nodes that are no longer configured, too."""
+    holders: dict[str, Element] = {}
     for state in states:
         node = nodes.find(job, state)
-        for element in _lrm_resources(state):
-            name = node.name if node is not None else state.get("uname") or state.id
-            job.history[name, element.id] = [entries.parse(op) for op in element.all("lrm_rsc_op")]
-
-
-def _lrm_resources(state: Element) -> list[Element]:
-    holder = state.at("lrm", "lrm_resources")
-    return [] if holder is None else list(holder.all("lrm_resource"))
+        holder = state.at("lrm", "lrm_resources")
+        if holder is not None:
+            holders[node.name if node is not None else state.get("uname") or state.id] = holder
+    return holders
 
 
 def _pass(job: Job, states: list[Element], *, takes_all: bool) -> bool:
@@ -60,7 +58,7 @@ def _pass(job: Job, states: list[Element], *, takes_all: bool) -> bool:
         if node.is_remote:
             nodes.settle_remote(node)
             nodes.read_remote(job, node, state)
-        _read_node(job, node, state)
+        _read_node(job, node)
         node.is_unpacked = has_read = True
     return has_read
 
@@ -76,12 +74,12 @@ def _is_readable(job: Job, node: Node) -> bool:
     return job.options.fencing_enabled or job.options.shutdown_lock or node.online
 
 
-def _read_node(job: Job, node: Node, state: Element) -> None:
+def _read_node(job: Job, node: Node) -> None:
     launched: list[Element] = []
-    for element in _lrm_resources(state):
-        rsc = _read_resource(job, node, element)
+    for history in job.history.get(node.name, {}).values():
+        rsc = _read_resource(job, node, history)
         if rsc is not None and rsc.is_removed_launched:
-            launched.append(element)
+            launched.append(history.xml)
     for element in launched:
         rsc, launcher = job.find(element.id), job.find(element.get("container") or "")
         if rsc is not None and launcher is not None and rsc.launcher is None:
@@ -181,13 +179,13 @@ def _wastes_number(job: Job, node: Node, clone: Resource, rsc: Resource) -> bool
 # -- one resource on one node ---------------------------------------------------------------------------
 
 
-def _read_resource(job: Job, node: Node, element: Element) -> Resource | None:
-    found = job.history.get((node.name, element.id), [])
-    if not found and not job.options.shutdown_lock:
+def _read_resource(job: Job, node: Node, history: History) -> Resource | None:
+    element = history.xml
+    if not history.entries and not job.options.shutdown_lock:
         return None
     rsc = _match(job, node, element.id)
     if rsc is None:
-        if not found:
+        if not history.entries:
             return None
         rsc = _make_removed(job, element)
         if rsc is None:
@@ -197,10 +195,9 @@ def _read_resource(job: Job, node: Node, element: Element) -> Resource | None:
     before = rsc.role
     rsc.role = Role.UNKNOWN
     reading = Reading(job, rsc, node)
-    ordered = entries.sort(found)
-    for entry in ordered:
+    for entry in history.ordered:
         results.read(reading, entry)
-    _note_recurring(job, rsc, node, ordered)
+    _note_recurring(job, rsc, node, history)
     _settle(job, rsc, node, reading.on_fail)
     wanted = resources.target_role(rsc)
     if wanted is not None and (rsc.next_role is Role.UNKNOWN or wanted < rsc.next_role):
@@ -242,32 +239,14 @@ def _connect_removed(job: Job, rsc: Resource) -> None:
     nodes.start_unknown(job, remote)
 
 
-def recurring_bounds(ordered: list[Entry]) -> tuple[int, int]:
-    """Return the index of the last start (or what implies one) and of the last stop; -1: none."""
-    start = stop = implied_monitor = implied_clone = -1
-    for index, entry in enumerate(ordered):
-        if entry.task == "stop" and entry.status == 0:
-            stop = index
-        elif entry.task in {"start", "migrate_from"}:
-            start = index
-        elif entry.task == "monitor" and implied_monitor <= stop:
-            if entry.rc in {0, 8}:
-                implied_monitor = index
-        elif entry.task in {"promote", "demote"}:
-            implied_clone = index
-    if start == -1:
-        start = implied_clone if implied_clone != -1 else implied_monitor
-    return start, stop
-
-
-def _note_recurring(job: Job, rsc: Resource, node: Node, ordered: list[Entry]) -> None:
+def _note_recurring(job: Job, rsc: Resource, node: Node, history: History) -> None:
     """Make the recurring operations that are already running known as optional actions."""
     if not node.online:
         return
-    start, stop = recurring_bounds(ordered)
-    for index, entry in enumerate(ordered):
+    start, stop = history.last_start, history.last_stop
+    for index, entry in enumerate(history.ordered):
         is_over = (start < stop and index <= stop) or index < start
-        if is_over or not entry.interval_ms or entry.status == entries.PENDING:
+        if is_over or not entry.interval_ms or entry.status == PENDING:
             continue
         actions.make(job, rsc, entry.task, node, optional=True, interval_ms=entry.interval_ms)
 

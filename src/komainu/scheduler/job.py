@@ -11,7 +11,7 @@ from typing import Protocol
 
 from komainu.cib.element import Element
 from komainu.model.role import Role
-from komainu.scheduler.entry import Entry
+from komainu.scheduler.entry import Entry, History
 from komainu.scheduler.options import Options, is_true
 from komainu.scheduler.words import INFINITY, Discovery, Flag, Kind, MultipleActive, OnFail, Requires, Step
 
@@ -551,7 +551,10 @@ class Job:
     instances_disabled: int = 0
     instances_blocked: int = 0
     warnings: list[str] = field(default_factory=list)
-    history: dict[tuple[str, str], list[Entry]] = field(default_factory=dict)  # by node name and resource id
+    history: Mapping[str, Mapping[str, History]] = field(
+        default_factory=dict
+    )  # by node name, by resource name
+    forced_entries: set[Entry] = field(default_factory=set)  # what they tell of has to be scheduled anew
     digest_cache: dict[tuple[str, ...], tuple[str, str | None, str | None]] = field(default_factory=dict)
     deferred_digest_checks: list[Callable[[], None]] = field(default_factory=list)
 
@@ -559,6 +562,11 @@ class Job:
         """Remember the earliest moment at which time alone may change the plan."""
         if at_s > self.now_s and (self.recheck_at_s is None or at_s < self.recheck_at_s):
             self.recheck_at_s = at_s
+
+    def entries(self, node_name: str, resource_name: str) -> tuple[Entry, ...]:
+        """Return what a node tells of a resource, in document order."""
+        history = self.history.get(node_name, {}).get(resource_name)
+        return () if history is None else history.entries
 
     def find(self, resource_id: str) -> Resource | None:
         """Return the resource with this id, or the one that the history knows by this name."""

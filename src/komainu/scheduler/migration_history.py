@@ -4,8 +4,6 @@ A migration leaves entries on two nodes; what counts is which node has newer new
 Source: Pacemaker's behaviour for partial and dangling migrations, as its regression suite pins it.
 """
 
-from collections.abc import Iterator
-
 from komainu.model.operation import ExitCode, OpStatus
 from komainu.model.role import Role
 from komainu.scheduler import running
@@ -16,8 +14,8 @@ from komainu.scheduler.job import Node as ClusterNode
 _MOVES = frozenset({"start", "stop", "migrate_to", "migrate_from"})
 
 
-def _entries(job: Job, rsc: Resource, node_name: str) -> Iterator[Entry]:
-    return iter(job.history.get((node_name, rsc.history_name or rsc.id), ()))
+def _entries(job: Job, rsc: Resource, node_name: str) -> tuple[Entry, ...]:
+    return job.entries(node_name, rsc.history_name or rsc.id)
 
 
 def _find(job: Job, rsc: Resource, node_name: str, task: str, peer: str) -> Entry | None:

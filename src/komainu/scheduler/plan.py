@@ -17,18 +17,20 @@ from komainu.scheduler import explain as explanation
 from komainu.scheduler import job as work
 from komainu.scheduler.graph import Graph, Synapse
 from komainu.scheduler.ledger import Record
+from komainu.scheduler.remembered import Remembered
 
 PLACEHOLDER_UUID = "00000000-0000-0000-0000-000000000000"
 """Stands in a transition key until the controller puts its own name and number there."""
 
 
-def plan(cib: Element, now_s: int, *, explain: bool = False) -> Plan:
+def plan(cib: Element, now_s: int, *, explain: bool = False, remembered: Remembered | None = None) -> Plan:
     """Plan the next transition for a cluster state, at a second of the wall clock.
 
-    With `explain` the plan says of each score and each action what it rests on.
+    With `explain` the plan says of each score and each action what it rests on. Who plans for the same cluster
+    again and again gives what is remembered of the last plan; it only saves time.
     """
     record = Record() if explain else None
-    job = recipe.read(cib, now_s, explain=explain, ledger=record)
+    job = recipe.read(cib, now_s, explain=explain, ledger=record, remembered=remembered)
     graph = recipe.schedule(job)
     planned = answer(job, graph)
     return planned if record is None else replace(planned, explanation=explanation.whole(job, record, graph))

@@ -1,4 +1,4 @@
-"""Bring a CIB into the one form that the rest of the scheduler reads: references resolved, old words renewed.
+"""Bring a configuration into the one form that the rest of the scheduler reads: references resolved, old words renewed.
 
 Decides nothing about the cluster. What has gone out of use (nagios, upstart, rkt, `can_fail` …) is left out.
 Source: Pacemaker's schema upgrades, as far as the scheduler's behaviour depends on them.
@@ -14,11 +14,8 @@ _LEVEL_MAX: Final = 9
 """Fencing levels above this index were given up by the field."""
 
 
-def prepare(cib: Element) -> Element:
-    """Return the CIB in its newest form."""
-    configuration = cib.first("configuration")
-    if configuration is None:
-        return cib
+def prepare(configuration: Element) -> Element:
+    """Return a configuration in its newest form."""
     by_id: dict[str, Element] = {}
     has_references = False
     for element in configuration.walk():
@@ -26,10 +23,7 @@ def prepare(cib: Element) -> Element:
             by_id.setdefault(element.id, element)
         has_references = has_references or "id-ref" in element.attributes
     renewed = _resolve(configuration, by_id, 0) if has_references else configuration
-    renewed = renewed.with_children(tuple(_renew_section(section) for section in renewed.children))
-    return cib.with_children(
-        tuple(renewed if child.tag == "configuration" else child for child in cib.children)
-    )
+    return renewed.with_children(tuple(_renew_section(section) for section in renewed.children))
 
 
 _DEPTH_MAX: Final = 40

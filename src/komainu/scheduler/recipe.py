@@ -32,7 +32,7 @@ from komainu.scheduler import (
 )
 from komainu.scheduler.graph import Graph
 from komainu.scheduler.job import Job, Ledger, Resource
-from komainu.scheduler.prepare import prepare
+from komainu.scheduler.remembered import Remembered
 from komainu.scheduler.rules import RuleContext
 from komainu.scheduler.words import Kind, Step
 
@@ -46,9 +46,14 @@ def read(
     explain: bool = False,
     is_simulated: bool = False,
     ledger: Ledger | None = None,
+    remembered: Remembered | None = None,
 ) -> Job:
-    """Read the configuration and the status: what there is, where it is, and what failed."""
-    job = _new_job(prepare(cib), now_s)
+    """Read the configuration and the status: what there is, where it is, and what failed.
+
+    What is remembered of an earlier state of the same cluster saves work, and changes nothing else.
+    """
+    remembered = remembered or Remembered()
+    job = _new_job(remembered.prepare(cib), now_s)
     job.explain, job.is_simulated = explain, is_simulated
     job.ledger = ledger or job.ledger
     nodes.read_nodes(job)
@@ -58,7 +63,7 @@ def read(
     constraints.read_tags(job)
     tickets.read_states(job)
     job.ledger.step(job, Step.NODE)
-    history.read_status(job)
+    history.read_status(job, remembered)
     job.ledger.step(job, Step.HISTORY)
     return job
 

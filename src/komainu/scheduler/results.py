@@ -57,7 +57,7 @@ def read(reading: Reading, entry: Entry) -> None:
     _remap(reading, entry, is_masked=is_masked)
     if reading.is_expired and reading.rc != entry.target_rc and entry.status != OpStatus.PENDING:
         if entry.interval_ms and node.online and not node.unclean:
-            entry.forces_reschedule = True
+            job.forced_entries.add(entry)
             return
         if not entry.interval_ms:
             return

@@ -96,7 +96,7 @@ def _resource_failed(cib: Element, found: re.Match[str], now_s: int) -> Changed:
     job = recipe.read(cib, now_s, is_simulated=True)
     rsc, node = _active(job, found[1], found[2])
     name = rsc.history_name or graph_details.run_name(rsc)
-    ops = job.history.get((node.name, name), [])
+    ops = job.entries(node.name, name)
     watching = [op.interval_ms for op in ops if op.task == "monitor" and op.interval_ms]
     result = Result(name, "monitor", watching[-1] if watching else _UNWATCHED_MS, node.name, _NOT_RUNNING)
     changed, _ = injection.inject(cib, result, now_s)
