@@ -16,9 +16,11 @@ $(STAMP): constraints.txt pyproject.toml tools/setup
 	@PYTHON="$(PYTHON)" tools/setup "$(VENV)"
 	@touch $@
 
-demo: $(STAMP)  ## start a two-node cluster in network namespaces and put it through nine faults
-	@tools/system-packages demo
-	@$(BIN)/komainu drill run demo
+ENGINE ?= builtin
+
+demo: $(STAMP)  ## put a two-node cluster in network namespaces through nine faults (ENGINE=corosync: on Corosync 3)
+	@tools/system-packages $(if $(filter corosync,$(ENGINE)),engine,demo)
+	@$(BIN)/komainu drill run demo --engine $(ENGINE)
 
 test: $(STAMP)  ## check the code, then run every test
 	@tools/system-packages test

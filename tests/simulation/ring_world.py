@@ -16,6 +16,7 @@ from komainu.model.link import LinkEnd, LinkState
 from komainu.model.report import Note
 from komainu.model.view import Position, ViewId
 from komainu.ring.builtin import BuiltinRing
+from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
 from komainu.ring.interface import (
     Absorbed,
     AskWitness,
@@ -241,6 +242,8 @@ class RingWorld:
                     self.say(f"{life.node} hears that the end of link {link} at {peer} is {state.value}")
                 case Note(message=message):
                     self.say(f"{life.node} {message}")
+                case Multicast() | LeaveGroup() | Reconnect():
+                    raise AssertionError("this world is the builtin ring's")
                 case _:
                     assert_never(effect)
 

@@ -4,8 +4,10 @@ Decides that a document is checked here first, since only here its file and line
 it again, on every node.
 """
 
+import socket
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -21,6 +23,8 @@ from komainu.model.request import (
     Configuration,
     Done,
 )
+
+SETTINGS_FILE: Final = "/etc/komainu/komainu.toml"
 
 
 @click.group(
@@ -98,6 +102,66 @@ def diff(client: Client, *, file: str, form: str) -> None:
         click.echo(line)
     if not changes:
         click.echo("no changes", err=True)
+
+
+@config.command(
+    epilog=examples(
+        "komainu config corosync", "komainu config corosync --write", "komainu config corosync --read FILE"
+    )
+)
+@click.option("--config", "settings_file", default=SETTINGS_FILE, show_default=True, help="The komainu.toml.")
+@click.option("--name", help="Which node this is. Default: the host name.")
+@click.option("--write", "is_written", is_flag=True, help="Write it, and Corosync's key, into /etc/corosync.")
+@click.option(
+    "--in-container", is_flag=True, help="Without real-time priority, which a container may not give."
+)
+@click.option(
+    "--read", "source", metavar="FILE", help="Write a komainu.toml from this corosync.conf instead."
+)
+def corosync(
+    settings_file: str, name: str | None, *, is_written: bool, in_container: bool, source: str | None
+) -> None:
+    """Write a corosync.conf from komainu.toml, to standard output: for [ring] engine = "corosync".
+
+    The key of Corosync is derived from the cluster key, so that it is the same on every node.
+    """
+    from komainu.node.corosync import conf
+    from komainu.node.settings import read_settings
+
+    if source is not None:
+        click.echo(conf.read_conf(_text_of(source), _shown(source)), nl=False)
+        return
+    host = socket.gethostname()
+    names = (name,) if name else (host, host.partition(".")[0])
+    settings = read_settings(settings_file, names, named=name is not None)
+    text = conf.write_conf(settings.ring, in_container=in_container)
+    if not is_written:
+        click.echo(text, nl=False)
+        return
+    for path, content, mode in (
+        (conf.CONF_FILE, text.encode(), 0o644),
+        (conf.AUTHKEY_FILE, conf.authkey(settings.key), 0o400),
+    ):
+        _replace_file(Path(path), content, mode)
+        click.echo(f"{path} is written", err=True)
+    Path(conf.LOG_FILE).parent.mkdir(parents=True, exist_ok=True)
+    click.echo("hint: on every node; then: systemctl restart corosync komainu", err=True)
+
+
+def _replace_file(path: Path, content: bytes, mode: int) -> None:
+    """Write a file so that at no moment it is half there or open to others. Raises Refused."""
+    fresh = path.with_name(path.name + ".new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=mode)
+        fresh.chmod(mode | 0o200)
+        fresh.write_bytes(content)
+        fresh.chmod(mode)
+        fresh.replace(path)
+    except OSError as error:
+        message = f"the file cannot be written: {error.strerror}"
+        raise Refused((Report("cli.unwritable", message, "run it as root", Place(str(path))),)) from None
 
 
 def _checked(text: str, file: str) -> int:

@@ -18,6 +18,7 @@ from komainu.lab import drill as drills
 from komainu.lab import lab as labs
 from komainu.lab import protocol
 from komainu.lab.runner import Outcome, Result, Runner, now_ms
+from komainu.lab.stacks import DAEMON, Stack
 from komainu.model.duration import show_ms
 
 
@@ -58,9 +59,18 @@ def check(name: str) -> None:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--keep", is_flag=True, help="Leave the lab up afterwards, to look into it.")
 @click.option("--lab", "lab_name", default="drill", show_default=True, help="Name of the lab.")
+@click.option(
+    "--engine",
+    type=click.Choice(["builtin", "corosync"]),
+    default="builtin",
+    show_default=True,
+    help="What carries the ring.",
+)
 @click.option("--logs", type=click.Path(path_type=Path), help="Copy the daemons' logs into this directory.")
 @incident.options
-def run(name: str, form: str, keep: bool, lab_name: str, logs: Path | None, **chosen: str | None) -> None:
+def run(
+    name: str, form: str, keep: bool, lab_name: str, *, engine: str, logs: Path | None, **chosen: str | None
+) -> None:
     """Raise a lab, carry out the drill NAME (or a .toml file), and take the lab down.
 
     The drill `incident` is the night this program was written for, with the real network managers and peers.
@@ -69,18 +79,21 @@ def run(name: str, form: str, keep: bool, lab_name: str, logs: Path | None, **ch
     komainu drill run incident --network networkmanager --server-config no --cabling direct
     """
     if name == incident.NAME:
-        if keep or logs is not None:
+        if keep or logs is not None or engine != "builtin":
             raise click.UsageError(
-                "--keep and --logs: not for the incident, which may need more labs than one"
+                "--keep, --logs and --engine: not for the incident; for the engine, --stack komainu-on-corosync"
             )
         incident.run(lab_name, form, chosen)
         return
     incident.refuse(chosen)
     console = Console(stderr=True, highlight=False)
     with failures_told(), labs.ended_by_signals():
-        found = drills.load(drills.find(name))
+        stack = Stack.KOMAINU_ON_COROSYNC if engine == "corosync" else Stack.KOMAINU
+        found = drills.for_stack(drills.load(drills.find(name)), stack)
         console.print(found.title, style="bold", markup=False)
-        blueprint = protocol.Blueprint(lab_name, found.layout, labs.DAEMON, found.cluster.probe)
+        blueprint = protocol.Blueprint(
+            lab_name, found.layout, DAEMON[stack], found.cluster.probe, stack=stack
+        )
         lab = labs.start(blueprint)
         try:
             result = carry_out(found, lab, console)

@@ -83,7 +83,7 @@ def _setup(chosen: Mapping[str, str | None]) -> Setup:
 
 def missed(cell: Cell) -> tuple[str, ...]:
     """Say what komainu promised and did not keep in this cell."""
-    if cell.stack != Stack.KOMAINU.value:
+    if not Stack(cell.stack).is_komainu:
         return ()
     found = []
     if cell.daemon_exits:

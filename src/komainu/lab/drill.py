@@ -18,6 +18,7 @@ from lxml import etree
 
 from komainu.lab import action
 from komainu.lab.layout import SERVICE_ADDRESS, Layout
+from komainu.lab.stacks import Stack
 from komainu.model import duration
 from komainu.model.link import LinkState
 from komainu.model.report import Place, Refused, Report
@@ -43,6 +44,9 @@ class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settled_within: str | None = None
     hold: str | None = None  # how long it must then stay so
     fenced_first: bool | None = None  # the active node was fenced before another one answered
+
+
+_Waited = TypeVar("_Waited", Expect, action.WaitUntil)
 
 
 class ClusterPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,6 +102,23 @@ def load(path: Path) -> Drill:
             (Report("drill.unreadable", f"it cannot be read: {error}", "", Place(str(path))),)
         ) from error
     return parse(text, str(path), path.parent)
+
+
+def for_stack(drill: Drill, stack: Stack) -> Drill:
+    """Fit what is expected to the engine: Corosync has no raw frames, so an end without its address is down."""
+    if stack.engine == "builtin":
+        return drill
+    steps = tuple(
+        msgspec.structs.replace(
+            step,
+            actions=tuple(
+                _without_frames(one) if isinstance(one, action.WaitUntil) else one for one in step.actions
+            ),
+            expect=_without_frames(step.expect),
+        )
+        for step in drill.steps
+    )
+    return msgspec.structs.replace(drill, steps=steps)
 
 
 def parse(text: str, file: str, directory: Path) -> Drill:
@@ -288,6 +309,12 @@ def _verbs() -> dict[str, type[action.DrillAction]]:
 
 VERBS: Final = _verbs()
 """Every action by the word that `do` names it with."""
+
+
+def _without_frames(value: _Waited) -> _Waited:
+    if value.link_down != LinkState.BY_FRAMES.value:
+        return value
+    return msgspec.structs.replace(value, link_down=LinkState.NO_ADDRESS.value)
 
 
 def _merged(common: Expect, own: Expect) -> Expect:

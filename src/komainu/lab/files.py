@@ -121,12 +121,12 @@ def _fresh_tmp(root: Path) -> None:
         mount("tmp", "/tmp", "tmpfs", flags=_MS_NOSUID | _MS_NODEV, options="mode=1777")
 
 
-def write_settings(root: Path, *, layout: Layout, name: str, key: bytes) -> None:
+def write_settings(root: Path, *, layout: Layout, name: str, key: bytes, engine: str) -> None:
     """Write a node's komainu.toml and cluster key where `prepare_machine` will show them in /etc/komainu."""
     directory = root / "private/etc/komainu"
     directory.mkdir(parents=True, exist_ok=True)
     settings = directory / "komainu.toml"
-    settings.write_text(settings_text(layout, name), encoding="utf-8")
+    settings.write_text(settings_text(layout, name, engine), encoding="utf-8")
     secret = directory / "cluster.key"
     secret.touch(mode=0o600)
     secret.write_bytes(base64.b64encode(key) + b"\n")
@@ -141,7 +141,7 @@ def write_extra(root: Path, wanted: tuple[MachineFile, ...]) -> None:
         target.write_text(one.text, encoding="utf-8")
 
 
-def settings_text(layout: Layout, name: str) -> str:
+def settings_text(layout: Layout, name: str, engine: str = "builtin") -> str:
     """Write komainu.toml for every node of a lab: the same text for all, as the daemon wants it."""
     lines = [
         "# Written by `komainu lab`: the machines of a rehearsal.",
@@ -151,6 +151,9 @@ def settings_text(layout: Layout, name: str) -> str:
         "",
         "[watchdog]",
         f'socket = "{WATCHDOG_SOCKET}"',
+        "",
+        "[ring]",
+        f'engine = "{engine}"',
     ]
     for number, node in enumerate(layout.nodes, start=1):
         links = ", ".join(f'"{layout.address(node, cable)}"' for cable in layout.ring_cables)

@@ -74,7 +74,9 @@ class Host:
         layout = self._blueprint.layout
         for node in layout.nodes:
             root = self._directory / "store" / node
-            files.write_settings(root, layout=layout, name=self._blueprint.name, key=key)
+            files.write_settings(
+                root, layout=layout, name=self._blueprint.name, key=key, engine=self._blueprint.stack.engine
+            )
             files.write_extra(root, self._extra_files(node))
         self._plant.build()
         await asyncio.start_unix_server(self._serve_power, self._directory / protocol.POWER_SOCKET)

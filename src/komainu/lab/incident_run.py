@@ -85,7 +85,7 @@ class Incident:
                 stack=self._stack,
             )
         )
-        if self._stack is Stack.KOMAINU:
+        if self._stack.is_komainu:
             drill = Drill("incident", self._layout, ClusterPart(), incident.CIB, ())
             Runner(drill, lab, self._tell).set_up()
         elif self._stack is Stack.PACEMAKER:

@@ -45,7 +45,7 @@ class Sight:
 def look(lab: Lab, stack: Stack, node: str) -> Sight | None:
     """Ask a node; None when it does not answer."""
     with contextlib.suppress(Refused, LabFailure, OSError, etree.XMLSyntaxError):
-        return _komainu(lab, node) if stack is Stack.KOMAINU else _corosync(lab, stack, node)
+        return _komainu(lab, node) if stack.is_komainu else _corosync(lab, stack, node)
     return None
 
 
@@ -54,7 +54,7 @@ def membership_changes(lab: Lab, stack: Stack, node: str, *, since: int, offset:
     root = lab.root(node)
     if root is None:
         return 0
-    if stack is Stack.KOMAINU:
+    if stack.is_komainu:
         return flight.membership_changes(flight.read(root, since))
     with contextlib.suppress(OSError):
         data = (root / COROSYNC_LOG.lstrip("/")).read_bytes()[offset:]

@@ -4,6 +4,7 @@ Pure values. The peers are the distribution's unchanged programs with their defa
 demand (no real-time scheduling, no move to the root cgroup). Source: corosync.conf(5), pacemakerd(8).
 """
 
+import shlex
 import sys
 from enum import Enum
 from pathlib import Path
@@ -17,23 +18,35 @@ class Stack(Enum):
     """Which cluster manager."""
 
     KOMAINU = "komainu"
+    KOMAINU_ON_COROSYNC = "komainu-on-corosync"
     COROSYNC3 = "corosync3"
     COROSYNC3_UDPU = "corosync3-udpu"
     PACEMAKER = "pacemaker"
 
     @property
     def has_corosync(self) -> bool:
-        """Whether Corosync is its engine."""
-        return self is not Stack.KOMAINU
+        """Whether it is a peer, with Corosync's own settings and log."""
+        return not self.is_komainu
+
+    @property
+    def is_komainu(self) -> bool:
+        """Whether komainu runs the cluster, on whichever engine."""
+        return self in {Stack.KOMAINU, Stack.KOMAINU_ON_COROSYNC}
+
+    @property
+    def engine(self) -> str:
+        """What komainu.toml names as the ring's engine."""
+        return "corosync" if self is Stack.KOMAINU_ON_COROSYNC else "builtin"
 
     @property
     def runs_service(self) -> bool:
         """Whether it runs resources, so that a client can be served."""
-        return self in {Stack.KOMAINU, Stack.PACEMAKER}
+        return self.is_komainu or self is Stack.PACEMAKER
 
 
 PROGRAMS: Final = {
     Stack.KOMAINU: (),
+    Stack.KOMAINU_ON_COROSYNC: ("/usr/sbin/corosync",),
     Stack.COROSYNC3: ("/usr/sbin/corosync",),
     Stack.COROSYNC3_UDPU: ("/usr/sbin/corosync",),
     Stack.PACEMAKER: ("/usr/sbin/corosync", "/usr/sbin/pacemakerd", "/usr/sbin/cibadmin"),
@@ -51,8 +64,12 @@ _PACEMAKER: Final = (
     "corosync && exec pacemakerd"
 )
 
+# A Corosync that runs already, since only the daemon was started anew, goes on.
+_ON_COROSYNC: Final = f"{shlex.join(_KOMAINU[:-1])} config corosync --write --in-container; corosync; exec {shlex.join(_KOMAINU)}"
+
 DAEMON: Final[dict[Stack, tuple[str, ...]]] = {
     Stack.KOMAINU: _KOMAINU,
+    Stack.KOMAINU_ON_COROSYNC: ("/bin/sh", "-c", _ON_COROSYNC),
     Stack.COROSYNC3: ("corosync", "-f"),
     Stack.COROSYNC3_UDPU: ("corosync", "-f"),
     Stack.PACEMAKER: ("/bin/sh", "-c", _PACEMAKER),

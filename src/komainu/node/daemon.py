@@ -37,6 +37,7 @@ from komainu.network.ways import Ways
 from komainu.node.addresses import Addresses
 from komainu.node.agents import AgentRunner
 from komainu.node.blackbox import LastWords, StallWatch
+from komainu.node.corosync.engine import CorosyncEngine
 from komainu.node.culprits import CulpritSearch
 from komainu.node.drive import Drive
 from komainu.node.frames import FrameLinks
@@ -63,7 +64,9 @@ from komainu.node.udp import UdpLinks
 from komainu.node.watchdog import DeviceWatchdog, SocketWatchdog, arm
 from komainu.recorder.line import write_line
 from komainu.recorder.record import Record
+from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
 from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket
+from komainu.ring.settings import Engine
 from komainu.ring.wire import Wire
 from komainu.scheduler.plan import plan
 from komainu.scheduler.remembered import Remembered
@@ -132,7 +135,10 @@ class Daemon:
         self._ways = Ways()
         self._wire = wire
         self._told_drops: tuple[tuple[str, int], ...] = ()
-        self._links = UdpLinks(ring.of(ring.me).ends, peers, settings.port, wire, self._take_datagram)
+        is_builtin = ring.engine is Engine.BUILTIN
+        own = ring.of(ring.me).ends if is_builtin else ()  # Corosync has sockets of its own
+        self._links = UdpLinks(own, peers, settings.port, wire, self._take_datagram)
+        self._corosync = None if is_builtin else CorosyncEngine(ring, self.feed)
         self._frames = FrameLinks(wire, self._ways, self.feed)
         self._culprits = CulpritSearch(self.feed)
         self._addresses = Addresses(self.feed)
@@ -150,6 +156,8 @@ class Daemon:
             loop.add_signal_handler(number, self._take_stop_signal)
         loop.add_signal_handler(signal.SIGHUP, self._take_hang_up)
         self._links.start()
+        if self._corosync is not None:
+            self._corosync.start()
         await self._clients.start()
         if self._settings.watchdog is not None:
             self._arm(self._settings.watchdog)
@@ -197,6 +205,9 @@ class Daemon:
                 case SendPacket(link=link, peer=peer):
                     way = self._frames if self._ways.is_by_frame(link, peer) else self._links
                     way.send(effect)
+                case Multicast() | LeaveGroup() | Reconnect():
+                    assert self._corosync is not None, "only that engine's ring asks for it"
+                    self._corosync.carry_out(effect)
                 case UseInterface(link=link, index=index):
                     self._links.expect(link, index)
                     self._frames.use(effect)
@@ -392,6 +403,8 @@ class Daemon:
         self._clients.close()
         self._kernel.close()
         self._links.close()
+        if self._corosync is not None:
+            self._corosync.close()
         self._frames.close()
         self._culprits.close()
         self._addresses.close()

@@ -65,6 +65,7 @@ from komainu.model.request import (
     ReleaseLink,
     StopNode,
 )
+from komainu.model.view import Position
 from komainu.network import interface as network
 from komainu.network.guard import NetworkGuard
 from komainu.node import status
@@ -105,8 +106,10 @@ from komainu.recorder.record import Record
 from komainu.recorder.subjects import record_of
 from komainu.ring import interface as ring
 from komainu.ring.builtin import BuiltinRing
+from komainu.ring.corosync import interface as corosync
+from komainu.ring.corosync.ring import CorosyncRing
 from komainu.ring.quorum import is_two_node
-from komainu.ring.settings import RingSettings
+from komainu.ring.settings import Engine, RingSettings
 
 STOP_WITHIN_MS: Final = 20 * 60_000
 """How long an orderly stop may take before the daemon leaves anyway (Pacemaker's shutdown-escalation)."""
@@ -134,7 +137,7 @@ class Drive:
         self.settings = settings
         self.names = {node.node: node.name for node in settings.nodes}
         self.me = self.names[settings.me]
-        self.ring = BuiltinRing(settings, incarnation=incarnation, now=now, position=state.position)
+        self.ring = _ring(settings, incarnation, now, state.position)
         self.replica = Replica(settings.me, self.names, state)
         self.executor = Executor(self.me)
         self.fencer = Fencer(self.me, seed=incarnation)
@@ -176,7 +179,16 @@ class Drive:
         if self._has_ended:
             return []
         match event:
-            case ring.PacketReceived() | ring.PeerRefused() | ring.WitnessVoted():
+            case (
+                ring.PacketReceived()
+                | ring.PeerRefused()
+                | ring.WitnessVoted()
+                | corosync.GroupChanged()
+                | corosync.GroupMessage()
+                | corosync.QuorumSeen()
+                | corosync.PathsSeen()
+                | corosync.EngineLost()
+            ):
                 self._to_ring.append(event)
             case ProcessesGone(resource=resource):
                 self.causes.saw(resource, f"a process of {resource} ended")
@@ -251,7 +263,14 @@ class Drive:
 
     def _take_ring(self, effect: ring.RingEffect) -> None:
         match effect:
-            case ring.SendPacket() | ring.AskWitness() | Note():
+            case (
+                ring.SendPacket()
+                | ring.AskWitness()
+                | corosync.Multicast()
+                | corosync.LeaveGroup()
+                | corosync.Reconnect()
+                | Note()
+            ):
                 self._out.append(effect)
             case ring.Deliver():
                 self._take_replica(self.replica.deliver(effect))
@@ -492,7 +511,7 @@ class Drive:
     def _end(self, code: int, reason: str) -> None:
         """Leave the ring and end the daemon."""
         for effect in self.ring.handle(ring.Leave(), self._now):
-            if isinstance(effect, ring.SendPacket):
+            if isinstance(effect, ring.SendPacket | corosync.LeaveGroup):
                 self._out.append(effect)
         level = Level.NOTICE if code == 0 else Level.ERROR
         self._out.append(Note(level, "daemon.ending", reason))
@@ -507,6 +526,12 @@ class Drive:
         record = Record(position="", at=self._wall, node=self.me, kind=kind, cause=cause, subjects=subjects)
         self.index.add(record)
         self._out.append(AppendRecord(record))
+
+
+def _ring(settings: RingSettings, incarnation: Incarnation, now: Instant, position: Position) -> ring.Ring:
+    """Make the ring of the engine that the settings name."""
+    kind = CorosyncRing if settings.engine is Engine.COROSYNC else BuiltinRing
+    return kind(settings, incarnation, now, position)
 
 
 def _life(incarnation: Incarnation) -> str:

@@ -26,6 +26,7 @@ from komainu.network.interface import (
     UseInterface,
 )
 from komainu.recorder.record import Record
+from komainu.ring.corosync.interface import CorosyncEffect, CorosyncEvent
 from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket, WitnessVoted
 
 ClientId = NewType("ClientId", int)
@@ -72,6 +73,7 @@ DriveEvent = (
     PacketReceived
     | PeerRefused
     | WitnessVoted
+    | CorosyncEvent
     | NetworkEvent
     | AgentFinished
     | AgentDescribed
@@ -134,6 +136,7 @@ WireEffect = UseInterface | FindCulprit | AddAddress | RemoveAddress
 
 DriveEffect = (
     SendPacket
+    | CorosyncEffect
     | RunAgent
     | DescribeAgent
     | StopWatching

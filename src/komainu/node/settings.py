@@ -6,7 +6,7 @@ The keys are documented in docs/reference/komainu-toml.md.
 """
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,7 @@ from komainu.ring.settings import (
     LINKS_MAX,
     NODE_ID_MAX,
     NODES_MAX,
+    Engine,
     QuorumOptions,
     RingSettings,
     derive,
@@ -79,7 +80,8 @@ def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False
     document = Document(file, _text_of(file))
     root = document.root
     cluster, paths = root.table("cluster"), root.table("paths")
-    nodes = _nodes(root)
+    engine = _engine(root)
+    nodes = [_for_engine(node, engine) for node in _nodes(root)]
     key, key_reports = _key(cluster)
     settings = DaemonSettings(
         ring=RingSettings(
@@ -90,6 +92,7 @@ def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False
                 "detect_within", None, low=DETECT_WITHIN_MS_MIN, high=DETECT_WITHIN_MS_MAX
             ),
             quorum=_quorum(cluster.table("quorum"), nodes),
+            engine=engine,
         ),
         key=key,
         port=cluster.whole("port", PORT, low=1, high=65_535),
@@ -267,6 +270,25 @@ def _check_ends(table: Table, entry: RingNode, first: RingNode) -> None:
                 message,
                 "the two ends of a link have the same number on each node",
             )
+
+
+def _engine(root: Table) -> Engine:
+    """Read [ring]: which engine carries the messages."""
+    table = root.table("ring")
+    name = table.text("engine", Engine.BUILTIN.value)
+    table.refuse_unknown()
+    if name in {engine.value for engine in Engine}:
+        return Engine(name)
+    hint = f"known: {', '.join(engine.value for engine in Engine)}"
+    table.complain("engine", "settings.engine", f'there is no engine "{name}"', hint)
+    return Engine.BUILTIN
+
+
+def _for_engine(node: RingNode, engine: Engine) -> RingNode:
+    """Fit a node to the engine: Corosync's own sockets need addresses, and cannot go on by raw frames."""
+    if engine is Engine.BUILTIN:
+        return node
+    return replace(node, ends=tuple(replace(end, keep_talking=False) for end in node.ends))
 
 
 # -- the rest -------------------------------------------------------------------------------------------

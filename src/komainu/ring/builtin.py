@@ -27,6 +27,7 @@ from komainu.model.ids import Incarnation, Instant, NodeId, NodeName
 from komainu.model.link import LinkState
 from komainu.model.report import Level, Note
 from komainu.model.view import Position, View
+from komainu.ring.corosync.interface import EngineLost, GroupChanged, GroupMessage, PathsSeen, QuorumSeen
 from komainu.ring.formation import Formation
 from komainu.ring.interface import (
     Confirmed,
@@ -122,6 +123,11 @@ class BuiltinRing:
         """Return a node's name."""
         return self._names[node]
 
+    def remarks(self, now: Instant) -> list[str]:
+        """Say what an administrator has to know: nothing, the links say it."""
+        del now
+        return []
+
     def links(self) -> list[LinkReport]:
         """Report every link to every peer, by peer and link."""
         reports = []
@@ -175,8 +181,10 @@ class BuiltinRing:
                 out += self._formation.passage.confirm()
             case Leave():
                 return self._effects([*out, *self._say_farewell()], now)
-            case DeadlinePassed():
-                pass  # whatever is due is done below, after every event
+            case (
+                DeadlinePassed() | GroupChanged() | GroupMessage() | QuorumSeen() | PathsSeen() | EngineLost()
+            ):
+                pass  # whatever is due is done below, after every event; another engine's events tell nothing
             case _:
                 assert_never(event)
         return self._effects(self._settle(out, now, is_idle=isinstance(event, DeadlinePassed)), now)

@@ -11,6 +11,7 @@ from komainu.model.ids import Instant, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkState
 from komainu.model.report import Note
 from komainu.model.view import Position, View, ViewId
+from komainu.ring.corosync.interface import CorosyncEffect, CorosyncEvent
 from komainu.ring.packet import Packet
 
 # -- events ---------------------------------------------------------------------------------------------
@@ -96,8 +97,9 @@ class DeadlinePassed:
 
 RingEvent = (
     PacketReceived
-    | EndChanged
     | PeerRefused
+    | CorosyncEvent
+    | EndChanged
     | Submit
     | Stored
     | Confirmed
@@ -105,6 +107,7 @@ RingEvent = (
     | Leave
     | DeadlinePassed
 )
+"""Packets are the builtin ring's, Corosync's events those of that engine; each passes over the other's."""
 
 # -- effects --------------------------------------------------------------------------------------------
 
@@ -219,6 +222,7 @@ class PeerEndChanged:
 
 RingEffect = (
     SendPacket
+    | CorosyncEffect
     | Deliver
     | Absorbed
     | AskWitness
@@ -265,6 +269,9 @@ class Ring(Protocol):
 
     def links(self) -> list[LinkReport]:
         """Report every link to every peer, by peer and link."""
+
+    def remarks(self, now: Instant) -> list[str]:
+        """Say what an administrator has to know of the ring now, a sentence each."""
 
     def name_of(self, node: NodeId) -> NodeName:
         """Return a node's name."""

@@ -7,6 +7,7 @@ those of votequorum(5).
 """
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
 from komainu.model.ids import LinkNumber, NodeId, NodeName
@@ -50,6 +51,13 @@ class WitnessOptions:
     name: str
     votes: int = 1
     wait_ms: int = WITNESS_WAIT_MS
+
+
+class Engine(Enum):
+    """What carries the ring's messages and knows who is here."""
+
+    BUILTIN = "builtin"
+    COROSYNC = "corosync"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,7 @@ class RingSettings:
     nodes: tuple[NodeSettings, ...]
     detect_within_ms: int | None = None
     quorum: QuorumOptions = field(default_factory=QuorumOptions)
+    engine: Engine = Engine.BUILTIN
 
     def of(self, node: NodeId) -> NodeSettings:
         """Return one node's settings; the node is one of them."""

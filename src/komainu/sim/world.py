@@ -32,6 +32,7 @@ from komainu.node.interface import (
     Persisted,
     ResetMachine,
 )
+from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
 from komainu.ring.interface import AskWitness, PacketReceived, SendPacket
 from komainu.ring.settings import RingSettings
 from komainu.scheduler.plan import plan
@@ -234,6 +235,8 @@ class World:
                 self.lose_power(machine.node_id)
             case Note(level=level, message=message):
                 self.say(f"{machine.name} {level.value}: {message}")
+            case Multicast() | LeaveGroup() | Reconnect():
+                raise AssertionError("the simulated machines run the builtin ring")
             case _:
                 assert_never(effect)
 
