@@ -7,7 +7,7 @@ from corosync_world import World
 
 from komainu.model.ids import NodeId
 
-SEEDS = int(os.environ.get("KOMAINU_SEEDS", "60"))
+SEEDS = int(os.environ.get("KOMAINU_SEEDS", "40"))
 
 
 def break_something(world: World) -> None:

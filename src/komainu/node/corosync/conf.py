@@ -40,6 +40,7 @@ PING_TIMEOUT_MS: Final = 300
 is then left about as late as the token is lost."""
 
 _CONSENSUS: Final = (12, 10)
+_CLAIMS: Final = ("two_node", "wait_for_all", "auto_tie_breaker", "last_man_standing", "allow_downscale")
 _TRUE: Final = {"1", "yes", "on", "true"}
 _WRITTEN_BY: Final = "# Written by `komainu config corosync` from komainu.toml, the same on every node."
 _HINT: Final = "corosync.conf(5) has it"
@@ -81,6 +82,10 @@ def _block(name: str, entries: list[tuple[str, str]], log: str = "") -> list[str
 
 
 def _totem(ring: RingSettings) -> list[tuple[str, str]]:
+    if ring.quorum.witness is not None:
+        message = "Corosync's quorum does not know komainu's witness"
+        hint = "remove the witness and set up corosync-qdevice, whose votes komainu counts"
+        raise Refused((Report("corosync.witness", message, hint, Place("komainu.toml")),))
     over, under = _CONSENSUS
     token = derive(ring).detect_within_ms * under // (over + under)
     if len(ring.of(ring.me).ends) > 1:
@@ -117,6 +122,13 @@ def _quorum(ring: RingSettings) -> list[tuple[str, str]]:
     found.append(("wait_for_all", "1" if waits_for_all(ring) else "0"))
     if options.auto_tie_breaker:
         found.append(("auto_tie_breaker", "1"))
+    if options.tie_breakers:
+        found.append(("auto_tie_breaker_node", " ".join(str(node) for node in options.tie_breakers)))
+    if options.last_man_standing:
+        found.append(("last_man_standing", "1"))
+        found.append(("last_man_standing_window", str(options.last_man_standing_window_ms)))
+    if options.allow_downscale:
+        found.append(("allow_downscale", "1"))
     return found
 
 
@@ -174,12 +186,31 @@ class _Reader:
             message = "without votequorum nobody knows which half may go on"
             hint = "write provider: corosync_votequorum"
             self._complain(quorum, "provider", "corosync.quorum", message, hint)
-        for key in ("two_node", "wait_for_all", "auto_tie_breaker"):
+        for key in _CLAIMS:
             if quorum.value(key):
                 yield f"{key} = {'true' if quorum.value(key) in _TRUE else 'false'}"
-        for key in ("last_man_standing", "allow_downscale", "device"):
-            if quorum.value(key) in _TRUE or quorum.entry(key) or any(quorum.all(key)):
-                yield f"# {key} is Corosync's own matter: it stays in corosync.conf"
+        if quorum.number("expected_votes") is not None:
+            yield f"expected_votes = {quorum.number('expected_votes')}"
+        if quorum.number("last_man_standing_window") is not None:
+            yield f'last_man_standing_window = "{quorum.number("last_man_standing_window")}ms"'
+        if quorum.value("auto_tie_breaker_node"):
+            yield f"auto_tie_breaker_node = {self._breakers(quorum)}"
+        if any(quorum.all("device")):
+            yield "# the quorum device stays in corosync.conf: its votes are counted"
+
+    def _breakers(self, quorum: Block) -> str:
+        """Turn the numbers of nodes into their names."""
+        value = quorum.value("auto_tie_breaker_node")
+        if value in {"lowest", "highest"}:
+            return _quoted(value)
+        names = {
+            node.value("nodeid"): node.value("name") for node in self._root.first("nodelist").all("node")
+        }
+        for number in value.split():
+            if number not in names:
+                message = f"there is no node {number}"
+                self._complain(quorum, "auto_tie_breaker_node", "corosync.tie-breaker", message, _HINT)
+        return json.dumps([names.get(number, "") for number in value.split()])
 
     def _node(self, block: Block) -> Iterator[str]:
         name, number = block.value("name"), block.number("nodeid")

@@ -53,6 +53,7 @@ from komainu.ring.interface import (
     RingEvent,
     Stored,
     Submit,
+    WitnessVoted,
 )
 from komainu.ring.outbox import Outbox
 from komainu.ring.packet import Gone
@@ -164,7 +165,7 @@ class CorosyncRing:
             case Leave():
                 self._deadline = None
                 return [LeaveGroup()]
-            case PacketReceived() | PeerRefused() | DeadlinePassed():
+            case PacketReceived() | PeerRefused() | WitnessVoted() | DeadlinePassed():
                 pass  # of the builtin ring; or only time went on
             case _:
                 assert_never(event)

@@ -8,7 +8,7 @@ from komainu.model.link import LinkEnd
 from komainu.model.report import Refused
 from komainu.node.corosync.conf import AUTHKEY_BYTES, authkey, read_conf, write_conf
 from komainu.node.settings import read_settings
-from komainu.ring.settings import Engine, NodeSettings, QuorumOptions, RingSettings
+from komainu.ring.settings import Engine, NodeSettings, QuorumOptions, RingSettings, WitnessOptions
 
 
 def ring(count: int = 2, links: int = 2, **changes: object) -> RingSettings:
@@ -39,6 +39,18 @@ def read_back(text: str, folder: Path) -> RingSettings:
         ring(quorum=QuorumOptions(two_node=True, wait_for_all=True)),
         ring(3, 1, detect_within_ms=1100, quorum=QuorumOptions(wait_for_all=False)),
         ring(4, quorum=QuorumOptions(wait_for_all=True, auto_tie_breaker=True)),
+        ring(
+            5,
+            quorum=QuorumOptions(
+                wait_for_all=True,
+                expected_votes=5,
+                auto_tie_breaker=True,
+                tie_breakers=(NodeId(3), NodeId(1)),
+                last_man_standing=True,
+                last_man_standing_window_ms=20_000,
+                allow_downscale=True,
+            ),
+        ),
         ring(5, 8, detect_within_ms=60_000, quorum=QuorumOptions(wait_for_all=False)),
     ],
 )
@@ -112,5 +124,13 @@ def test_a_file_without_nodes_and_with_an_odd_token_is_refused() -> None:
 
 
 def test_what_stays_corosyncs_own_matter_is_said() -> None:
-    text = write_conf(ring(3)).replace("wait_for_all: 0", "wait_for_all: 0\n    last_man_standing: 1")
-    assert "# last_man_standing is Corosync's own matter" in read_conf(text, "x")
+    text = write_conf(ring(3)).replace("wait_for_all: 0", "wait_for_all: 0\n device {\n model: net\n }")
+    assert "# the quorum device stays in corosync.conf" in read_conf(text, "x")
+
+
+def test_a_witness_and_an_unknown_tie_breaker_are_refused() -> None:
+    with pytest.raises(Refused, match="corosync-qdevice"):
+        write_conf(ring(quorum=QuorumOptions(witness=WitnessOptions("w"))))
+    text = write_conf(ring(3)).replace("wait_for_all: 0", "auto_tie_breaker_node: 9")
+    with pytest.raises(Refused, match="there is no node 9"):
+        read_conf(text, "x")
