@@ -30,7 +30,7 @@ from komainu.node.udp import UdpLinks
 from komainu.ring.interface import PacketReceived, PeerRefused, SendPacket
 
 PORT = 5415
-WAIT_S = 5.0
+WAIT_S = 30.0
 
 
 def can_unshare() -> bool:
@@ -44,7 +44,7 @@ def inside_namespace(*command: str) -> "subprocess.CompletedProcess[str]":
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 
