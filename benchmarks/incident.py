@@ -1,15 +1,18 @@
 """Run the founding incident's matrix, komainu beside its peers, and write docs/incident.md from what was measured.
 
-Usage: python benchmarks/incident.py [--jobs N] [--cells FILE] [--only TEXT] [--render]
+Usage: python benchmarks/incident.py [--jobs N] [--cells FILE] [--only TEXT] [--again] [--render]
 
 Every set-up runs as a command of its own: `komainu drill run incident …`. The cells are kept in a file of JSON
-lines: a set-up that stands there already is not run again, so that a run which was stopped can be taken up.
+lines: a set-up that stands there already is not run again, so that a run which was stopped can be taken up. With --again the
+chosen set-ups are measured anew, and the others keep their cells: `--only=-komainu --again` after a change of komainu.
 """
 
 import argparse
 import itertools
+import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,10 +36,19 @@ def main() -> None:
     parser.add_argument("--cells", type=Path, default=ROOT / "build/incident.jsonl")
     parser.add_argument("--only", default="", help="only set-ups whose name has this in it")
     parser.add_argument(
+        "--again", action="store_true", help="measure the chosen set-ups anew, keep the others"
+    )
+    parser.add_argument(
         "--render", action="store_true", help="only write the page from the cells that are there"
     )
     options = parser.parse_args()
     options.cells.parent.mkdir(parents=True, exist_ok=True)
+    finished = options.cells.with_suffix(".done")
+    if (options.again or options.render) and not options.cells.exists() and finished.exists():
+        shutil.copy(finished, options.cells)
+    if options.again:
+        kept = [cell for cell in read(options.cells) if options.only not in setup_name(cell)]
+        options.cells.write_bytes(b"".join(msgspec.json.encode(cell) + b"\n" for cell in kept))
     if not options.render:
         known = {setup_name(cell) for cell in read(options.cells)}
         wanted = [one for one in setups() if name_of(one) not in known and options.only in name_of(one)]
@@ -51,9 +63,7 @@ def main() -> None:
     if not options.render and {setup_name(cell) for cell in read(options.cells)} >= set(
         map(name_of, setups())
     ):
-        options.cells.replace(
-            options.cells.with_suffix(".done")
-        )  # it is complete: the next run measures anew
+        options.cells.replace(finished)  # it is complete: the next run measures anew
 
 
 def setups() -> list[Setup]:
@@ -102,7 +112,8 @@ def run(setup: Setup) -> list[Cell]:
     if not done.stdout.startswith("["):
         print(f"{name_of(setup)}: {done.stderr}", flush=True)
         return []
-    return msgspec.json.decode(done.stdout, type=list[Cell])
+    cells = msgspec.json.decode(done.stdout, type=list[Cell])
+    return [msgspec.structs.replace(cell, measured=time.strftime("%Y-%m-%d %H:%M")) for cell in cells]
 
 
 if __name__ == "__main__":

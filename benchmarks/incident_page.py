@@ -35,7 +35,13 @@ no watchdog: what is compared is what the ring does, and a reset would hide it. 
 
 def page(cells: list[Cell]) -> str:
     """Write the whole page."""
-    parts = [HEAD, f"Measured with {versions()}.\n", *listings(cells), *summary(cells), *promises(cells)]
+    parts = [
+        HEAD,
+        f"Measured with {versions()}; {moments(cells)}.\n",
+        *listings(cells),
+        *summary(cells),
+        *promises(cells),
+    ]
     for network, server in dict.fromkeys((cell.network, cell.server_config) for cell in cells):
         chosen = [cell for cell in cells if (cell.network, cell.server_config) == (network, server)]
         parts += section(network, chosen, server=server)
@@ -47,6 +53,17 @@ def versions() -> str:
     command = ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *PACKAGES]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return ", ".join(done.stdout.split("\n")).strip(", ") or "packages of unknown version"
+
+
+def moments(cells: list[Cell]) -> str:
+    """Say when each stack was measured: they need not have been measured together."""
+    told = []
+    for stack in STACKS:
+        found = sorted({cell.measured for cell in cells if cell.stack == stack and cell.measured})
+        if found:
+            until = f" to {found[-1].rpartition(' ')[2]}" if found[-1] != found[0] else ""
+            told.append(f"{NAMES[stack]}: {found[0]}{until}")
+    return "; ".join(told) or "at a time that was not written down"
 
 
 def listings(cells: list[Cell]) -> Iterator[str]:
@@ -86,7 +103,15 @@ def summary(cells: list[Cell]) -> Iterator[str]:
             f"{max(gaps)} ms" if gaps else "-",
             sum(cell.healed_ms is None for cell in own),
         )
+    both = [cell for cell in cells if cell.stack == "komainu" and cell.two_at_once_ms > 0]
+    cut = sum(cell.cabling != Cabling.DUAL.value for cell in both)
     yield (
+        f"\nIn {len(both)} of komainu's cells the service stood on two nodes, {cut} of them with one path only. That is "
+        "what a configuration without fencing means: once nothing passes between two nodes, neither can know that the "
+        "other one is off, and both go on. Safety rule S2 asks for a fencing that is confirmed before a take-over; "
+        "here the operator has said that he does without (`stonith-enabled=false`), for "
+        "Pacemaker, too. `komainu status` and `komainu doctor` (CLU004) warn of it. What ends it is a fence device, or a second "
+        "path, which none of these faults takes away.\n"
         "\n*Wrong about its peer*: 12 s after the fault, a node still counts the other one as a member of its "
         "quorate view, though nothing passes between them or the other one does not count it.\n*Service on two nodes*: without fencing, nothing can keep "
         "two nodes that are both alone from both going on. komainu takes over 3 to 21 s after such a split, "

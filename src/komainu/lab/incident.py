@@ -106,6 +106,7 @@ class Cell(msgspec.Struct, frozen=True):
     lacking: tuple[str, ...] = ()  # what was missing when the limit was reached
     listing: str = ""  # `ip addr show` of the victim before the repair
     evidence: tuple[str, ...] = ()  # log lines, when something ended that should not
+    measured: str = ""  # when, "2026-11-22 20:46"; only a collection of cells says it
 
 
 def _nmcli(*words: str) -> Command:
