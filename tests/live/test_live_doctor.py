@@ -105,6 +105,14 @@ def test_a_network_manager_that_hangs_is_said_to(raised: lab.Lab) -> None:
     assert any(key.startswith("DOC001") and "nmcli" in str(one) for key, one in told.items())
 
 
+def test_without_rights_what_cannot_be_seen_is_said(raised: lab.Lab) -> None:
+    unable = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+    done = raised.run("a", (*unable, *DOCTOR, "--format", "json"), timeout_s=30)
+    assert "Traceback" not in done.stderr
+    rules = {finding["rule"] for finding in json.loads(done.stdout)["findings"]}
+    assert rules & {"NET001", "DOC001"}, "what it could not see is no reason to call all fine"
+
+
 def test_without_d_bus_the_files_still_tell(raised: lab.Lab) -> None:
     raised.run("a", ("pkill", "-x", "dbus-daemon"))
     told = found(raised)

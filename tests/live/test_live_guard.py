@@ -48,6 +48,9 @@ VIP = """
 </configuration><status/></cib>
 """
 
+STORM_MB_MAX = 30
+"""What a thousand interfaces may cost for good; the storm itself is read and forgotten."""
+
 FLAP = """
 import fcntl, os, struct, sys, time
 tap = os.open("/dev/net/tun", os.O_RDWR)
@@ -358,9 +361,20 @@ def test_a_real_network_manager_is_named(network: Network, text: str) -> None:
         one.down()
 
 
+def resident_mb(found: Cluster) -> float:
+    """Return the memory of a's daemon, which is a child of the machine's first process."""
+    first = found.lab.pid("a")
+    for pid in Path(f"/proc/{first}/task/{first}/children").read_text().split():
+        if b"node" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+    raise AssertionError("a runs no daemon")
+
+
 def test_a_storm_on_a_large_machine_disturbs_nobody(plain: Cluster) -> None:
     """A thousand interfaces, a rename storm and ten thousand addresses: the last word about eth1 is not missed."""
     view, daemons = plain.status("a").view, plain.daemons()
+    before_mb = resident_mb(plain)
     pairs = range(500)
     plain.ip("a", *(f"link add s{n} type veth peer name t{n}" for n in pairs), timeout_s=60)
     plain.ip("a", *(f"address add 172.16.{n // 250}.{n % 250}/32 dev s0" for n in range(10_000)))
@@ -373,4 +387,5 @@ def test_a_storm_on_a_large_machine_disturbs_nobody(plain: Cluster) -> None:
     until(lambda: all(is_at_rest(plain, node) for node in ("a", "b")))
     assert plain.status("b").view == view
     assert plain.daemons() == daemons
+    assert resident_mb(plain) - before_mb < STORM_MB_MAX
     plain.ip("a", *(f"link del s{n}" for n in range(0, 500, 50)))
