@@ -33,9 +33,10 @@ check: $(STAMP) ## the quick gate: format, lint, types, tidiness
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_tidy.py
 
-bench: $(STAMP) ## measure: take-over, memory, idle CPU, simulator speed
+bench: $(STAMP) ## measure: take-over, memory, idle CPU, simulator speed, the guard of links
 	@tools/system-packages demo
 	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python benchmarks/links.py
 
 bench-incident: $(STAMP) ## the founding incident with real network managers and peers; rewrites docs/incident.md
 	@tools/system-packages incident
