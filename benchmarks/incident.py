@@ -1,6 +1,6 @@
 """Run the founding incident's matrix, komainu beside its peers, and write docs/incident.md from what was measured.
 
-Usage: python benchmarks/incident.py [--jobs N] [--cells FILE] [--only TEXT] [--again] [--render]
+Usage: python benchmarks/incident.py [--jobs N] [--cells FILE] [--only TEXT] [--again] [--note TEXT] [--render]
 
 Every set-up runs as a command of its own: `komainu drill run incident …`. The cells are kept in a file of JSON
 lines: a set-up that stands there already is not run again, so that a run which was stopped can be taken up. With --again the
@@ -36,6 +36,9 @@ def main() -> None:
     parser.add_argument("--cells", type=Path, default=ROOT / "build/incident.jsonl")
     parser.add_argument("--only", default="", help="only set-ups whose name has this in it")
     parser.add_argument(
+        "--note", default="", help="a sentence for the page: what else the machine did meanwhile"
+    )
+    parser.add_argument(
         "--again", action="store_true", help="measure the chosen set-ups anew, keep the others"
     )
     parser.add_argument(
@@ -59,7 +62,7 @@ def main() -> None:
                 print(f"{number}/{len(wanted)} {name_of(wanted[number - 1])}: {len(cells)} cells", flush=True)
     from incident_page import page
 
-    (ROOT / "docs/incident.md").write_text(page(read(options.cells)), encoding="utf-8")
+    (ROOT / "docs/incident.md").write_text(page(read(options.cells), options.note), encoding="utf-8")
     if not options.render and {setup_name(cell) for cell in read(options.cells)} >= set(
         map(name_of, setups())
     ):

@@ -33,11 +33,12 @@ no watchdog: what is compared is what the ring does, and a reset would hide it. 
 """
 
 
-def page(cells: list[Cell]) -> str:
+def page(cells: list[Cell], note: str = "") -> str:
     """Write the whole page."""
     parts = [
         HEAD,
         f"Measured with {versions()}; {moments(cells)}.\n",
+        *([f"{note}\n"] if note else []),
         *listings(cells),
         *summary(cells),
         *promises(cells),
