@@ -115,8 +115,8 @@ def summary(cells: list[Cell]) -> Iterator[str]:
         "path, which none of these faults takes away.\n"
         "\n*Wrong about its peer*: 12 s after the fault, a node still counts the other one as a member of its "
         "quorate view, though nothing passes between them or the other one does not count it.\n*Service on two nodes*: without fencing, nothing can keep "
-        "two nodes that are both alone from both going on. komainu takes over 3 to 21 s after such a split, "
-        "later the more it looks cut off itself, so in some rows its second copy would only come after the 12 s.\n"
+        "two nodes that are both alone from both going on. komainu takes over when its turn in a round has come, as "
+        "if there were a race to be won ([two nodes](concepts/two-nodes.md)); in some rows that would only be after the 12 s.\n"
         "*Healed* is seen by polling the stacks' tools, which takes about 0.1 s.\n"
     )
 

@@ -193,6 +193,7 @@ def test_a_deleted_address_is_put_back_at_once() -> None:
     core = standing(KEPT)
     told = give(core, AddressGone(3, ADDRESS))
     assert of_kind(told, AddAddress) == [AddAddress(LINK, 3, ADDRESS, 24)]
+    assert told[0] == AddAddress(LINK, 3, ADDRESS, 24), "the search for the culprit does not keep it waiting"
     assert core.deadline == Instant(1000)
     told = give(core, AddressSeen(3, ADDRESS, 24), at=1)
     assert ends(told) == [(LinkState.UP, "eth1: up")]
