@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
+from komainu.sim.faults import KINDS
 from komainu.sim.scenario import run_seed
 
-SEEDS = int(os.environ.get("KOMAINU_SEEDS", "200"))
-BLOCK = 20
+SEEDS = int(os.environ.get("KOMAINU_SEEDS", "120"))
+"""Runs with every class of faults mixed. `make soak` plays thousands, and each class alone."""
 
-REGRESSIONS: dict[int, str] = {}
-"""Seeds that once found something, with what they found."""
+BLOCK = 20
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, BLOCK))
@@ -21,9 +21,11 @@ def test_seeds(first: int) -> None:
         run_seed(seed)
 
 
-@pytest.mark.parametrize("seed", sorted(REGRESSIONS))
-def test_what_seeds_once_found(seed: int) -> None:
-    run_seed(seed)
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_class_of_faults_strikes_and_is_survived(kind: str) -> None:
+    for seed in range(2):
+        outcome = run_seed(seed, faults=2, within_ms=10_000, kinds=(kind,))
+        assert dict(outcome.struck) == {kind: 2}
 
 
 def test_the_same_seed_gives_the_same_run_whatever_the_hash_seed() -> None:

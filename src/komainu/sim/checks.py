@@ -6,12 +6,19 @@ rule is about belief: a start while a peer is not confirmed off (S2).
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NoReturn
 
 from komainu.cib.element import Element
 from komainu.model.ids import Instant, NodeName, ResourceId
 from komainu.node.membership import node_conditions
 from komainu.sim.machine import Machine
+from komainu.sim.sizes import largest
+
+HELD_MAX: Final = 4_500
+"""What a core may hold in one container: its greatest own limit (ring/watch.py keeps 4096 lives of a peer), and some."""
+
+HELD_AT_REST_MAX: Final = 300
+"""What a core may hold when nothing has happened for long: a few things for each node, link and resource."""
 
 ONE_FAULT_MS: Final = 15_000
 """Two nodes of a pair that are fenced within this time, and no new fault between, went down for one (S4)."""
@@ -27,6 +34,7 @@ class Checks:
 
     fenced: list[tuple[Instant, NodeName]] = field(default_factory=list)
     last_fault: Instant = field(default=Instant(0))
+    network_faults: list[Instant] = field(default_factory=list)  # when each of those that struck is over
     planner_fault: str = ""
     acknowledged: set[str] = field(default_factory=set)  # names of options whose setting was answered "done"
 
@@ -50,7 +58,8 @@ class Checks:
         """S4: in a two-node cluster one fault never takes both nodes down."""
         others = [at for at, name in self.fenced if name != target and now - at <= ONE_FAULT_MS]
         self.fenced.append((now, target))
-        if len(machines) == 2 and any(self.last_fault <= at for at in others):
+        is_one_fault = sum(until >= self.last_fault - ONE_FAULT_MS for until in self.network_faults) <= 1
+        if len(machines) == 2 and is_one_fault and any(self.last_fault <= at for at in others):
             fail("S4", now, "both nodes of a pair were fenced for one fault")
 
     def acknowledged_is_kept(self, machine: Machine, now: Instant) -> None:
@@ -60,14 +69,22 @@ class Checks:
         if missing:
             fail("S3", now, f"{machine.name} lost acknowledged changes: {', '.join(missing)}")
 
+    def is_bounded(self, machine: Machine, now: Instant, *, at_rest: bool = False) -> None:
+        """Bounded memory: no core of a node holds on to more and more."""
+        assert machine.drive is not None, "only a living daemon holds something"
+        held, where = largest(machine.drive)
+        if held > (HELD_AT_REST_MAX if at_rest else HELD_MAX):
+            fail("memory", now, f"{machine.name} holds {held} things in {where}")
+
 
 def option_names(cib: Element) -> set[str]:
-    """Give the names of all cluster options that are set."""
-    options = cib.at("configuration", "crm_config")
-    blocks = () if options is None else options.all("cluster_property_set")
+    """Give the names of all attributes of nodes that are set."""
+    nodes = cib.at("configuration", "nodes")
+    entries = () if nodes is None else nodes.all("node")
+    blocks = (block for node in entries for block in node.all("instance_attributes"))
     return {pair.get("name") or "" for block in blocks for pair in block.all("nvpair")}
 
 
-def fail(rule: str, now: Instant, what: str) -> None:
+def fail(rule: str, now: Instant, what: str) -> NoReturn:
     """End the run."""
     raise SafetyViolated(f"{rule} violated at {now / 1000:.3f} s: {what}")

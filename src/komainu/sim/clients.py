@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from komainu.model.edit import SetOption
 from komainu.model.ids import NodeId, NodeName
-from komainu.model.request import Done, EditConfigurationRequest, Reply, Request
+from komainu.model.request import Cleanup, Done, EditConfigurationRequest, Reply, Request
 from komainu.node.interface import ClientAsked, ClientId
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Clients:
         self._count = 0
 
     def ask(self, node: NodeId, request: Request, *, promises: str = "") -> None:
-        """Ask a node something; `promises` names the option that must not be lost once it is done."""
+        """Ask a node something; `promises` names the setting that must not be lost once it is done."""
         machine = self._world.machines[node]
         if machine.drive is None:
             return
@@ -33,11 +33,12 @@ class Clients:
         """Take an answer: what was done is remembered for the checker (S3)."""
         promised = self._asked.pop((node, client), "")
         if promised and isinstance(reply, Done):
-            self._world.checks.acknowledged.add(promised)
+            self._world.observer.acknowledged(self._world.machines[node], promised)
 
     def set_option(self, node: NodeId, name: str) -> None:
-        """Set a cluster option of this name, to be found again later."""
-        edit = SetOption(owner="crm_config", set_tag="cluster_property_set", name=name, value="1")
+        """Set an attribute of a node by this name, to be found again later."""
+        owner = self._world.machines[node].name
+        edit = SetOption(owner=owner, set_tag="instance_attributes", name=name, value="1")
         self.ask(node, EditConfigurationRequest((edit,), f"set {name}"), promises=name)
 
     def set_standby(self, node: NodeId, target: NodeName, *, standby: bool) -> None:
@@ -45,3 +46,7 @@ class Clients:
         value = "on" if standby else None
         edit = SetOption(owner=target, set_tag="instance_attributes", name="standby", value=value)
         self.ask(node, EditConfigurationRequest((edit,), f"standby of {target}: {standby}"))
+
+    def clean_up(self, node: NodeId) -> None:
+        """Have all failures forgotten, as an operator does once the agents are mended."""
+        self.ask(node, Cleanup(None, None))

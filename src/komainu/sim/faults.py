@@ -1,135 +1,138 @@
-"""Draw a world's misfortunes from its seed: what breaks, when, and when it is mended.
+"""Draw a world's misfortunes from its seed: what breaks, when, for how long; and break and mend it.
 
-Decides only what happens to the cluster, never what the cluster does about it. Every fault ends: after the last
-one the world is whole again, so that the run can also ask whether the cluster is.
+Decides only what happens to the cluster, never what the cluster does about it. A fault is a value that was drawn
+before the run began, with a seed of its own for its details: a run with some of its faults left out is still the
+same run otherwise, which is what lets sim/shrink.py cut them down. Every fault ends: after the last one the world
+is whole again, so that the run can also ask whether the cluster is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Final
 
-from komainu.model.ids import Instant, LinkNumber, NodeId, ResourceId
+from komainu.model.ids import Instant, NodeId, ResourceId
 from komainu.model.link import LinkState
+from komainu.sim import machine_faults, network_faults, service_faults
+from komainu.sim.agents import Devices
+from komainu.sim.machine import Agents
+from komainu.sim.scene import Scene, Strike
 from komainu.sim.world import World
 
 FIRST_FAULT_MS: Final = 8_000
 """By then a cluster without faults has formed and started its resources."""
 
 LASTING_MS: Final = (100, 12_000)
-END_STATES: Final = (LinkState.NO_CARRIER, LinkState.NO_ADDRESS, LinkState.NO_INTERFACE, LinkState.ADMIN_DOWN)
+
+KINDS: Final[Mapping[str, Strike]] = {
+    **network_faults.KINDS,
+    **machine_faults.KINDS,
+    **service_faults.KINDS,
+}
+"""Every class of faults by its name. The first line of each function's docstring says what it is."""
+
+CUTS: Final = frozenset(network_faults.CUTS)
+"""The classes that only take ways away: such a cut alone changes the membership once at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One misfortune: its class, when it strikes, how long it lasts, and the seed of its details."""
+
+    kind: str
+    at_ms: int
+    lasts_ms: int
+    seed: int
+
+
+def draw(seed: int, kinds: tuple[str, ...], *, count: int, within_ms: int) -> tuple[Fault, ...]:
+    """Draw so many faults within this time, in order of time."""
+    chance = Random(seed)
+    drawn = [
+        Fault(
+            kind=chance.choice(kinds),
+            at_ms=FIRST_FAULT_MS + chance.randrange(within_ms),
+            lasts_ms=chance.randint(*LASTING_MS),
+            seed=chance.getrandbits(32),
+        )
+        for _ in range(count)
+    ]
+    return tuple(sorted(drawn, key=lambda fault: (fault.at_ms, fault.seed)))
 
 
 class Misfortune:
-    """Faults of one world, drawn from its seed."""
+    """The faults of one world on their way. `struck` counts them by class."""
 
-    def __init__(self, world: World, seed: int, resources: tuple[ResourceId, ...]) -> None:
+    def __init__(self, world: World, faults: tuple[Fault, ...], resources: tuple[ResourceId, ...]) -> None:
+        self.struck: dict[str, int] = {}
         self._world = world
-        self._chance = Random(seed)
+        self._faults = faults
         self._resources = resources
         self._options = 0
         self._nodes = sorted(world.machines)
         self._links = sorted({end.link for end in world.settings[self._nodes[0]].of(self._nodes[0]).ends})
-        self._kinds: tuple[Callable[[], None], ...] = (
-            self._cut_link,
-            self._break_end,
-            self._part,
-            self._one_way,
-            self._lose_packets,
-            self._lose_power,
-            self._crash_daemon,
-            self._kill_resource,
-            self._toggle_standby,
-        )
 
-    def plan(self, count: int, within_ms: int) -> Instant:
-        """Schedule so many faults within this time; return when the last of them is mended."""
-        for _ in range(count):
-            moment = FIRST_FAULT_MS + self._chance.randrange(within_ms)
-            self._world.clock.at(Instant(moment), partial(self._strike, self._chance.choice(self._kinds)))
-        return Instant(FIRST_FAULT_MS + within_ms + LASTING_MS[1] + 1)
+    def absent(self) -> dict[NodeId, Instant]:
+        """Say which nodes join late, and when they are switched on for the first time."""
+        late = [fault for fault in self._faults if fault.kind == machine_faults.JOIN]
+        # The quorum must be able to form without them; a pair must be whole at its beginning (wait_for_all).
+        most = (len(self._nodes) - 1) // 2
+        chosen = Random(late[0].seed).sample(self._nodes, min(most, len(late))) if late else []
+        return {node: Instant(fault.at_ms) for node, fault in zip(chosen, late[: len(chosen)], strict=True)}
 
-    def _strike(self, fault: Callable[[], None]) -> None:
+    def schedule(self) -> Instant:
+        """Put every fault on the world's clock; return when the last of them is mended."""
+        for fault in self._faults:
+            self._world.clock.at(Instant(fault.at_ms), partial(self._strike, fault))
+        last = max((fault.at_ms + fault.lasts_ms for fault in self._faults), default=FIRST_FAULT_MS)
+        return Instant(last + 1)
+
+    def _strike(self, fault: Fault) -> None:
         """Let something happen while somebody is changing the configuration: that is when changes get lost."""
-        self._world.checks.last_fault = self._world.now
-        self._set_option()
-        fault()
+        world, chance = self._world, Random(fault.seed)
+        self.struck[fault.kind] = self.struck.get(fault.kind, 0) + 1
+        world.checks.last_fault = world.now
+        if fault.kind in network_faults.KINDS:
+            world.checks.network_faults.append(Instant(world.now + fault.lasts_ms))
+        self._set_option_on(chance.choice(self._nodes))
+        world.observer.disturbed(by_cut=fault.kind in CUTS)
+        scene = Scene(world, chance, tuple(self._nodes), tuple(self._links), self._resources, fault.lasts_ms)
+        mend = KINDS[fault.kind](scene)
         for node in self._nodes:
-            self._world.clock.after(self._chance.randint(600, 1_600), partial(self._set_option_on, node))
+            world.clock.after(chance.randint(600, 1_600), partial(self._set_option_on, node))
+        world.clock.after(fault.lasts_ms, partial(self._mend, mend))
+
+    def _mend(self, mend: Callable[[], None] | None) -> None:
+        self._world.observer.disturbed()
+        if mend is not None:
+            mend()
 
     def heal(self) -> None:
-        """Make the world whole: every wire, every end, every machine."""
-        self._world.network.heal()
+        """Make the world whole: every wire, every end, every machine, every agent."""
+        world = self._world
+        world.say("all is mended")
+        world.observer.disturbed()
+        world.network.heal()
+        world.devices = Devices.WELL
         for node in self._nodes:
+            machine = world.machines[node]
+            machine.agents = Agents.WELL
+            machine.disk.is_full, machine.disk.slowness = False, 1
+            machine.clock.drift(world.now, 0)
             for link in self._links:
-                self._world.set_end(node, link, LinkState.UP)
-            if not self._world.machines[node].is_on:
-                self._world.boot(node)
-            self._world.start_daemon(node)
+                world.set_end(node, link, LinkState.UP)
+            if not machine.is_on:
+                world.boot(node)
+            world.start_daemon(node)
 
-    def _mend_later(self, mend: Callable[[], None]) -> None:
-        self._world.clock.after(self._chance.randint(*LASTING_MS), mend)
-
-    def _node(self) -> NodeId:
-        return self._chance.choice(self._nodes)
-
-    def _link(self) -> LinkNumber:
-        return self._chance.choice(self._links)
-
-    def _cut_link(self) -> None:
-        """Cut one link between all nodes."""
-        link, network = self._link(), self._world.network
-        self._world.say(f"link {link} is cut")
-        network.cut_link(link)
-        self._mend_later(lambda: network.mend_link(link))
-
-    def _break_end(self) -> None:
-        """Take carrier, address or interface from one node's end of one link."""
-        node, link, state = self._node(), self._link(), self._chance.choice(END_STATES)
-        self._world.set_end(node, link, state)
-        self._mend_later(lambda: self._world.set_end(node, link, LinkState.UP))
-
-    def _part(self) -> None:
-        """Part the nodes in two on every link."""
-        side = set(self._chance.sample(self._nodes, self._chance.randint(1, len(self._nodes) - 1)))
-        others = set(self._nodes) - side
-        self._world.say(f"parted: {sorted(side)} from {sorted(others)}")
-        self._world.network.part(side, others)
-        self._mend_later(lambda: self._world.network.join(side, others))
-
-    def _one_way(self) -> None:
-        """Let packets of one node reach another no more, on one link."""
-        sender, receiver = self._chance.sample(self._nodes, 2)
-        link = self._link()
-        self._world.say(f"link {link} from {sender} to {receiver} is cut")
-        self._world.network.cut_one_way(sender, receiver, link)
-        self._mend_later(lambda: self._world.network.mend_one_way(sender, receiver, link))
-
-    def _lose_packets(self) -> None:
-        """Lose a part of all packets."""
-        share = self._chance.uniform(0.01, 0.3)
-        self._world.say(f"{share:.0%} of packets are lost")
-        self._world.network.set_loss(share)
-        self._mend_later(lambda: self._world.network.set_loss(0.0))
-
-    def _lose_power(self) -> None:
-        self._world.lose_power(self._node())
-
-    def _crash_daemon(self) -> None:
-        self._world.crash_daemon(self._node())
-
-    def _kill_resource(self) -> None:
-        self._world.kill_resource(self._chance.choice(self._resources))
-
-    def _toggle_standby(self) -> None:
-        """Put a node into standby for a while."""
-        asked, target = self._node(), self._node()
-        name = self._world.machines[target].name
-        self._world.clients.set_standby(asked, name, standby=True)
-        self._mend_later(lambda: self._world.clients.set_standby(asked, name, standby=False))
-
-    def _set_option(self) -> None:
-        self._set_option_on(self._node())
+    def clean_up(self) -> None:
+        """Be the operator who has failures forgotten once everything is mended."""
+        for node in self._nodes:
+            drive = self._world.machines[node].drive
+            if drive is not None and drive.replica.is_synced:
+                self._world.clients.clean_up(node)
+                return
 
     def _set_option_on(self, node: NodeId) -> None:
         self._options += 1

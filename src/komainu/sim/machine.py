@@ -1,13 +1,21 @@
-"""Play one machine of the made-up world: its power, its disk, and what really runs on it.
+"""Play one machine of the made-up world: its power, its disk, its clock, and what really runs on it.
 
 The truth here is what the checkers judge by; the daemon on the machine knows only what its agents tell.
 """
 
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
 
-from komainu.model.ids import NodeId, NodeName, ResourceId
+from komainu.model.ids import Instant, NodeId, NodeName, ResourceId
 from komainu.node.drive import Drive
+from komainu.node.interface import DriveEvent
 from komainu.recorder.record import Record
+
+WAITING_MAX: Final = 512
+"""Events that wait for a machine that stands still; more are lost, as datagrams are once a socket is full."""
+
+_MILLION: Final = 1_000_000
 
 
 @dataclass(slots=True)
@@ -17,6 +25,8 @@ class Disk:
     text: str | None = None
     newest: int = 0  # the token of `text`, in the daemon's present life
     writing: dict[int, str] = field(default_factory=dict)  # token -> text on its way
+    slowness: int = 1  # how many times longer than usual a write takes
+    is_full: bool = False
 
     def finish(self, token: int) -> bool:
         """Make a write durable; false when the power went before."""
@@ -34,6 +44,42 @@ class Disk:
 
 
 @dataclass(slots=True)
+class LocalClock:
+    """What a machine takes for the time: it may run fast or slow, and its wall clock may be set wrong."""
+
+    rate_ppm: int = 0  # how much faster than the world
+    wall_error_ms: int = 0
+    _since: Instant = Instant(0)
+    _then: Instant = Instant(0)  # what this clock showed at `_since`
+
+    def read(self, now: Instant) -> Instant:
+        """Return what this clock shows as the world's is `now`."""
+        passed = now - self._since
+        return Instant(self._then + passed + passed * self.rate_ppm // _MILLION)
+
+    def when(self, shown: Instant) -> Instant:
+        """Return the first moment of the world at which this clock shows so much."""
+        ahead = shown - self._then
+        moment = self._since + ahead * _MILLION // (_MILLION + self.rate_ppm)
+        while self.read(Instant(moment)) < shown:
+            moment += 1
+        return Instant(moment)
+
+    def drift(self, now: Instant, rate_ppm: int) -> None:
+        """Run at another rate from now on; what it shows does not leap."""
+        self._then, self._since, self.rate_ppm = self.read(now), now, rate_ppm
+
+
+class Agents(Enum):
+    """How the agents of a machine are at present."""
+
+    WELL = "well"
+    SLOW = "slow"
+    LYING = "lying"
+    HANGING = "hanging"
+
+
+@dataclass(slots=True)
 class Machine:
     """One machine. `running` counts a resource from the first moment of its start to the end of its stop."""
 
@@ -45,6 +91,10 @@ class Machine:
     running: set[ResourceId] = field(default_factory=set)
     disk: Disk = field(default_factory=Disk)
     records: list[Record] = field(default_factory=list)
+    clock: LocalClock = field(default_factory=LocalClock)
+    agents: Agents = Agents.WELL
+    stays_away_until: Instant = Instant(0)  # a daemon that ended is not started before
+    waiting: list[DriveEvent] | None = None  # for a machine that stands still; None: it runs
 
     def lose_power(self) -> None:
         """Switch off at once: nothing runs, nothing unsynced is left."""
@@ -57,3 +107,10 @@ class Machine:
         self.drive = None
         self.disk.end_life()
         self.life += 1
+        self.waiting = None
+
+    def keep_for_later(self, event: DriveEvent) -> None:
+        """Let an event wait until the machine goes on."""
+        assert self.waiting is not None, "only what stands still lets things wait"
+        if len(self.waiting) < WAITING_MAX:
+            self.waiting.append(event)

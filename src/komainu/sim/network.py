@@ -1,4 +1,4 @@
-"""Play the network between the nodes of a made-up world: links that delay, lose, double and reorder datagrams.
+"""Play the network between the nodes of a made-up world: links that delay, lose, double, reorder and spoil datagrams.
 
 A packet reaches its receiver only if both ends of the link are whole and nothing is cut between them, when it
 is sent and when it arrives. All chance comes from the random source that is handed in. Must not know: what
@@ -6,7 +6,7 @@ packets say, or who runs.
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
@@ -28,6 +28,7 @@ class Quality:
     loss: float = 0.0
     doubled: float = 0.0
     late: float = 0.0
+    spoiled: float = 0.0
 
 
 class Network:
@@ -43,6 +44,7 @@ class Network:
         self.sent = 0
         self.lost = 0
         self.quality = quality or Quality()
+        self.lets_through: Callable[[NodeId, NodeId, LinkNumber, Packet], bool] = _nothing_spoiled
         self._clock = clock
         self._chance = chance
         self._deliver = deliver
@@ -57,6 +59,10 @@ class Network:
         self.sent += 1
         quality, chance = self.quality, self._chance
         if (quality.loss and chance.random() < quality.loss) or not self.carries(sender, receiver, link):
+            self.lost += 1
+            return
+        is_spoiled = quality.spoiled and chance.random() < quality.spoiled
+        if is_spoiled and not self.lets_through(sender, receiver, link, packet):
             self.lost += 1
             return
         copies = 2 if quality.doubled and chance.random() < quality.doubled else 1
@@ -129,12 +135,22 @@ class Network:
 
     def set_loss(self, share: float) -> None:
         """Lose this share of all packets."""
-        quality = self.quality
-        self.quality = Quality(quality.delay_ms, share, quality.doubled, quality.late)
+        self.quality = replace(self.quality, loss=share)
 
     def heal(self) -> None:
         """Make every link whole and every end up. Telling the nodes of their ends is the caller's part."""
         self._ends.clear()
         self._cut_links.clear()
         self._cut_ways.clear()
-        self.set_loss(0.0)
+        self.quality = Quality()
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether what is not cut arrives, soon and once."""
+        return self.quality == Quality()
+
+
+def _nothing_spoiled(sender: NodeId, receiver: NodeId, link: LinkNumber, packet: Packet) -> bool:
+    """Stand for the noise of a world that has none."""
+    del sender, receiver, link, packet
+    return True

@@ -13,14 +13,13 @@ from typing import Final, assert_never
 
 from komainu.cib.durable import load, without_status
 from komainu.cib.state import ClusterState
-from komainu.executor.interface import DescribeAgent, ProcessesGone, RunAgent, StopWatching
+from komainu.executor.interface import DescribeAgent, RunAgent, StopWatching
 from komainu.fencing.interface import RunFenceAgent
-from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName, ResourceId, WallTime
+from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName, WallTime
 from komainu.model.link import LinkState
 from komainu.model.plan import Plan
 from komainu.model.report import Note
-from komainu.network.interface import AddAddress, FindCulprit, NetworkEvent, RemoveAddress, UseInterface
-from komainu.node.drive import Drive
+from komainu.network.interface import AddAddress, FindCulprit, RemoveAddress, UseInterface
 from komainu.node.interface import (
     Answer,
     AppendRecord,
@@ -30,10 +29,11 @@ from komainu.node.interface import (
     Exit,
     Persist,
     Persisted,
+    PersistFailed,
     ResetMachine,
 )
 from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
-from komainu.ring.interface import AskWitness, PacketReceived, SendPacket
+from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket
 from komainu.ring.settings import RingSettings
 from komainu.scheduler.plan import plan
 from komainu.scheduler.remembered import Remembered
@@ -43,12 +43,20 @@ from komainu.sim.clients import Clients
 from komainu.sim.clock import Clock
 from komainu.sim.machine import Machine
 from komainu.sim.network import Network
+from komainu.sim.noise import Noise
+from komainu.sim.observer import Observer, WatchedDrive
 
 EPOCH_MS: Final = 1_700_000_000_000
 """The wall clock at the beginning of every world."""
 
 DISK_MS: Final = (1, 25)
 BOOT_MS: Final = (3_000, 9_000)
+
+PLANNED_TWICE_EVERY: Final = 3
+"""Every so many plans are made twice, to see that they are equal."""
+
+RESTART_MS: Final = (200, 3_000)
+"""How soon a daemon that ended is started again by its machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +82,36 @@ class World:
             Random(self.chance.getrandbits(64)),
             deliver=self._arrive,
         )
+        self.noise = Noise(self.settings, Random(self.chance.getrandbits(64)))
+        self.network.lets_through = self.noise.lets_through
         self.checks = Checks()
-        self.devices_alive = True
+        self.observer = Observer(self)
+        self.devices = agents.Devices.WELL
+        self.hosts_answer = self.chance.random() < 0.5  # that nobody listens on a port (ICMP)
         self.plans_made = 0
         self.remembered = Remembered()
+        self.events = 0
         self.trace: list[str] = []
         self._initial = setup.state
         self.clients = Clients(self)
         self._wakes: dict[NodeId, Instant] = {}
+        self.observer.measure()
 
     # -- time -------------------------------------------------------------------------------------------
 
     @property
     def now(self) -> Instant:
-        """The world's time; every node's monotonic clock agrees with it here."""
+        """The world's time. Each machine has a clock of its own, which may not agree."""
         return self.clock.now
 
     @property
     def wall(self) -> WallTime:
         """The world's wall clock."""
         return WallTime(EPOCH_MS + self.now)
+
+    def wall_of(self, machine: Machine) -> WallTime:
+        """Return what a machine takes for the date and time."""
+        return WallTime(EPOCH_MS + machine.clock.read(self.now) + machine.clock.wall_error_ms)
 
     def run_until(self, moment: Instant) -> None:
         """Let the world go on until this moment."""
@@ -126,22 +144,20 @@ class World:
         text = machine.disk.text
         state = self._initial if text is None else without_status(load(text))
         machine.life += 1
-        machine.drive = Drive(
+        self.observer.disturbed()
+        machine.drive = drive = WatchedDrive(
             self.settings[node],
             state=state,
             incarnation=Incarnation(self.chance.getrandbits(62) + 1),
             history=(),
-            make_plan=partial(_plan_twice, self),
-            now=self.now,
-            wall=self.wall,
+            make_plan=partial(_plan, self),
+            now=machine.clock.read(self.now),
+            wall=self.wall_of(machine),
         )
+        drive.watch = partial(self.observer.took, machine)
         self._carry_out(machine, machine.drive.start())
-        self._give_all(
-            machine,
-            wires.dump(
-                self.network, machine.node_id, self.settings[machine.node_id].of(machine.node_id).ends
-            ),
-        )
+        for event in wires.dump(self.network, node, self.settings[node].of(node).ends):
+            self.give(machine, event)
 
     def lose_power(self, node: NodeId, *, boot_again: bool = True) -> None:
         """Take a machine's power; by and by it is switched on again."""
@@ -149,6 +165,7 @@ class World:
         if machine.is_on:
             self.say(f"{machine.name} loses power")
             machine.lose_power()
+            self.observer.disturbed()
             if boot_again:
                 self.clock.after(self.chance.randint(*BOOT_MS), lambda: self.boot(node))
 
@@ -157,16 +174,14 @@ class World:
         machine = self.machines[node]
         if machine.drive is not None:
             self.say(f"the daemon of {machine.name} is killed")
-            machine.end_daemon()
-            self.clock.after(self.chance.randint(200, 3_000), lambda: self.start_daemon(node))
+            self._end_daemon(machine)
 
-    def kill_resource(self, resource: ResourceId) -> None:
-        """Kill what runs of a resource; its machine's kernel tells the daemon."""
-        for machine in self.machines.values():
-            if resource in machine.running:
-                self.say(f"{resource} dies on {machine.name}")
-                machine.running.discard(resource)
-                self.give(machine, ProcessesGone(resource))
+    def _end_daemon(self, machine: Machine) -> None:
+        """Let a daemon be gone, and have its machine start it again."""
+        machine.end_daemon()
+        self.observer.disturbed()
+        moment = max(self.now + self.chance.randint(*RESTART_MS), machine.stays_away_until)
+        self.clock.at(Instant(moment), lambda: self.start_daemon(machine.node_id))
 
     def set_end(self, node: NodeId, link: LinkNumber, state: LinkState) -> None:
         """Put a machine's own end of a link into a state, as the kernel would tell it."""
@@ -174,7 +189,8 @@ class World:
         self.network.set_end(node, link, state)
         self.say(f"{machine.name}'s end of link {link}: {state.value}")
         end = next(end for end in self.settings[machine.node_id].of(machine.node_id).ends if end.link == link)
-        self._give_all(machine, wires.events_of(end, state))
+        for event in wires.events_of(end, state):
+            self.give(machine, event)
 
     # -- events and effects -----------------------------------------------------------------------------
 
@@ -182,22 +198,24 @@ class World:
         """Give a daemon an event, carry out what it wants, and look at the result."""
         if machine.drive is None:
             return
-        self._carry_out(machine, machine.drive.handle(event, self.now, self.wall))
+        if machine.waiting is not None:
+            machine.keep_for_later(event)
+            return
+        self.events += 1
+        now, wall = machine.clock.read(self.now), self.wall_of(machine)
+        self._carry_out(machine, machine.drive.handle(event, now, wall))
+        self.observer.stepped(machine)
         self.checks.one_copy(self.machines.values(), self.now)
         if self.checks.planner_fault:
             # Told here, since the coordinator survives a planner that breaks, and would hide it.
             fail("S5", self.now, self.checks.planner_fault)
-
-    def _give_all(self, machine: Machine, events: list[NetworkEvent]) -> None:
-        for event in events:
-            self.give(machine, event)
 
     def _carry_out(self, machine: Machine, effects: list[DriveEffect]) -> None:
         for effect in effects:
             self._carry(machine, effect)
             if machine.drive is None:
                 return
-        self._wake(machine)
+        self.wake(machine)
 
     def _carry(self, machine: Machine, effect: DriveEffect) -> None:
         match effect:
@@ -220,15 +238,18 @@ class World:
                 agents.run_fence_agent(self, machine, effect)
             case Persist(token=token, text=text):
                 machine.disk.writing[token] = text
-                self.later(machine, self.chance.randint(*DISK_MS), lambda: self._persisted(machine, token))
+                took = self.chance.randint(*DISK_MS) * machine.disk.slowness
+                self.later(machine, took, lambda: self._persisted(machine, token))
             case AppendRecord(record=record):
+                self.observer.recorded(machine, record)
                 machine.records.append(record)
             case Answer(client=client, reply=reply):
                 self.clients.answered(machine.node_id, client, reply)
             case Exit(code=code, reason=reason):
                 self.say(f"the daemon of {machine.name} ends with {code}: {reason}")
-                machine.end_daemon()
-                if code:
+                is_excused = not code or machine.disk.is_full
+                self._end_daemon(machine)
+                if not is_excused:
                     fail("S4", self.now, f"the daemon of {machine.name} exited with {code}: {reason}")
             case ResetMachine(reason=reason):
                 self.say(f"{machine.name} is reset: {reason}")
@@ -241,10 +262,20 @@ class World:
                 assert_never(effect)
 
     def _arrive(self, receiver: NodeId, received: PacketReceived) -> None:
-        self.give(self.machines[receiver], received)
+        machine = self.machines[receiver]
+        if machine.drive is not None:
+            self.give(machine, received)
+        elif (
+            machine.is_on
+            and self.hosts_answer
+            and self.network.carries(receiver, received.peer, received.link)
+        ):
+            self.give(self.machines[received.peer], PeerRefused(received.link, receiver))
 
     def _persisted(self, machine: Machine, token: int) -> None:
-        if machine.disk.finish(token):
+        if machine.disk.is_full:
+            self.give(machine, PersistFailed(token, "no space left on device"))
+        elif machine.disk.finish(token):
             self.give(machine, Persisted(token))
 
     def later(self, machine: Machine, delay_ms: int, act: Callable[[], None]) -> None:
@@ -252,7 +283,7 @@ class World:
         life = machine.life
         self.clock.after(delay_ms, lambda: act() if machine.life == life else None)
 
-    def _wake(self, machine: Machine) -> None:
+    def wake(self, machine: Machine) -> None:
         """Arm the one timer of a daemon."""
         assert machine.drive is not None, "only a living daemon has a timer"
         deadline = machine.drive.deadline
@@ -261,17 +292,19 @@ class World:
         self._wakes[machine.node_id] = deadline
         life = machine.life
 
-        def wake() -> None:
+        def ring() -> None:
             if self._wakes.get(machine.node_id) == deadline:
                 del self._wakes[machine.node_id]
             if machine.life == life and machine.drive is not None:
                 due = machine.drive.deadline
-                if due is not None and due <= self.now:
+                if machine.waiting is not None:
+                    return  # it stands still, and looks at its clock when it goes on
+                if due is not None and due <= machine.clock.read(self.now):
                     self.give(machine, DeadlinePassed())
                 else:
-                    self._wake(machine)
+                    self.wake(machine)
 
-        self.clock.at(Instant(max(deadline, self.now)), wake)
+        self.clock.at(max(machine.clock.when(deadline), self.now), ring)
 
     # -- the rest ---------------------------------------------------------------------------------------
 
@@ -284,15 +317,16 @@ def _name(settings: RingSettings) -> NodeName:
     return next(node.name for node in settings.nodes if node.node == settings.me)
 
 
-def _plan_twice(world: World, state: ClusterState, wall: WallTime) -> Plan:
+def _plan(world: World, state: ClusterState, wall: WallTime) -> Plan:
     """Plan, and hold the planner to its promise that equal input gives equal plans (S5).
 
-    The first plan uses what is remembered of earlier ones, as the daemon's do; the second starts from nothing.
+    The plan uses what is remembered of earlier ones, as the daemon's do; the second starts from nothing.
     """
     world.plans_made += 1
     try:
-        made = plan(state.cib, wall // 1000, remembered=world.remembered)
-        again = plan(state.cib, wall // 1000)
+        made = again = plan(state.cib, wall // 1000, remembered=world.remembered)
+        if world.plans_made % PLANNED_TWICE_EVERY == 0:
+            again = plan(state.cib, wall // 1000)
     except Exception as error:
         world.checks.planner_fault = f"the planner broke: {type(error).__name__}: {error}"
         raise

@@ -1,0 +1,47 @@
+"""Faults are drawn from the seed alone, and every one of them is over in the end."""
+
+import pytest
+
+from komainu.model.link import LinkState
+from komainu.sim.agents import Devices
+from komainu.sim.faults import FIRST_FAULT_MS, KINDS, LASTING_MS, Misfortune, draw
+from komainu.sim.machine import Agents
+from komainu.sim.scenario import RESOURCES, make_world
+
+
+def test_the_same_seed_draws_the_same_faults_in_order_of_time() -> None:
+    drawn = draw(5, tuple(KINDS), count=20, within_ms=30_000)
+    assert drawn == draw(5, tuple(KINDS), count=20, within_ms=30_000)
+    assert drawn != draw(6, tuple(KINDS), count=20, within_ms=30_000)
+    assert [fault.at_ms for fault in drawn] == sorted(fault.at_ms for fault in drawn)
+    assert all(FIRST_FAULT_MS <= fault.at_ms < FIRST_FAULT_MS + 30_000 for fault in drawn)
+    assert all(LASTING_MS[0] <= fault.lasts_ms <= LASTING_MS[1] for fault in drawn)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_class_of_faults_is_over_in_the_end(kind: str) -> None:
+    world = make_world(3, 1)
+    misfortune = Misfortune(world, draw(3, (kind,), count=2, within_ms=2_000), RESOURCES)
+    late = misfortune.absent()
+    for node in world.machines:
+        if node not in late:
+            world.boot(node)
+    world.run_until(misfortune.schedule())
+    assert misfortune.struck == {kind: 2}
+    assert world.network.is_clean
+    assert world.devices is Devices.WELL
+    for node, machine in world.machines.items():
+        assert machine.agents is Agents.WELL
+        assert not machine.disk.is_full
+        assert machine.disk.slowness == 1
+        assert machine.clock.rate_ppm == 0
+        assert all(
+            world.network.end_of(node, end.link) is LinkState.UP for end in world.settings[node].of(node).ends
+        )
+
+
+def test_a_pair_begins_whole_and_others_begin_with_a_majority() -> None:
+    drawn = draw(3, ("join",), count=6, within_ms=2_000)
+    assert [
+        len(Misfortune(make_world(nodes, 1), drawn, RESOURCES).absent()) for nodes in (2, 3, 4, 5, 7)
+    ] == [0, 1, 1, 2, 3]
