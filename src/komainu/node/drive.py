@@ -117,6 +117,10 @@ STOP_WITHIN_MS: Final = 20 * 60_000
 RECORDS_SHARED_CHARACTERS: Final = 256 * 1024
 """Flight records that travel with the state: some 300, the story of a node's absence."""
 
+FAREWELL_MS: Final = 2_000
+"""How long a node that may go waits until all members know what it did last. Who leaves before they know that its
+resources are stopped is fenced for them. Twice the usual time of detection: who did not hear by then is lost itself."""
+
 
 class Drive:
     """One node: its cores and what flows between them."""
@@ -156,6 +160,8 @@ class Drive:
         self._to_ring: deque[ring.RingEvent] = deque()
         self._token = 0
         self._stop_by: Instant | None = None
+        self._released: Position | None = None  # all that was to be stopped here is, as of this position
+        self._view_begun = Position()
         self._has_ended = False
         for record in history:
             self.index.add(record)
@@ -237,8 +243,11 @@ class Drive:
                 break
             has_confirmed = True
             self._to_ring.append(ring.Confirmed())
-        if self.desk.has_promised and is_the_line():
+        # The ring's mark may be that of an earlier view, whose members were others.
+        if self.desk.has_promised and self.ring.stable >= self._view_begun and is_the_line():
             self._out += self.desk.keep(self.ring.stable)
+        if self._released is not None and not self._has_ended and _have_heard(self.ring, self._released):
+            self._end(0, "left the cluster, as it was asked to")
         out, self._out = self._out, []
         return out
 
@@ -277,6 +286,7 @@ class Drive:
             case ring.Absorbed(token=token):
                 self._out += self.desk.absorbed(token)
             case ring.InstallView(view=view):
+                self._view_begun = effect.position
                 if self.settings.me not in effect.keeps_state:
                     self._out += self.desk.abandon()
                 race = self.pair.begin(effect, self.replica.state, self.ring, self._now)
@@ -427,7 +437,8 @@ class Drive:
                 for said in self.last_resort.after_join(self.replica.state.cib, self._wall):
                     self._broadcast(said)
             case ReleaseNode(node=node) if node == self.me and self._stop_by is not None:
-                self._end(0, "left the cluster, as it was asked to")
+                self._released = done.position
+                self._stop_by = Instant(self._now + FAREWELL_MS)
             case ReplaceConfiguration() | EditConfiguration():
                 self._change_configuration()
             case _:
@@ -509,8 +520,8 @@ class Drive:
         self._broadcast(LeaveNode(cause, self._wall, "", self.me))
 
     def _end(self, code: int, reason: str) -> None:
-        """Leave the ring and end the daemon."""
-        for effect in self.ring.handle(ring.Leave(), self._now):
+        """End the daemon. Only who ends in order bids farewell: what still runs here must not be thought stopped."""
+        for effect in self.ring.handle(ring.Leave(), self._now) if code == 0 else ():
             if isinstance(effect, ring.SendPacket | corosync.LeaveGroup):
                 self._out.append(effect)
         level = Level.NOTICE if code == 0 else Level.ERROR
@@ -538,3 +549,8 @@ def _life(incarnation: Incarnation) -> str:
     """Write an incarnation in the form of a UUID, as transition keys want it."""
     digits = f"{incarnation & (2**128 - 1):032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _have_heard(ring: BuiltinRing, position: Position) -> bool:
+    """Whether every member knows the state up to here; without quorum nobody will ever say so."""
+    return ring.view is None or not ring.view.quorate or ring.stable >= position

@@ -1,0 +1,66 @@
+"""What the simulator once found, each as the shortest story that shows it."""
+
+from komainu.model.ids import Instant, NodeId
+from komainu.sim.agents import Devices
+from komainu.sim.machine_faults import stop_daemon
+from komainu.sim.scenario import RESOURCES, make_world, trouble
+from komainu.sim.world import World
+
+A, B, C = NodeId(1), NodeId(2), NodeId(3)
+
+
+def settled(nodes: int, seed: int = 0) -> World:
+    """A cluster at rest that runs its service."""
+    world = make_world(nodes, seed)
+    for node in world.machines:
+        world.boot(node)
+    assert world.run_while(lambda: trouble(world) != "", at_most_ms=30_000), trouble(world)
+    world.run_until(Instant(world.now + 2_000))
+    return world
+
+
+def fenced(world: World) -> list[str]:
+    return [line.split(maxsplit=1)[1] for line in world.trace if " fences " in line]
+
+
+def test_nothing_is_done_that_a_returning_peer_has_not_stored() -> None:
+    """What a lone half promised was called done at the sight of its peer, who did not have it yet."""
+    for seed in range(4):
+        world = settled(2, seed)
+        world.devices = Devices.DEAD
+        world.lose_power(B, boot_again=False)
+        assert world.run_while(lambda world=world: not alone(world), at_most_ms=3_000)  # type: ignore[misc]  # binds now
+        world.clients.set_option(A, "kept")  # it waits: B is not confirmed off yet
+        world.run_until(Instant(world.now + 1_000))
+        world.boot(B)
+        world.devices = Devices.WELL
+        assert world.run_while(lambda world=world: trouble(world) != "", at_most_ms=60_000)  # type: ignore[misc]  # binds now
+
+
+def alone(world: World) -> bool:
+    drive = world.machines[A].drive
+    return drive is not None and drive.ring.view is not None and drive.ring.view.members == (A,)
+
+
+def test_who_stops_in_order_is_not_fenced() -> None:
+    """The coordinator left before the others had heard that its resources were stopped: they fenced it for that."""
+    for seed in range(6):
+        for leaver in (A, B):
+            world = settled(2 + seed % 2, seed)
+            stop_daemon(world, world.machines[leaver], away_ms=3_000)
+            assert world.run_while(lambda world=world: trouble(world) != "", at_most_ms=30_000)  # type: ignore[misc]  # binds now
+            assert fenced(world) == []
+
+
+def test_who_cannot_store_any_more_does_not_take_his_leave() -> None:
+    """A daemon ended for a full disk, said that it left, and its resources were started elsewhere while they ran."""
+    for seed in range(4):
+        world = settled(3, seed)
+        home = next(machine for machine in world.machines.values() if RESOURCES[0] in machine.running)
+        home.disk.is_full = True
+        world.devices = Devices.DEAD
+        world.clients.set_option(home.node_id, "too-much")
+        world.run_until(Instant(world.now + 8_000))
+        home.disk.is_full = False
+        world.devices = Devices.WELL
+        assert world.run_while(lambda world=world: trouble(world) != "", at_most_ms=60_000)  # type: ignore[misc]  # binds now
