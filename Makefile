@@ -42,8 +42,9 @@ bench-incident: $(STAMP) ## the founding incident with real network managers and
 	@tools/system-packages incident
 	@$(BIN)/python benchmarks/incident.py
 
-soak: $(STAMP)  ## run the simulator over many seeds (SEEDS=2000)
-	@KOMAINU_SEEDS=$${SEEDS:-2000} $(BIN)/python -m pytest -q tests/simulation
+soak: $(STAMP)  ## the simulator at length: every class of faults alone, then all mixed (SEEDS=1000)
+	@$(BIN)/komainu sim run --seeds $${SEEDS:-1000} --nodes 2..5 --each --count 2 --within 10
+	@$(BIN)/komainu sim run --seeds $${SEEDS:-1000} --nodes 2..7
 
 races: $(STAMP) ## run 1,000 fence races of a pair in the simulator (RACES=1000)
 	@KOMAINU_RACES=$${RACES:-1000} $(BIN)/python -m pytest -q tests/simulation/test_races.py

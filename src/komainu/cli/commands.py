@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "link": ("komainu.cli.link:link", "Show this node's links; leave one to you while you work on it."),
     "node": ("komainu.cli.node:node", "Run this node's daemon; standby and online for any node."),
     "resource": ("komainu.cli.resource:resource", "Start, stop and move resources; forget failures."),
+    "sim": ("komainu.cli.sim:sim", "Play made-up clusters with faults and check every rule."),
     "simulate": ("komainu.cli.simulate:simulate", "Show what the cluster would do."),
     "status": ("komainu.cli.status:status", "Show nodes, links, resources and what is wrong."),
     "version": ("komainu.cli.commands:version", "Show the version."),
