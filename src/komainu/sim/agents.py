@@ -133,6 +133,8 @@ def run_fence_agent(world: "World", machine: Machine, run: RunFenceAgent) -> Non
     target = options.get("nodename", options.get("port", ""))
     action = options.get("action", "")
     devices = world.devices
+    if action in {"off", "reboot"} and target in world.by_name:
+        world.checks.has_cause(world.by_name[NodeName(target)], world.now)
 
     def act() -> None:
         # The device does its work even if the daemon that asked has died meanwhile.

@@ -62,6 +62,11 @@ class Checks:
         if len(machines) == 2 and is_one_fault and any(self.last_fault <= at for at in others):
             fail("S4", now, "both nodes of a pair were fenced for one fault")
 
+    def has_cause(self, target: Machine, now: Instant) -> None:
+        """S4: nobody is fenced who left in order, with all of his resources stopped, and was heard."""
+        if target.left_in_order:
+            fail("S4", now, f"{target.name} is fenced although it left in order and runs nothing")
+
     def acknowledged_is_kept(self, machine: Machine, now: Instant) -> None:
         """S3: what was answered "done" is in the configuration of every node that has the cluster's state."""
         assert machine.drive is not None, "only a living daemon has a state"

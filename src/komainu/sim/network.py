@@ -149,6 +149,11 @@ class Network:
         """Whether what is not cut arrives, soon and once."""
         return self.quality == Quality()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything arrives everywhere."""
+        return self.is_clean and not (self._ends or self._cut_links or self._cut_ways)
+
 
 def _nothing_spoiled(sender: NodeId, receiver: NodeId, link: LinkNumber, packet: Packet) -> bool:
     """Stand for the noise of a world that has none."""

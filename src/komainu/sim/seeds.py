@@ -72,8 +72,9 @@ def verdict_of(outcome: Outcome) -> Verdict:
 
 
 def play_all(runs: Iterable[Run], *, processes: int, tell: Callable[[Tally], None]) -> Tally:
-    """Play runs in so many processes; `tell` is called after each. Ctrl-C ends it with what there is."""
+    """Play runs in so many processes; `tell` is called after each. Ctrl-C or SIGTERM end it with what there is."""
     tally = Tally()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ProcessPoolExecutor(processes, initializer=_leave_signals_to_parent) as pool:
         try:
             for verdict in _verdicts(pool, iter(runs), processes * AHEAD):
@@ -84,6 +85,8 @@ def play_all(runs: Iterable[Run], *, processes: int, tell: Callable[[Tally], Non
                     break
         except KeyboardInterrupt:
             tally.is_cut_short = True
+        finally:
+            signal.signal(signal.SIGTERM, before)
         pool.shutdown(wait=True, cancel_futures=True)
     return tally
 
@@ -99,5 +102,6 @@ def _verdicts(pool: ProcessPoolExecutor, runs: Iterator[Run], ahead: int) -> Ite
 
 
 def _leave_signals_to_parent() -> None:
-    """Let Ctrl-C reach only the process that shows the progress; it ends the others."""
+    """Let signals reach only the process that shows the progress; it ends the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -144,6 +144,7 @@ class World:
         text = machine.disk.text
         state = self._initial if text is None else without_status(load(text))
         machine.life += 1
+        machine.left_in_order = False
         self.observer.disturbed()
         machine.drive = drive = WatchedDrive(
             self.settings[node],
@@ -248,6 +249,7 @@ class World:
             case Exit(code=code, reason=reason):
                 self.say(f"the daemon of {machine.name} ends with {code}: {reason}")
                 is_excused = not code or machine.disk.is_full
+                machine.left_in_order = not code and not machine.running and self.network.is_whole
                 self._end_daemon(machine)
                 if not is_excused:
                     fail("S4", self.now, f"the daemon of {machine.name} exited with {code}: {reason}")
