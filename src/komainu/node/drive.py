@@ -551,6 +551,6 @@ def _life(incarnation: Incarnation) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def _have_heard(ring: BuiltinRing, position: Position) -> bool:
+def _have_heard(engine: ring.Ring, position: Position) -> bool:
     """Whether every member knows the state up to here; without quorum nobody will ever say so."""
-    return ring.view is None or not ring.view.quorate or ring.stable >= position
+    return engine.view is None or not engine.view.quorate or engine.stable >= position
