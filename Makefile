@@ -25,7 +25,8 @@ demo: $(STAMP)  ## put a two-node cluster in network namespaces through nine fau
 test: $(STAMP)  ## check the code, then run every test
 	@tools/system-packages test
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --ignore tests/live
+	@$(BIN)/python -m pytest tests/live
 
 check: $(STAMP) ## the quick gate: format, lint, types, tidiness
 	@$(BIN)/ruff format --check .
