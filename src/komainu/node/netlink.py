@@ -79,6 +79,9 @@ class NetlinkListener:
         self._dump_began, self._dump_s = 0.0, 0.0  # the newest dump, and how long the last complete one took
         self._block: Iterator[nlmsg] = iter(())  # what is left of the last read
         self._is_resumed = False  # it is taken in the next turn
+        self._has_lost = (
+            False  # the kernel dropped messages: those that still wait are older than the coming dump
+        )
 
     def start(self) -> None:
         """Open the socket and ask for the first dump. Its end is reported as DumpEnds."""
@@ -128,22 +131,32 @@ class NetlinkListener:
         if self._is_resumed:
             return  # the rest of a block comes first
         ends_at = time.monotonic() + TURN_S
-        while self._socket is not None:
-            for message in self._block:
+        while self._socket is not None and time.monotonic() < ends_at:
+            message = next(self._block, None)
+            if message is not None:
                 self._take(message)
-                if time.monotonic() >= ends_at:
-                    self._is_resumed = True
-                    asyncio.get_running_loop().call_soon(self._resume)
-                    return
-            try:
-                block, (sender, _) = self._socket.recvfrom(MESSAGE_BYTES_MAX)
-                self._block = messages(block) if sender == _KERNEL else iter(())
-            except BlockingIOError:
+            elif not self._fill():
                 return
-            except OSError as error:
-                if error.errno == errno.ENOBUFS:
-                    self._dump_later()
-                return
+        if self._socket is not None:
+            self._is_resumed = True
+            asyncio.get_running_loop().call_soon(self._resume)
+
+    def _fill(self) -> bool:
+        """Take the next block from the kernel; return whether there may be more."""
+        assert self._socket is not None
+        try:
+            block, (sender, _) = self._socket.recvfrom(MESSAGE_BYTES_MAX)
+        except OSError as error:
+            if error.errno == errno.ENOBUFS:
+                self._has_lost = True
+                return True
+            if self._has_lost:
+                self._has_lost = False
+                self._dump_later()
+            return False
+        if sender == _KERNEL and not self._has_lost:
+            self._block = messages(block)
+        return True
 
     def _resume(self) -> None:
         self._is_resumed = False
