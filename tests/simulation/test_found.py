@@ -3,6 +3,7 @@
 from komainu.model.ids import Instant, NodeId
 from komainu.sim.agents import Devices
 from komainu.sim.machine_faults import stop_daemon
+from komainu.sim.network import Quality
 from komainu.sim.scenario import RESOURCES, make_world, trouble
 from komainu.sim.world import World
 
@@ -64,3 +65,30 @@ def test_who_cannot_store_any_more_does_not_take_his_leave() -> None:
         home.disk.is_full = False
         world.devices = Devices.WELL
         assert world.run_while(lambda world=world: trouble(world) != "", at_most_ms=60_000)  # type: ignore[misc]  # binds now
+
+
+def test_half_of_a_pair_that_lacks_the_state_does_not_go_on_alone() -> None:
+    """A node that came back went on with its old state when its peer died before it could hand over the new one."""
+    for seed in range(3):
+        world = settled(2, seed)
+        world.network.quality = Quality(delay_ms=(2, 9))
+        world.lose_power(B, boot_again=False)
+        assert world.run_while(lambda world=world: fenced(world) == [], at_most_ms=5_000)  # type: ignore[misc]  # binds now
+        world.run_until(Instant(world.now + 1_000))
+        world.clients.set_option(A, "kept")
+        world.run_until(Instant(world.now + 1_000))
+        assert world.checks.acknowledged == {"kept"}
+        world.boot(B)
+        while not lacks_state(world):
+            world.run_until(Instant(world.now + 1))
+        world.lose_power(A)
+        assert world.run_while(lambda world=world: trouble(world) != "", at_most_ms=60_000)  # type: ignore[misc]  # binds now
+        for machine in world.machines.values():
+            world.checks.acknowledged_is_kept(machine, world.now)
+
+
+def lacks_state(world: World) -> bool:
+    drive = world.machines[B].drive
+    assert drive is not None
+    assert world.now < 60_000
+    return drive.ring.view is not None and len(drive.ring.view.members) == 2 and not drive.replica.is_synced

@@ -12,7 +12,7 @@ from dataclasses import replace
 from komainu.model.ids import NodeId
 from komainu.model.view import Position, View, ViewId
 from komainu.ring.packet import Decision, Flush, Gone, LastOf, Member, ViewKey, Vote, Voters
-from komainu.ring.quorum import Turnout, judge
+from komainu.ring.quorum import Turnout, is_two_node, judge
 from komainu.ring.settings import RingSettings
 from komainu.ring.voters import advance, newest
 
@@ -70,11 +70,16 @@ def choose_owner(answers: Answers) -> NodeId:
 
 def turn_out(settings: RingSettings, answers: Answers) -> Turnout:
     """Return who is here, and who of them may vote."""
-    waiting = {node for node, answer in answers.items() if answer.waits_for_all}
+    # Half of a pair that saw the other, but not its state, may be behind what was promised without it (S3).
+    is_pair = is_two_node(settings)
+    waiting = {
+        node for node, answer in answers.items() if answer.waits_for_all or (is_pair and not answer.has_state)
+    }
     is_whole = len(answers) == len(settings.nodes)
     return Turnout(
         members=sorted(answers),
         waiting=not is_whole and len(waiting) == len(answers),
+        is_behind=not any(answer.has_state for answer in answers.values()),
         muted=sorted(waiting) if settings.quorum.is_dynamic and not is_whole else (),
         has_witness=any(answer.witness is Vote.CAST for answer in answers.values()),
     )

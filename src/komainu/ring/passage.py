@@ -176,9 +176,14 @@ class Passage:
     def begin(self, decision: Decision, now: Instant) -> list[Out]:
         """Leave the old view at the place that was agreed on, and begin the new one."""
         out = self._end_view(decision)
+        lacked_state = (
+            self.current is not None
+            and not self.current.order.delivery.has_state
+            and not self._options.is_dynamic
+        )
         view = decision.view
         members = tuple(Member(node, life) for node, life in zip(view.members, decision.lives, strict=True))
-        self.waits_for_all = self.waits_for_all and decision.waits_for_all
+        self.waits_for_all = decision.waits_for_all and (self.waits_for_all or lacked_state)
         self.voters = decision.voters
         self._votes = {known: vote for known, vote in self._votes.items() if known == view.view_id}
         self.seen = max(self.seen, view.view_id.counter)

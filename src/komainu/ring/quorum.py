@@ -38,6 +38,7 @@ class Turnout:
     waiting: bool = False
     muted: Collection[NodeId] = ()
     has_witness: bool = False
+    is_behind: bool = False  # no member holds the state of the view that it comes from
 
 
 def is_two_node(settings: RingSettings) -> bool:
@@ -74,7 +75,8 @@ def judge(settings: RingSettings, voters: Voters, turnout: Turnout) -> Verdict:
     missing = [node for node in settings.nodes if node.node not in turnout.members]
     if turnout.waiting and missing:
         names = ", ".join(node.name for node in missing)
-        return Verdict(False, f"wait_for_all: {names} was not seen since the start")
+        since = "went before its state was here" if turnout.is_behind else "was not seen since the start"
+        return Verdict(False, f"wait_for_all: {names} {since}")
     verdicts = [_judge_one(settings, electorate, turnout) for electorate in voters.electorates]
     return next((verdict for verdict in verdicts if not verdict.quorate), verdicts[-1])
 
