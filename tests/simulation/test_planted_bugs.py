@@ -35,8 +35,7 @@ from komainu.node.interface import Exit
 from komainu.node.replica import Reached, Replica
 from komainu.ring import decision, quorum, wire
 from komainu.ring.builtin import BuiltinRing
-from komainu.ring.interface import Deliver
-from komainu.ring.watch import Watch
+from komainu.ring.interface import Deliver, PacketReceived
 from komainu.sim import agents, machine, observer, world
 from komainu.sim.scenario import Run, nodes_of, play
 
@@ -281,16 +280,13 @@ def spoiled_datagrams_are_believed(patch: pytest.MonkeyPatch) -> None:
 @planted
 def the_membership_is_formed_anew_again_and_again(patch: pytest.MonkeyPatch) -> None:
     """As Corosync 3.1 does when two of three nodes lose sight of each other."""
-    heartbeat = Watch.heartbeat
+    receive = BuiltinRing._receive
 
-    def forgetful(self: Any, packet: Any, path: Any, now: Any) -> Any:
-        peer = self.peers[path.peer]
-        if peer.alive and now % 3_001 < 20:
-            peer.alive = False
-            self.changes += 1
-        return heartbeat(self, packet, path, now)
+    def deaf(self: Any, event: Any, now: Any) -> Any:
+        is_deaf = isinstance(event, PacketReceived) and now % 6_000 < 1_500 and now > 5_000
+        return [] if is_deaf else receive(self, event, now)
 
-    patch.setattr(Watch, "heartbeat", forgetful)
+    patch.setattr(BuiltinRing, "_receive", deaf)
 
 
 # -- fencing, leaving, reasons -------------------------------------------------------------------------------

@@ -162,6 +162,9 @@ class Observer:
         self._world.clock.after(CALM_MS, self._check_calm)
 
     def _count_change(self, machine: Machine) -> None:
+        world = self._world
+        if world.now - self._disturbed_at > CALM_MS and world.network.is_clean:
+            fail("calm", world.now, f"{machine.name} changed its view, and nothing happened for long")
         if self._cut_changes is None:
             return
         count = self._cut_changes.get(machine.node_id, 0) + 1

@@ -158,6 +158,10 @@ def play(run: Run) -> Outcome:
     except AssertionError as error:
         # An invariant of a core: in production it would have ended the daemon.
         failure = f"assertion violated at {world.now / 1000:.3f} s: {error} ({_place(error)})"
+    except Exception as error:  # noqa: BLE001 - whatever a core throws would have ended its daemon
+        failure = (
+            f"crash violated at {world.now / 1000:.3f} s: {type(error).__name__}: {error} ({_place(error)})"
+        )
     return Outcome(
         run=run,
         failure=failure,
@@ -191,8 +195,8 @@ def _live(world: World, misfortune: Misfortune) -> None:
         world.checks.is_bounded(machine, world.now, at_rest=True)
 
 
-def _place(error: AssertionError) -> str:
-    """Say where an assertion stands."""
+def _place(error: Exception) -> str:
+    """Say where an error came from."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
 
