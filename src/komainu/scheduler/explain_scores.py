@@ -156,12 +156,12 @@ def _spread(rsc: Resource, node: Node, shift: Shift) -> str:
     top = rsc.top
     if top.clone is None:
         return "another part of the same whole is there"
-    if all(row.score <= -INFINITY for row in rsc.table.values()):
-        return f"{top.id} has as many instances as it may: clone-max is {top.clone.maximum}"
     row = top.table.get(node.id)
     if row is None or row.score < 0:
         return f"{top.id} may not run there"
-    return f"{top.id} may have {top.clone.per_node} there, and has (clone-node-max)"
+    if row.count >= top.clone.per_node:
+        return f"{top.id} may have {top.clone.per_node} there, and has (clone-node-max)"
+    return f"{top.id} has as many instances as it may: clone-max is {top.clone.maximum}"
 
 
 def _colocation(shift: Shift) -> str:

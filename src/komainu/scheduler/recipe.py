@@ -178,11 +178,14 @@ def failed_too_often(job: Job, rsc: Resource, node_id: str) -> Resource | None:
 
 
 def _exclude_undiscovered(rsc: Resource, node_id: str) -> None:
-    """With exclusive discovery only the nodes that are probed may run the resource."""
-    for child in rsc.children:
-        _exclude_undiscovered(child, node_id)
+    """With exclusive discovery only the nodes that are probed may run the resource.
+
+    What is said of one member of a group alone does not bind it: the group decides where it may be.
+    """
     if not (rsc.exclusive_discovery or rsc.top.exclusive_discovery):
         return
+    for child in rsc.children:
+        _exclude_undiscovered(child, node_id)
     row = rsc.table.get(node_id)
     if row is not None and row.discovery < 2:
         row.score = -1_000_000

@@ -265,7 +265,7 @@ class _Resources:
         return lines + self._stopped_lists(rsc, target)
 
     def _stopped_lists(self, rsc: Resource, target: Role | None) -> list[str]:
-        nodes = [row.node for row in rsc.table.values()] or list(self._job.nodes)
+        nodes = [row.node for row in rsc.table.values()] or list(rsc.known.values())
         states: dict[str, list[Node]] = {}
         for node in nodes:
             if node in rsc.active or node.is_bundle_node:
