@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.komainu-installed
 
-.PHONY: help setup demo test check bench bench-incident soak races docs clean
+.PHONY: help setup demo test check bench bench-incident soak races differential docs clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -49,6 +49,10 @@ soak: $(STAMP)  ## the simulator at length: every class of faults alone, then al
 
 races: $(STAMP) ## run 1,000 fence races of a pair in the simulator (RACES=1000)
 	@KOMAINU_RACES=$${RACES:-1000} $(BIN)/python -m pytest -q tests/simulation/test_races.py
+
+differential: $(STAMP) ## compare plans for random CIBs with the real crm_simulate (CIBS=5000)
+	@tools/system-packages test
+	@KOMAINU_DIFFERENTIAL=$${CIBS:-5000} $(BIN)/python -m pytest -q tests/differential/test_differential.py
 
 docs:           ## say where the documentation is; it is plain Markdown
 	@ls -1 README.md ARCHITECTURE.md docs/*/*.md

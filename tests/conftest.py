@@ -1,8 +1,29 @@
-"""Options that the tests of every room share."""
+"""Options that the tests of every room share, and the figures that a run prints at its end."""
+
+from collections.abc import Callable
 
 import pytest
+
+_FIGURES = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let golden cases be rewritten; commit only a difference that can be explained line by line."""
     parser.addoption("--rewrite", action="store_true", help="write golden cases anew from what happens")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin without figures."""
+    config.stash[_FIGURES] = []
+
+
+@pytest.fixture
+def print_at_end(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Keep a figure that a test measured; it is printed below the results, where it is seen."""
+    return request.config.stash[_FIGURES].append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the figures."""
+    for text in config.stash[_FIGURES]:
+        terminalreporter.write_line(text)

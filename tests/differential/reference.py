@@ -1,0 +1,162 @@
+"""Ask the real `crm_simulate` and the scheduler the same question, and say where they answer differently.
+
+What is compared: the lines of the transition summary, the status after it, and every score. What is not: the order
+of lines, blanks, and the names that one version gives to what the other calls differently.
+"""
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from komainu.cib import document
+from komainu.cib.element import Element
+from komainu.scheduler import recipe, simulation, status_text
+
+TOOL = shutil.which("crm_simulate", path="/usr/sbin:/usr/bin:/sbin:/bin")
+TIMEOUT_S = 60
+PARTS = ("summary", "status", "scores")
+_PREFIX = re.compile(r"^pcmk__\w+: ")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one of the two says about a CIB."""
+
+    summary: Counter[str]
+    status: Counter[str]
+    scores: Counter[str]
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """The lines that only one of the two wrote."""
+
+    part: str
+    only_reference: tuple[str, ...]
+    only_ours: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{self.part}:"]
+        lines += [f"  reference: {line}" for line in self.only_reference]
+        lines += [f"  ours:      {line}" for line in self.only_ours]
+        return "\n".join(lines)
+
+
+def _squeeze(line: str) -> str:
+    words = " ".join(line.split()).lstrip("* ")
+    # 2.1.5 says of a resource in maintenance what it says of one that is not managed.
+    words = words.replace("maintenance)", "unmanaged)")
+    # … and shows what a probe said, or that instances are disabled, at other occasions than later versions.
+    words = re.sub(r" \((?:not installed|disabled)\)", "", words, flags=re.IGNORECASE)
+    words = words.replace("(disabled, ", "(").replace(", disabled)", ")")
+    words = re.sub(
+        r"\b(r\w*):\d+", r"\1", words
+    )  # which of the instances it is depends on the order of trying
+    return re.sub(r"\[ (.*?) \]", lambda found: "[ " + " ".join(sorted(found[1].split())) + " ]", words)
+
+
+def _sections(text: str) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = {}
+    here = ""
+    for line in text.splitlines():
+        if line.rstrip().endswith(":") and not line.startswith(" "):
+            here = line.strip().rstrip(":").lower()
+            found[here] = Counter()
+        elif line.strip() and not line.rstrip().endswith((" Node List:", " Full List of Resources:")):
+            found.setdefault(here, Counter())[_squeeze(line)] += 1
+    return found
+
+
+def _scores(lines: list[str]) -> Counter[str]:
+    # 2.1.5 tries other assignments of instances before the last, and writes down each; and it also writes down
+    # that an instance that runs nowhere is not promoted there.
+    found = (_PREFIX.sub("", line) for line in lines if " score on " in line and " on none:" not in line)
+    return Counter(_squeeze(line) for line in found if ":" not in line.split(" ", 1)[0])
+
+
+def _answer(text: str, scores: list[str]) -> Answer:
+    parts = _sections(text)
+    # 2.1.5 takes a cancelled monitor for a sign of life when it reads its own simulated results.
+    if any("cancel=" in line for line in parts.get("executing cluster transition", ())):
+        parts["revised cluster status"] = Counter(("a monitor was cancelled",))
+    return Answer(
+        parts.get("transition summary", Counter()),
+        parts.get("revised cluster status", Counter()),
+        _scores(scores),
+    )
+
+
+def _run(path: Path, *options: str) -> str:
+    assert TOOL is not None, "the caller has looked whether it is installed"
+    command = [TOOL, "-x", str(path), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert done.returncode in {0, 1}, done.stderr[-2000:]  # 1: a transition that cannot be carried out whole
+    return done.stdout
+
+
+def ask_reference(path: Path, parts: tuple[str, ...] = PARTS) -> Answer:
+    """Ask the real tool, once for texts, once for scores."""
+    text = _run(path, "-S") if {"summary", "status"} & set(parts) else ""
+    scores = _run(path, "-RsQ").splitlines() if "scores" in parts else []
+    return _answer(text, scores)
+
+
+def ask_ours(path: Path) -> Answer:
+    """Ask the scheduler."""
+    cib = document.parse(path.read_text(encoding="utf-8"), str(path))
+    moment = simulation.moment_of(cib, None, 0)
+    assert moment is not None
+    planned = simulation.simulate(cib, moment)
+    result, lines = planned.carry_out()
+    after = anonymous(result)
+    status = [
+        "Revised Cluster Status:",
+        *status_text.write(recipe.read(after, moment.now_s, is_simulated=True)),
+    ]
+    text = [
+        *planned.change_lines(),
+        *(line for line in lines if "cancel=" in line or line.endswith("Transition:")),
+    ]
+    return _answer("\n".join([*text, *status]), planned.job.score_lines)
+
+
+def anonymous(element: Element) -> Element:
+    """Return the CIB without `on_node` in its history: 2.1.5 does not write it, and a mixture sorts otherwise."""
+    if element.tag == "lrm_rsc_op":
+        return element.with_attribute("on_node", None)
+    return element.with_children(tuple(anonymous(child) for child in element.children))
+
+
+def parts_of(cib: Element) -> tuple[str, ...]:
+    """Return what can be compared: not scores where collectives are colocated, which 2.1.5 adds up otherwise."""
+    collectives = {e.id for e in cib.walk() if e.tag in {"group", "clone", "bundle"}}
+    for constraint in (e for e in cib.walk() if e.tag == "rsc_colocation"):
+        named = {constraint.get("rsc"), constraint.get("with-rsc")}
+        if named & collectives or constraint.first("resource_set") is not None:
+            return PARTS[:2]
+    return PARTS
+
+
+def compare(cib: Element, folder: Path, parts: tuple[str, ...] = ()) -> list[Disagreement]:
+    """Ask both about a CIB; return where they disagree."""
+    parts = parts or parts_of(cib)
+    path = folder / "cib.xml"
+    path.write_text(document.show(anonymous(cib)), encoding="utf-8")
+    theirs, ours = ask_reference(path, parts), ask_ours(path)
+    found = []
+    for part in parts:
+        left, right = getattr(theirs, part), getattr(ours, part)
+        if left != right:
+            only = tuple(sorted((left - right).elements())), tuple(sorted((right - left).elements()))
+            found.append(Disagreement(part, *only))
+    return found
+
+
+def version() -> str:
+    """Name the reference."""
+    assert TOOL is not None, "the caller has looked whether it is installed"
+    said = subprocess.run([TOOL, "--version"], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    return said.stdout.splitlines()[0]

@@ -1,0 +1,69 @@
+"""Hold the scheduler against the real `crm_simulate`, on CIBs that nobody wrote.
+
+Two hundred in the usual run, KOMAINU_DIFFERENTIAL (as `make differential` sets it) in a long one. `known.toml` names
+the seeds on which both are known to disagree, with what is known of the reason; any other disagreement fails.
+"""
+
+import os
+import tomllib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import cibs
+import pytest
+import reference
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from komainu.cib import document
+
+COUNT = int(os.environ.get("KOMAINU_DIFFERENTIAL", "200"))
+FIRST = int(os.environ.get("KOMAINU_DIFFERENTIAL_FIRST", "0"))
+FOUND = os.environ.get("KOMAINU_DIFFERENTIAL_FOUND")
+DEPTH = 1
+KNOWN: dict[str, str] = tomllib.loads((Path(__file__).parent / "known.toml").read_text(encoding="utf-8"))[
+    "seeds"
+]
+
+needs_tool = pytest.mark.skipif(reference.TOOL is None, reason="crm_simulate is not installed")
+
+
+@needs_tool
+def test_both_agree_on_random_cibs(tmp_path: Path, print_at_end: Callable[[str], None]) -> None:
+    """Seeds one by one, so that a disagreement is named by its seed and can be made again."""
+    outcome: Counter[str] = Counter()
+    unexplained = []
+    for seed in range(FIRST, FIRST + COUNT):
+        cib = cibs.make(Random(seed), depth=DEPTH)
+        found = reference.compare(cib, tmp_path)
+        if not found:
+            outcome["agree"] += 1
+        elif str(seed) in KNOWN:
+            outcome["known disagreement"] += 1
+        else:
+            outcome["disagree"] += 1
+            unexplained.append(f"seed {seed}:\n" + "\n".join(map(str, found)))
+        if found and FOUND:
+            Path(FOUND, f"{seed}.xml").write_text(document.show(cib), encoding="utf-8")
+    counted = ", ".join(f"{number} {word}" for word, number in sorted(outcome.items()))
+    print_at_end(f"{COUNT} random CIBs beside {reference.version()}: {counted}")
+    assert not unexplained, "\n\n".join(unexplained[:10])
+
+
+@needs_tool
+@settings(
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.data_too_large,
+    ],
+)
+@given(st.randoms(use_true_random=False))
+def test_both_accept_what_hypothesis_makes(tmp_path: Path, random: Random) -> None:
+    """Hypothesis looks for CIBs on which one of the two breaks, and makes them small."""
+    reference.compare(cibs.make(random, depth=DEPTH), tmp_path)
