@@ -1,6 +1,7 @@
 """Options that the tests of every room share, and the figures that a run prints at its end."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def print_at_end(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Keep a figure that a test measured; it is printed below the results, where it is seen."""
     return request.config.stash[_FIGURES].append
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the figures of one of several processes (pytest-xdist) to the one that prints."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["figures"] = session.config.stash[_FIGURES]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the figures of a process that has ended."""
+    node.config.stash[_FIGURES] += getattr(node, "workeroutput", {}).get("figures", [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
