@@ -108,22 +108,21 @@ def _prefer_current(rsc: Resource, best: Candidate, rows: list[Candidate]) -> Ca
 def sort_nodes(job: Job, table: Table, active: Node | None) -> list[Candidate]:
     """Put a table's nodes in order of preference."""
     strategy = job.options.placement_strategy
+    spreads = strategy != "minimal"
+
+    def rank(row: Candidate) -> tuple[int, int, bool, str]:
+        node = row.node
+        score = row.score if node.is_available else -1_000_000
+        return (-score, node.assigned_count if spreads else 0, spreads and node is not active, node.name)
+
+    if strategy != "balanced":
+        return sorted(table.values(), key=rank)
 
     def compare(left: Candidate, right: Candidate) -> int:
-        scores_ = [row.score if row.node.is_available else -1_000_000 for row in (left, right)]
-        if scores_[0] != scores_[1]:
-            return scores_[1] - scores_[0]
-        if strategy != "minimal":
-            if strategy == "balanced":
-                roomier = utilization.compare_capacity(left.node, right.node)
-                if roomier:
-                    return roomier
-            if left.node.assigned_count != right.node.assigned_count:
-                return left.node.assigned_count - right.node.assigned_count
-            if (left.node is active) != (right.node is active):
-                return -1 if left.node is active else 1
-        names = left.node.name, right.node.name
-        return (names[0] > names[1]) - (names[0] < names[1])
+        """Room comes between score and number of resources; it is no number, but a comparison."""
+        ranks = rank(left), rank(right)
+        roomier = utilization.compare_capacity(left.node, right.node) if ranks[0][0] == ranks[1][0] else 0
+        return roomier or (ranks[0] > ranks[1]) - (ranks[0] < ranks[1])
 
     return sorted(table.values(), key=cmp_to_key(compare))
 

@@ -4,6 +4,7 @@ Knows no node and no resource.
 Source: Pacemaker Explained, "Cluster-Wide Configuration".
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +18,7 @@ _SYNONYMS: Final = {
     "stop-removed-resources": "stop-orphan-resources",
     "cancel-removed-actions": "stop-orphan-actions",
 }
+_INTEGER: Final = re.compile(r"\s*([+-]*)([0-9]+)")
 _TRUE: Final = frozenset({"true", "on", "yes", "y", "1"})
 _FALSE: Final = frozenset({"false", "off", "no", "n", "0"})
 _COLOURS: Final = {"red": "node-health-red", "yellow": "node-health-yellow", "green": "node-health-green"}
@@ -40,14 +42,10 @@ def is_true(text: str | None) -> bool:
 
 def parse_int(text: str | None, default: int) -> int:
     """Read an integer: the numeric prefix counts, "no digits" gives the default."""
-    word = (text or "").strip()
-    sign = -1 if word[:1] == "-" else 1
-    digits = ""
-    for character in word.lstrip("+-"):
-        if not character.isdigit():
-            break
-        digits += character
-    return sign * int(digits) if digits else default
+    found = _INTEGER.match(text or "")
+    if found is None:
+        return default
+    return -int(found[2]) if found[1].startswith("-") else int(found[2])
 
 
 @dataclass(frozen=True, slots=True)
