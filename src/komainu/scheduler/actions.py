@@ -122,7 +122,7 @@ def _new(
         job.cluster_actions.setdefault(key, []).append(action)
         return action
     action.config = operations.find(job, rsc, task, interval_ms)
-    action.meta = operations.meta_of(job, rsc, task, interval_ms, action.config)
+    action.meta = dict(operations.meta_of(job, rsc, task, interval_ms))
     action.on_fail = operations.on_fail(job, rsc, (task, interval_ms), action.meta)
     action.fail_role = operations.role_after_failure(rsc, task, action.on_fail)
     action.needs = rsc.requires if task in PROTECTED else Requires.NOTHING

@@ -53,11 +53,7 @@ def _check(job: Job, rsc: Resource, node: Node, history: History) -> None:
             schedule_cleanup(job, rsc, node, optional=False)
         return
     is_active = node in rsc.active
-    changed = any(
-        (rsc.xml.get(name) or None) != (history.xml.get(name) or None)
-        for name in ("class", "provider", "type")
-    )
-    if changed:
+    if history.agent != operations.agent_of(rsc):
         unfencing.trigger(job, rsc, node, "Device definition changed", None)
         if is_active:
             actions.make(job, rsc, "stop", node, optional=False)

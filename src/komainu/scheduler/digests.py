@@ -43,7 +43,7 @@ def digest_parameters(job: Job, rsc: Resource, task: str, interval_ms: int, node
             values["addr"] = host.name
     kept = counted(values.items())
     if interval_ms > 0:
-        kept["CRM_meta_timeout"] = operations.meta_of(job, rsc, task, interval_ms, op)["timeout"]
+        kept["CRM_meta_timeout"] = operations.meta_of(job, rsc, task, interval_ms)["timeout"]
     return kept
 
 

@@ -55,6 +55,12 @@ class History:
     last_start: int  # the index, in `ordered`, of the last start or what implies one; -1: none
     last_stop: int
 
+    @property
+    def agent(self) -> tuple[str, str, str]:
+        """The class, provider and type with which it was run."""
+        xml = self.xml
+        return (xml.get("class") or "", xml.get("provider") or "", xml.get("type") or "")
+
 
 def read(xml: Element) -> History:
     """Read the history of one resource."""

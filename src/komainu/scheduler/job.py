@@ -366,6 +366,8 @@ class Resource:
     operations: tuple[Element, ...] = ()
     utilization: dict[str, str] = field(default_factory=dict)
     attribute_xml: tuple[Element, ...] = ()  # elements whose instance_attributes apply, nearest first
+    has_parameter_rules: bool = False  # whether its parameters may differ between nodes
+    operation_meta: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)  # task, interval
     parameter_cache: dict[str | None, dict[str, str]] = field(default_factory=dict)
     history_name: str | None = None
     # -- flags

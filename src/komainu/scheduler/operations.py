@@ -3,6 +3,7 @@
 Knows no action and no node. Source: Pacemaker Explained, "Resource Operations".
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from komainu.cib.element import Element
@@ -87,30 +88,30 @@ def _most_frequent_monitor(job: Job, rsc: Resource) -> Element | None:
     return min(monitors, key=interval_of, default=None)
 
 
-def meta_of(
-    job: Job, rsc: Resource | None, task: str, interval_ms: int, op: Element | None
-) -> dict[str, str]:
-    """Collect an operation's meta attributes; its time-out and interval in milliseconds."""
+def meta_of(job: Job, rsc: Resource, task: str, interval_ms: int) -> Mapping[str, str]:
+    """Return an operation's meta attributes, the same on every node; time-out and interval in milliseconds."""
+    operation = task, interval_ms
+    if operation not in rsc.operation_meta:
+        rsc.operation_meta[operation] = _collect_meta(job, rsc, task, interval_ms)
+    return rsc.operation_meta[operation]
+
+
+def _collect_meta(job: Job, rsc: Resource, task: str, interval_ms: int) -> dict[str, str]:
+    op = find(job, rsc, task, interval_ms)
     meta: dict[str, str] = {}
-    about = RuleContext(
-        job.now_s,
-        job.recheck,
-        resource=None if rsc is None else agent_of(rsc),
-        operation=(task, interval_ms),
-    )
+    about = RuleContext(job.now_s, job.recheck, resource=agent_of(rsc), operation=(task, interval_ms))
     if op is not None:
         meta.update({name: text for name, text in op.attributes.items() if name != "id"})
         for name, text in attributes.read_sets(op, "meta_attributes", about).items():
             meta.setdefault(name, text)
-    if rsc is not None:
-        if is_probe(task, interval_ms) and "timeout" not in meta:
-            monitor = _most_frequent_monitor(job, rsc)
-            timeout = None if monitor is None else _explicit_timeout(monitor, about)
-            if timeout is not None:
-                meta["timeout"] = timeout
-        for name, text in _op_defaults(job, about).items():
-            meta.setdefault(name, text)
-        _settle_on_fail(job, rsc, (task, interval_ms), meta)
+    if is_probe(task, interval_ms) and "timeout" not in meta:
+        monitor = _most_frequent_monitor(job, rsc)
+        timeout = None if monitor is None else _explicit_timeout(monitor, about)
+        if timeout is not None:
+            meta["timeout"] = timeout
+    for name, text in _op_defaults(job, about).items():
+        meta.setdefault(name, text)
+    _settle_on_fail(job, rsc, (task, interval_ms), meta)
     _normalize(job, rsc, meta, (task, interval_ms))
     return meta
 
@@ -125,13 +126,13 @@ def _op_defaults(job: Job, about: RuleContext) -> dict[str, str]:
     return {} if defaults is None else attributes.read_sets(defaults, "meta_attributes", about)
 
 
-def _normalize(job: Job, rsc: Resource | None, meta: dict[str, str], operation: tuple[str, int]) -> None:
+def _normalize(job: Job, rsc: Resource, meta: dict[str, str], operation: tuple[str, int]) -> None:
     task, interval_ms = operation
     meta.pop("interval", None)
     if interval_ms > 0:
         meta["interval"] = str(interval_ms)
     timeout = meta.get("timeout")
-    if rsc is not None and rsc.is_fence_device and (task == "start" or is_probe(task, interval_ms)):
+    if rsc.is_fence_device and (task == "start" or is_probe(task, interval_ms)):
         timeout = parameters(job, rsc, None).get("pcmk_monitor_timeout") or timeout
     milliseconds = duration.parse_ms(timeout)
     meta["timeout"] = str(DEFAULT_TIMEOUT_MS if milliseconds is None else milliseconds)
@@ -146,7 +147,7 @@ def _normalize(job: Job, rsc: Resource | None, meta: dict[str, str], operation: 
 
 def parameters(job: Job, rsc: Resource, node_attributes: tuple[str, dict[str, str]] | None) -> dict[str, str]:
     """Return the parameters for a node: its id and attributes; None makes rules about nodes false."""
-    key = None if node_attributes is None else node_attributes[0]
+    key = None if node_attributes is None or not rsc.has_parameter_rules else node_attributes[0]
     cached = rsc.parameter_cache.get(key)
     if cached is not None:
         return cached
@@ -172,7 +173,7 @@ def own_parameters(
 # -- what a failure demands -----------------------------------------------------------------------------
 
 
-def on_fail(job: Job, rsc: Resource, operation: tuple[str, int], meta: dict[str, str]) -> OnFail:
+def on_fail(job: Job, rsc: Resource, operation: tuple[str, int], meta: Mapping[str, str]) -> OnFail:
     """Say what a failure of the operation demands: what its meta attributes say, or the default."""
     task, interval_ms = operation
     value = meta.get("on-fail")
@@ -195,7 +196,7 @@ def _settle_on_fail(job: Job, rsc: Resource, operation: tuple[str, int], meta: d
             meta["on-fail"] = inherited
 
 
-def _may_have(value: str, operation: tuple[str, int], meta: dict[str, str]) -> bool:
+def _may_have(value: str, operation: tuple[str, int], meta: Mapping[str, str]) -> bool:
     task, interval_ms = operation
     if task == "stop" and value in {"standby", "demote", "stop"}:
         return False

@@ -136,9 +136,11 @@ def _apply_criteria(job: Job) -> None:
         _add_stickiness(job, rsc)
     job.ledger.step(job, Step.STICKINESS)
     for node in job.nodes:
-        for rsc in job.resources:
-            _check_threshold(job, rsc, node.id)
-            _exclude_undiscovered(rsc, node.id)
+        if node.failures:
+            for rsc in job.resources:
+                _check_threshold(job, rsc, node.id)
+    for rsc in job.resources:
+        _exclude_undiscovered(rsc)
     job.ledger.step(job, Step.FAILURES)
 
 
@@ -177,7 +179,7 @@ def failed_too_often(job: Job, rsc: Resource, node_id: str) -> Resource | None:
     return rsc if rsc.unique else rsc.top
 
 
-def _exclude_undiscovered(rsc: Resource, node_id: str) -> None:
+def _exclude_undiscovered(rsc: Resource) -> None:
     """With exclusive discovery only the nodes that are probed may run the resource.
 
     What is said of one member of a group alone does not bind it: the group decides where it may be.
@@ -185,7 +187,7 @@ def _exclude_undiscovered(rsc: Resource, node_id: str) -> None:
     if not (rsc.exclusive_discovery or rsc.top.exclusive_discovery):
         return
     for child in rsc.children:
-        _exclude_undiscovered(child, node_id)
-    row = rsc.table.get(node_id)
-    if row is not None and row.discovery < 2:
-        row.score = -1_000_000
+        _exclude_undiscovered(child)
+    for row in rsc.table.values():
+        if row.discovery < 2:
+            row.score = -1_000_000

@@ -64,6 +64,11 @@ def make(job: Job, element: Element, parent: Resource | None, *, removed: bool =
     rsc.operations = () if operations_element is None else tuple(operations_element.all("op"))
     own = (whole,)
     rsc.attribute_xml = own if parent is None else (*own, *parent.attribute_xml)
+    rsc.has_parameter_rules = any(
+        block.first("rule") is not None
+        for element in rsc.attribute_xml
+        for block in element.all("instance_attributes")
+    )
     job.by_id.setdefault(rsc.id, rsc)
     _read_meta(job, rsc)
     _settle_flags(job, rsc)

@@ -181,8 +181,7 @@ def _by_status(reading: Reading, entry: Entry) -> None:
 
 def _demand(reading: Reading, entry: Entry) -> OnFail:
     job, rsc = reading.job, reading.rsc
-    op = operations.find(job, rsc, entry.task, entry.interval_ms)
-    meta = operations.meta_of(job, rsc, entry.task, entry.interval_ms, op)
+    meta = operations.meta_of(job, rsc, entry.task, entry.interval_ms)
     return operations.on_fail(job, rsc, (entry.task, entry.interval_ms), meta)
 
 

@@ -12,7 +12,7 @@ def test_a_stop_cannot_have_every_on_fail(value: str) -> None:
     text = dummy("r", f'<operations><op id="s" name="stop" interval="0" on-fail="{value}"/></operations>')
     job = recipe.read(whole("a", text, state("a")), 1000)
     rsc = job.by_id["r"]
-    meta = operations.meta_of(job, rsc, "stop", 0, operations.find(job, rsc, "stop", 0))
+    meta = operations.meta_of(job, rsc, "stop", 0)
     assert "on-fail" not in meta
     assert operations.on_fail(job, rsc, ("stop", 0), meta) is OnFail.BLOCK
 
@@ -24,4 +24,4 @@ def test_a_demote_inherits_from_the_monitor_of_the_promoted_role() -> None:
     )
     job = recipe.read(whole("a", text, state("a")), 1000)
     rsc = job.by_id["r"]
-    assert operations.meta_of(job, rsc, "demote", 0, None)["on-fail"] == "block"
+    assert operations.meta_of(job, rsc, "demote", 0)["on-fail"] == "block"
