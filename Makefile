@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.komainu-installed
 
-.PHONY: help setup demo test check bench bench-incident soak races differential docs clean
+.PHONY: help setup demo test check bench bench-incident bench-scheduler soak races differential docs clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,6 +42,10 @@ bench: $(STAMP) ## measure: take-over, memory, idle CPU, simulator speed, the gu
 bench-incident: $(STAMP) ## the founding incident with real network managers and peers; rewrites docs/incident.md
 	@tools/system-packages incident
 	@$(BIN)/python benchmarks/incident.py
+
+bench-scheduler: $(STAMP) ## the scheduler beside Debian's crm_simulate; rewrites docs/benchmark-scheduler.md (LONG=--long)
+	@tools/system-packages scheduler
+	@$(BIN)/python benchmarks/scheduler.py $(LONG)
 
 soak: $(STAMP)  ## the simulator at length: every class of faults alone, then all mixed (SEEDS=1000)
 	@$(BIN)/komainu sim run --seeds $${SEEDS:-1000} --nodes 2..5 --each --count 2 --within 10

@@ -90,9 +90,9 @@ def parse(text: str, file: str = "<stdin>", *, bytes_max: int = DOCUMENT_BYTES_M
     return element
 
 
-def parse_cib(text: str, file: str = "<stdin>") -> Element:
+def parse_cib(text: str, file: str = "<stdin>", *, bytes_max: int = DOCUMENT_BYTES_MAX) -> Element:
     """Read a document whose root is <cib> or <configuration>. Raises Refused, as `parse` does."""
-    root = parse(text, file)
+    root = parse(text, file, bytes_max=bytes_max)
     if root.tag not in {"cib", "configuration"}:
         _refuse(
             "cib.wrong-root",
@@ -154,12 +154,14 @@ def _element(node: etree._Element, file: str, reports: list[Report]) -> Element:
     """Copy one lxml element; libxml2 itself refuses documents deeper than 256."""
     line = cast("int | None", node.sourceline)
     tag = str(node.tag)
+    attributes = {str(name): str(text) for name, text in node.attrib.items()}
+    nodes = list(node)
     place = Place(file, line)
-    if tag.startswith("{") or any(str(name).startswith("{") for name in node.attrib):
+    if tag.startswith("{") or "{" in "".join(attributes):
         reports.append(
             Report("cib.namespace", f"<{node.tag}> uses an XML namespace", "a CIB has none: remove it", place)
         )
-    if (node.text or "").strip() or any((child.tail or "").strip() for child in node):
+    if _has_text(node.text) or any(_has_text(child.tail) for child in nodes):
         reports.append(
             Report(
                 "cib.text",
@@ -168,13 +170,15 @@ def _element(node: etree._Element, file: str, reports: list[Report]) -> Element:
                 place,
             )
         )
-    attributes = {str(name): str(text) for name, text in node.attrib.items()}
     for name, value in attributes.items():
         if len(value) > TEXT_CHARACTERS_MAX:
             message = f'the value of "{name}" has more than {TEXT_CHARACTERS_MAX} characters'
             reports.append(Report("cib.too-long", message, "keep long texts in a file of their own", place))
-    children = tuple(_element(child, file, reports) for child in node)
-    return Element(tag, attributes, children, line)
+    return Element(tag, attributes, tuple([_element(child, file, reports) for child in nodes]), line)
+
+
+def _has_text(text: str | None) -> bool:
+    return text is not None and not text.isspace() and text != ""
 
 
 def _syntax_report(error: etree.XMLSyntaxError, file: str) -> Report:
