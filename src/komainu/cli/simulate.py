@@ -4,11 +4,12 @@ Takes the options of the field's `crm_simulate`. With `--server` one warm proces
 Source: Pacemaker's `crm_simulate`.
 """
 
+import gc
 import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -36,6 +37,10 @@ _NO_SCHEMA = (
     'Schema validation of configuration is disabled (support for validate-with set to "none" is deprecated '
     "and will be removed in a future release)"
 )
+
+
+GARBAGE_OBJECTS: Final = 100_000
+"""Objects between two searches for garbage: a CIB is many objects and no garbage, so they should be rare."""
 
 
 # -- answering many -------------------------------------------------------------------------------------
@@ -94,6 +99,7 @@ def simulate(context: click.Context, /, **options: Any) -> None:
     constraint removed ID, attribute NAME=VALUE on NODE, option NAME=VALUE, ticket revoked TICKET,
     ticket granted TICKET, quorum lost.
     """
+    gc.set_threshold(GARBAGE_OBJECTS)
     wanted = Wanted(**options)
     if wanted.server:
         _server()

@@ -110,6 +110,8 @@ def apply(dependent: Resource, primary: Resource, colocation: Colocation) -> Non
 
 def attribute_of(node: Node, name: str, rsc: Resource) -> str | None:
     """Return the value by which nodes are compared in a colocation; of what is in a bundle, its host's."""
+    if not node.is_remote:
+        return node.attributes.get(name)
     launcher = node.connection.launcher if node.connection is not None else None
     if rsc.bundle_owner is not None and node.is_guest and launcher is not None:
         host = launcher.assigned_to or tree.current_node(launcher)
@@ -264,6 +266,8 @@ class _Walk:
 
 def _round(factor: float, score: int) -> int:
     """Multiply, half away from zero; what is not nothing stays at least one."""
+    if factor == 1:
+        return score
     product = factor * score
     delta = int(product - 0.5) if product < 0 else int(product + 0.5)
     if delta == 0 and score != 0:
@@ -278,8 +282,9 @@ def _best_scores(colocation: Colocation, source: Resource) -> dict[str | None, i
     for node_id, row in source.table.items():
         if row.node.is_available:
             value = attribute_of(row.node, colocation.node_attribute, source)
-            score = add_scores(row.score, extra.get(node_id, 0))
-            best[value] = max(best.get(value, -INFINITY), score)
+            score = add_scores(row.score, extra[node_id]) if node_id in extra else row.score
+            if score > best.get(value, -INFINITY):
+                best[value] = score
     return best
 
 

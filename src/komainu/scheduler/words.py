@@ -16,7 +16,10 @@ def add_scores(left: int, right: int) -> int:
         return -INFINITY
     if left >= INFINITY or right >= INFINITY:
         return INFINITY
-    return max(-INFINITY, min(INFINITY, left + right))
+    total = left + right
+    if -INFINITY <= total <= INFINITY:
+        return total
+    return INFINITY if total > 0 else -INFINITY
 
 
 class Kind(Enum):
