@@ -33,7 +33,7 @@ from komainu.scheduler.remembered import Remembered
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmark-scheduler.md"
-SUITES = (Path("/work/shared/scheduler-suite"), ROOT.parent / "shared" / "scheduler-suite")
+SUITE = Path(os.environ.get("KOMAINU_SCHEDULER_SUITE") or ROOT.parent / "shared" / "scheduler-suite")
 SIZES = ((1_000, 8), (1_000, 32))
 LONG_SIZES = ((5_000, 8), (5_000, 32))
 LONG_FRESH_LIMIT_S = 900
@@ -92,9 +92,11 @@ def page(options: argparse.Namespace) -> Iterator[str]:
     yield from shown(
         HEAD.format(date=datetime.now(UTC).date().isoformat(), machine=machine(), peer=peer_version())
     )
-    suite = options.suite or next((path for path in SUITES if path.is_dir()), None)
-    if suite is None:
-        yield from shown("The scheduler suite was not found, so it was not measured (`--suite DIRECTORY`).\n")
+    suite = options.suite or SUITE
+    if not suite.is_dir():
+        yield from shown(
+            "The scheduler suite was not found, so it was not measured (KOMAINU_SCHEDULER_SUITE).\n"
+        )
     else:
         yield from shown(SUITE_HEAD)
         yield from suite_rows(suite, options.tries)
