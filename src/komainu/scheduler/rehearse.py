@@ -33,6 +33,9 @@ class Rehearsal:
         self.has_failed = False
         self._failing = {(result.key, result.node): result for result in failing}
         self._confirmed: set[int] = set()
+        histories = (history for found in job.history.values() for history in found.values())
+        known = (entry.changed_s for history in histories for entry in history.entries)
+        self._time_s = max(job.now_s, 1 + max(known, default=0))  # later than all that was done before
 
     def run(self) -> bool:
         """Fire synapses until nothing fires any more; tell whether all did, or an operation failed."""
@@ -174,7 +177,7 @@ class Rehearsal:
             "rc-code": target,
             "op-status": "0",
             "interval": str(action.interval_ms),
-            "last-rc-change": str(self._job.now_s),
+            "last-rc-change": str(self._time_s),
             "op-digest": digest(hashed),
         }
         for end in ("migrate_source", "migrate_target"):
