@@ -21,8 +21,6 @@ _THEN_CHANGED: Final = 2
 Step = Generator[Action, None, None]
 """A settling under way: gives the actions that have to be settled before it goes on."""
 
-_DOWN: Final = frozenset({"stop", "stopped"})
-"""What need not be done to a resource that is not up."""
 
 STEPS_MAX: Final = 50_000_000
 """More settlings than any real plan needs; a circle of relations must not hang the daemon."""
@@ -35,7 +33,7 @@ class _Push:
     first: Action
     then: Action
     node: Node | None
-    first_flags: int  # for then-implies-first those of the then action, as the first one's node sees them
+    first_flags: int
     filter: int
     rel: int
 
@@ -167,8 +165,7 @@ def _apply(job: Job, relation: Relation, first: Action, then: Action) -> int:
         node = first.node
     for kind, filter_, mask in _PUSHED:
         if rel & kind:
-            seen = then_flags if kind == Rel.THEN_IMPLIES_FIRST else first_flags & mask
-            changed |= _push_kind(job, relation, _Push(first, then, node, seen, filter_, kind))
+            changed |= _push_kind(job, relation, _Push(first, then, node, first_flags & mask, filter_, kind))
     if (
         first_flags & Flag.RUNNABLE
         and rel & Rel.FIRST_IMPLIES_THEN_GRAPHED
@@ -244,8 +241,7 @@ def _blocked_stop(first: Action, then: Action) -> int:
 
 def _deliver(job: Job, rsc: Resource, push: _Push) -> int:
     """Apply a rule to the actions of a resource and, in a collective, to those of its members."""
-    is_group_as_first = rsc.kind is Kind.GROUP and push.rel == Rel.THEN_IMPLIES_FIRST
-    if rsc.kind is Kind.PRIMITIVE or is_group_as_first or push.then.resource is None:
+    if rsc.kind is Kind.PRIMITIVE or push.then.resource is None:
         return _change(job, push)
     if rsc.kind is Kind.GROUP:
         changed = _change(job, push)
@@ -344,12 +340,14 @@ def _asymmetric(push: _Push) -> None:
 
 
 def _then_implies_first(push: _Push) -> None:
+    """What a collective's parts demand of the first is demanded for the sake of the then.
+
+    A single resource is not stopped for what it depends on: it is restarted, or blocked from starting.
+    """
     first, then = push.first, push.then
-    rsc = first.resource
-    is_down = rsc is not None and first.task in _DOWN and tree.role(rsc, current=True) <= Role.STOPPED
-    if then.is_optional or is_down:
+    if then.is_optional:
         return
-    if not push.first_flags & Flag.OPTIONAL and not then.flags & Flag.MIGRATABLE:
+    if not push.first_flags & Flag.OPTIONAL:
         _clear(first, Flag.OPTIONAL, then)
     if not then.flags & Flag.MIGRATABLE:
         _clear(first, Flag.MIGRATABLE, then)
