@@ -290,11 +290,7 @@ def _deliver_pair(job: Job, push: _Push, first: Action, then: Action) -> int:
     assert first.resource is not None, "an instance's action has a resource"
     flags = first.resource.variant.action_flags(first, push.node)
     inner = _Push(first, then, push.node, flags, push.filter, push.rel)
-    changed = _deliver(job, then.resource, inner)
-    if changed & _THEN_CHANGED:
-        for follower in reversed(list(then.after)):
-            _run(job, _settle(job, follower.action))
-    return changed
+    return _deliver(job, then.resource, inner)
 
 
 # -- the rules ------------------------------------------------------------------------------------------

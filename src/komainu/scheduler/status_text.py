@@ -251,7 +251,7 @@ class _Resources:
 
     def _clone_lists(self, rsc: Resource, lists: dict[str, list[Node]]) -> list[str]:
         lines = []
-        target = parse_role(rsc.meta.get("target-role"))
+        target = _configured_role(rsc)
         up = "Unpromoted" if rsc.xml_is_promotable else "Started"
         if up == "Unpromoted" and target is Role.UNPROMOTED:
             up += " (target-role)"
@@ -309,6 +309,12 @@ class _Resources:
 
     def _replica(self, rsc: Resource, name: str, host: Node | None) -> str:
         return self.primitive(rsc, name, host)
+
+
+def _configured_role(rsc: Resource) -> Role | None:
+    """Return a clone's target role: its own, or that of what it is made of."""
+    own = rsc.meta.get("target-role")
+    return parse_role(own or rsc.children[0].meta.get("target-role"))
 
 
 def _exit_text(code: int) -> str:
