@@ -61,8 +61,6 @@ def read_nodes(job: Job) -> None:
             node.base_score, node.default_discovery = -1_000_000, Discovery.NEVER
         start_unknown(job, node)
         _add_attributes(job, node, element, permanent=True)
-        context = RuleContext(job.now_s, job.recheck)
-        node.utilization = attributes.read_sets(element, "utilization", context)
     if job.options.raw and job.node_by_id:
         job.dc_node = job.node_by_id.get(job.cib.get("dc-uuid") or "")
 
@@ -76,7 +74,7 @@ def start_unknown(job: Job, node: Node) -> None:
 
 
 def _add_attributes(job: Job, node: Node, element: Element, *, permanent: bool) -> None:
-    """Add the attributes below an element; transient ones replace permanent ones."""
+    """Add the attributes, and what the node can hold; transient ones replace permanent ones."""
     node.is_dc = job.cib.get("dc-uuid") == node.id
     cluster = job.options.text("cluster-name")
     builtin = {"#uname": node.name, "#id": node.id, "#is_dc": "true" if node.is_dc else "false"}
@@ -94,6 +92,7 @@ def _add_attributes(job: Job, node: Node, element: Element, *, permanent: bool) 
             node.attributes.setdefault(name, value)
         else:
             node.attributes[name] = value
+    node.utilization.update(attributes.read_sets(element, "utilization", context))
     site = node.attributes.get("site-name") or cluster
     if "#site-name" not in node.attributes and site is not None:
         node.attributes["#site-name"] = site

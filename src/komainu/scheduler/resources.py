@@ -192,8 +192,11 @@ def _chain(rsc: Resource) -> list[Resource]:
 def clone_is_unique(clone: Resource) -> bool:
     """Tell whether a clone's instances differ from each other."""
     child = _child_element(clone.xml)
-    if child is not None and _has_class(child, _ONE_PER_NODE):
-        return False
+    return _wants_unique(clone) and not (child is not None and _has_class(child, _ONE_PER_NODE))
+
+
+def _wants_unique(clone: Resource) -> bool:
+    """Tell whether its instances are configured to differ."""
     explicit = meta_value(clone, "globally-unique")
     if explicit is not None:
         return is_true(explicit)
@@ -300,7 +303,7 @@ def _make_instances(job: Job, clone: Resource) -> bool:
         minimum=parse_int(meta.get("clone-min"), 0),
         template=template,
     )
-    if _has_class(template, _ONE_PER_NODE):
+    if not clone.unique and _wants_unique(clone):
         settings.maximum = min(settings.maximum, default_max)
     if clone.xml_is_promotable:
         if not _may_be_promoted(job, template):
