@@ -78,9 +78,11 @@ def _role_holder(rsc: Resource) -> Resource:
     return rsc
 
 
-def effect_of(dependent: Resource, primary: Resource, colocation: Colocation) -> Effect:
-    """Tell what a colocation affects at this point of the run."""
-    if primary.unassigned:
+def effect_of(
+    dependent: Resource, primary: Resource, colocation: Colocation, *, is_preview: bool = False
+) -> Effect:
+    """Tell what a colocation affects at this point of the run; as a preview, what it will affect."""
+    if primary.unassigned and not is_preview:
         return Effect.NOTHING
     holder = _role_holder(dependent)
     parent = holder.parent
@@ -89,7 +91,7 @@ def effect_of(dependent: Resource, primary: Resource, colocation: Colocation) ->
     is_in_promotable = parent is not None and parent.is_promotable
     if is_in_promotable and colocation.dependent_role >= Role.UNPROMOTED and not holder.unassigned:
         return Effect.ROLE
-    if not dependent.unassigned:
+    if not dependent.unassigned and not is_preview:
         return Effect.NOTHING
     for role, rsc in ((colocation.dependent_role, holder), (colocation.primary_role, _role_holder(primary))):
         if role is not Role.UNKNOWN and role is not rsc.next_role:

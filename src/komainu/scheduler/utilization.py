@@ -3,8 +3,10 @@
 Source: Pacemaker Explained, "Utilization and Placement Strategy".
 """
 
+from collections.abc import Iterator
+
 from komainu.scheduler import together
-from komainu.scheduler.job import Job, Node, Resource
+from komainu.scheduler.job import Colocation, Job, Node, Resource
 from komainu.scheduler.options import parse_int
 from komainu.scheduler.words import INFINITY, Kind
 
@@ -58,19 +60,37 @@ def _add(demand: Amounts, rsc: Resource) -> None:
 
 
 def bound_together(rsc: Resource) -> list[Resource]:
-    """Return the resource and all that a chain of mandatory colocations binds to it, in the order found."""
+    """Return the resource and all that a chain of mandatory colocations binds to it, in the order found.
+
+    Which instance of a clone a single resource will be with cannot be known, so from a clone only other clones
+    are reached among those that depend on it.
+    """
     found = [rsc]
     for current in found:
-        colocations = [*together.this_with(current), *together.with_this(current)]
-        for colocation in colocations:
-            if colocation.score < INFINITY:
-                continue
-            other = colocation.dependent if colocation.primary is current else colocation.primary
-            if colocation.dependent is not current and colocation.primary is not current:
-                continue
+        if current.kind is Kind.GROUP and (current.colocated_members or current.parent is not None):
+            found.extend(member for member in current.children if member not in found)
+            continue
+        for other in _bound_directly(current):
             if other not in found:
                 found.append(other)
     return found
+
+
+def _bound_directly(rsc: Resource) -> Iterator[Resource]:
+    for colocation in together.this_with(rsc):
+        if _binds(rsc, colocation.primary, colocation):
+            yield colocation.primary
+    for colocation in together.with_this(rsc):
+        is_uncertain = rsc.kind is Kind.CLONE and colocation.dependent.kind is not Kind.CLONE
+        if not is_uncertain and _binds(colocation.dependent, rsc, colocation):
+            yield colocation.dependent
+
+
+def _binds(dependent: Resource, primary: Resource, colocation: Colocation) -> bool:
+    return (
+        colocation.score >= INFINITY
+        and together.effect_of(dependent, primary, colocation, is_preview=True) is together.Effect.LOCATION
+    )
 
 
 def _demand_of(rsc: Resource, members: list[Resource]) -> Amounts:
