@@ -35,10 +35,10 @@ class Bundle:
     def assign(self, job: Job, rsc: Resource, prefer: Node | None, *, final: bool) -> Node | None:
         """Assign the containers, then what goes with each, then what is inside."""
         settings = _settings(rsc)
+        scores.note(job, rsc)
         if not rsc.unassigned or rsc.assigning:
             return None
         rsc.assigning = True
-        scores.note(job, rsc)
         containers = spread.sort([replica.container for replica in settings.replicas])
         spread.assign_instances(
             job, rsc, containers, maximum=settings.replicas_max, per_node=settings.per_host

@@ -68,7 +68,8 @@ def compare(job: Job, rsc: Resource, node: Node, entry: Entry) -> Change:
         return Change.RESTART
     restart = entry.xml.get("op-restart-digest")
     if restart is not None:
-        names = (entry.xml.get("op-force-restart") or "").split()
+        listed = entry.xml.get("op-force-restart")  # without a list, all of them force a restart
+        names = parameters.keys() if listed is None else listed.split()
         relevant = {name: text for name, text in parameters.items() if name in names}
         if digest(relevant) != restart:
             return Change.RESTART
