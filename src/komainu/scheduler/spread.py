@@ -72,10 +72,10 @@ class _Spread:
         node = tree.current_node(instance)
         if node is None or not node.is_available or node.base_score < 0:
             return None
-        row = parent_row(instance, node)
+        row, own = parent_row(instance, node), instance.table.get(node.id)
         if row is not None and (row.score < 0 or row.count >= optimal):
             return None
-        return node
+        return None if own is None or own.score < 0 else node
 
     def _assign_early(self, instance: Resource, home: Node) -> bool:
         """Try to keep an instance at home.
