@@ -129,6 +129,8 @@ def _simulate(wanted: Wanted, client: Client) -> None:
         return
     changed, events = inject(cib, wanted, moment.now_s)
     planned = simulation.simulate(changed, moment, details=details)
+    for warning in dict.fromkeys(planned.job.warnings):
+        click.echo(f"warning: {warning}", err=True)
     _save(wanted, planned)
     carries_out = wanted.carries_out or wanted.in_place or (wanted.file is not None and not wanted.runs)
     output: tuple[Element, list[str]] = (changed, [])

@@ -79,6 +79,7 @@ class Plan:
     node_causes: tuple[tuple[NodeName, Cause], ...]  # for each node fenced or shut down: why
     recheck_at_s: int | None = None
     explanation: Explanation | None = None  # only where it was asked for
+    warnings: tuple[str, ...] = ()  # what of the configuration is passed over, and why
 
     @property
     def is_empty(self) -> bool:

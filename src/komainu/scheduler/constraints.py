@@ -102,7 +102,9 @@ def _read_colocation(job: Job, element: Element) -> None:
     if sets:
         colocation.read_sets(job, element, sets)
     elif _is_collection(job, dependent) and _is_collection(job, primary):
-        job.warnings.append(f"{element.id}: two templates or tags cannot be colocated")
+        job.warnings.append(
+            f"{element.id}: two templates or tags cannot be colocated; name resources, or a resource set"
+        )
     elif _is_collection(job, dependent) or _is_collection(job, primary):
         colocation.read_sets(
             job,

@@ -28,6 +28,8 @@ def write(job: Job, graph: Graph) -> str:
         header["migration-limit"] = str(options.migration_limit)
     if job.recheck_at_s is not None:
         header["recheck-by"] = str(job.recheck_at_s)
+    if not graph.synapses:
+        return f"<transition_graph{_attributes(header)}/>\n"
     lines = [f"<transition_graph{_attributes(header)}>"]
     for number, synapse in enumerate(graph.synapses):
         lines += _synapse(job, number, synapse)
@@ -170,7 +172,7 @@ def _maintenance(job: Job, action: Action) -> list[str]:
 
 def label(action: Action) -> str:
     """Name an action in the dot form and in the field's debugging output."""
-    node = "" if action.node is None else f" {action.node.name}"
+    node = f" {action.node.name}" if action.node is not None else "" if action.is_pseudo else " <none>"
     if action.task == "stonith":
         return f"stonith '{action.meta.get('stonith_action')}'{node}"
     if action.task == "cancel":

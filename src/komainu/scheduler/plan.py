@@ -53,6 +53,7 @@ def answer(job: work.Job, graph: Graph) -> Plan:
         resource_causes=tuple((name, _resource_cause(why, name)) for name in moved),
         node_causes=why.node_causes(graph),
         recheck_at_s=job.recheck_at_s,
+        warnings=tuple(dict.fromkeys(job.warnings)),
     )
 
 
