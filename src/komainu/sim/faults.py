@@ -83,6 +83,7 @@ class Misfortune:
 
     def schedule(self) -> Instant:
         """Put every fault on the world's clock; return when the last of them is mended."""
+        self._world.observer.hears_of_all = True
         for fault in self._faults:
             self._world.clock.at(Instant(fault.at_ms), partial(self._strike, fault))
         last = max((fault.at_ms + fault.lasts_ms for fault in self._faults), default=FIRST_FAULT_MS)
