@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "komainu"
 RATCHET = ROOT / "tests" / "tidy.toml"
 
-CORES = ("ring", "scheduler", "controller", "executor", "fencing", "network", "recorder")
+CORES = ("ring", "scheduler", "controller", "executor", "fencing", "network", "recorder", "witness")
 PURE_FILES = (
     *("drive", "race", "replica", "coordination", "membership", "devices", "status", "interface"),
     *("desk", "causes", "service_addresses", "last_resort", "fence_warnings", "pair"),
@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "node": ("model", "cib", *CORES),
     "sim": ("model", "cib", *CORES, "node"),
     "client": ("model",),
-    "cli": ("model", "client", "cib", "scheduler", "sim", "lab", "node", "ring", "recorder"),
+    "cli": ("model", "client", "cib", "scheduler", "sim", "lab", "node", "ring", "recorder", "witness"),
     "lab": ("model", "client"),
 }
 LINES_MAX, BODY_MAX, METHODS_MAX, PARAMETERS_MAX = 600, 60, 20, 5

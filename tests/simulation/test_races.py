@@ -1,6 +1,6 @@
 """Fence races of a pair: exactly one side goes on, never none, and at most one machine is reset.
 
-KOMAINU_RACES says how many; `make races` runs 1,000.
+KOMAINU_RACES says how many, and a quarter of them again with a witness; `make races` runs 1,000.
 """
 
 import os
@@ -28,6 +28,12 @@ REGRESSIONS: dict[int, str] = {
 def test_races(first: int) -> None:
     for seed in range(first, min(first + BLOCK, RACES)):
         run_race(seed)
+
+
+@pytest.mark.parametrize("first", range(0, RACES // 4, BLOCK))
+def test_races_with_a_witness(first: int) -> None:
+    for seed in range(first, min(first + BLOCK, RACES // 4)):
+        run_race(seed, with_witness=True)
 
 
 def test_a_default_run_has_every_kind() -> None:

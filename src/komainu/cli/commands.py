@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "simulate": ("komainu.cli.simulate:simulate", "Show what the cluster would do."),
     "status": ("komainu.cli.status:status", "Show nodes, links, resources and what is wrong."),
     "version": ("komainu.cli.commands:version", "Show the version."),
+    "witness": ("komainu.cli.witness:witness", "Be the third vote of clusters of two."),
     "why": ("komainu.cli.why:why", "Say why a resource or node is as it is."),
 }
 """Each command: where it is, and its one line in the list, so that the list imports none of them."""

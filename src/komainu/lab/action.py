@@ -4,7 +4,7 @@ Pure values. One struct per verb, read strictly: an unknown key is refused with 
 action may be left out: every node. The words ACTIVE and PASSIVE stand for nodes until a drill runs.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -97,6 +97,13 @@ class KillDaemon(NodeAction, frozen=True, tag="kill_daemon"):
     signal: str = "KILL"
 
 
+class FenceDevice(_Do, frozen=True, tag="fence_device"):
+    """Change how the lab's fence device behaves from now on: good, dead (it answers nothing), slow (`takes`)."""
+
+    mood: Literal["good", "dead", "slow"]
+    takes: str = "3s"  # only of a slow one
+
+
 class Kill(_Do, frozen=True, tag="kill"):
     """Send a signal to processes of a node: those of a resource, or those whose command line has a pattern."""
 
@@ -122,6 +129,7 @@ Operation = (
     | Reset
     | StartDaemon
     | KillDaemon
+    | FenceDevice
     | Kill
 )
 """What the lab's host can do."""

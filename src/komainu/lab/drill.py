@@ -36,6 +36,7 @@ class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is expected of a step; None is not looked at. Settling always is."""
 
     reboots: int | None = None
+    reboots_max: int | None = None
     daemon_exits: int | None = None
     membership_changes: int | None = None
     gap_max_ms: int | None = None
@@ -43,6 +44,7 @@ class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     service_on: str | None = None  # same, other, or a node
     settled_within: str | None = None
     hold: str | None = None  # how long it must then stay so
+    two_copies: bool | None = None  # the service's address stands on two machines for a while
     fenced_first: bool | None = None  # the active node was fenced before another one answered
 
 
@@ -218,6 +220,8 @@ class _Reader:
             case action.Kill(_, resource, pattern):
                 if (resource is None) == (pattern is None):
                     self._report("drill.kill", "kill wants either `resource` or `pattern`", where)
+            case action.FenceDevice(_, takes):
+                self._check_span(takes, where)
             case action.Wait(span) | action.WaitUntil(span):
                 self._check_span(span, where)
                 self._check_link(getattr(done, "link_down", None), where)

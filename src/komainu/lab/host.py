@@ -25,6 +25,7 @@ import msgspec
 from komainu.lab import action, files, gap, machine, managers, preflight, procfs, protocol, stacks
 from komainu.lab.plant import LabFailure, Plant
 from komainu.lab.rack import Children, Rack
+from komainu.model import duration
 
 ANSWERS_MAX: Final = 200_000
 """An hour of answers, 50 a second: about 20 MB."""
@@ -42,6 +43,7 @@ class Host:
         self._plant = Plant(blueprint.layout, is_managed=blueprint.network is not managers.Network.STATIC)
         self._rack = Rack(blueprint, directory, self._plant, self._children)
         self._answers: deque[protocol.Served] = deque(maxlen=ANSWERS_MAX)
+        self._device = action.FenceDevice("good")
         self._one_at_a_time = asyncio.Lock()
         self._ended = asyncio.Event()
         self._collector: asyncio.Task[None] | None = None
@@ -164,6 +166,8 @@ class Host:
                 self._rack.start_daemon(node)
             case action.Kill() | action.KillDaemon():
                 return self._rack.kill(operation)
+            case action.FenceDevice():
+                self._device = operation
             case _:
                 self._rewire(operation)
         return ""
@@ -208,6 +212,10 @@ class Host:
         """Switch a machine as a fence agent asks. It must finish even when the asker dies by it."""
         try:
             ask = msgspec.json.decode(line, type=protocol.PowerAsk)
+            if self._device.mood == "dead":
+                return protocol.PowerAnswer(ok=False, error="it is dead, as the drill wants it")
+            if self._device.mood == "slow":
+                await asyncio.sleep((duration.parse_ms(self._device.takes) or 0) / 1000)
             if ask.action == "list":
                 return protocol.PowerAnswer(ok=True, nodes=self._blueprint.layout.nodes)
             if ask.node not in self._blueprint.layout.nodes:

@@ -159,7 +159,10 @@ class Runner:
         misses += missed(step.expect, outcome)
         if step.expect.fenced_first:
             misses += not_fenced_first(statuses, seen, active, since=began_wall, offset=began_wall - began)
-        return msgspec.structs.replace(outcome, misses=(*self._doubles[:1], *misses))
+        if step.expect.two_copies and not self._doubles:
+            misses.append(f"{self._address} never stood on two machines")
+        doubles = () if step.expect.two_copies else self._doubles[:1]
+        return msgspec.structs.replace(outcome, misses=(*doubles, *misses))
 
     # -- doing --------------------------------------------------------------------------------------------
 
@@ -172,7 +175,7 @@ class Runner:
             case action.Run(node, command):
                 words = [str(self._named(word, active)) for word in shlex.split(command)]
                 self._command(str(self._named(node, active)), words)
-            case action.Isolate() | action.Rejoin():
+            case action.Isolate() | action.Rejoin() | action.FenceDevice():
                 self._lab.perform(one)
             case _:
                 self._lab.perform(msgspec.structs.replace(one, node=self._named(one.node, active)))
@@ -302,6 +305,8 @@ def missed(expect: Expect, outcome: Outcome) -> list[str]:
         wanted, got = getattr(expect, key), getattr(outcome, key)
         if wanted is not None and wanted != got:
             misses.append(f"{key.replace('_', ' ')}: {got}; expected: {wanted}")
+    if expect.reboots_max is not None and outcome.reboots > expect.reboots_max:
+        misses.append(f"reboots: {outcome.reboots}; allowed: {expect.reboots_max}")
     if expect.gap_max_ms is not None and outcome.longest_gap_ms > expect.gap_max_ms:
         misses.append(
             f"longest gap of the service: {outcome.longest_gap_ms} ms; allowed: {expect.gap_max_ms} ms"

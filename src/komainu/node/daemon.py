@@ -62,10 +62,11 @@ from komainu.node.settings import SETTINGS_FILE, DaemonSettings, WatchdogSetting
 from komainu.node.startup import Prepared, prepare
 from komainu.node.udp import UdpLinks
 from komainu.node.watchdog import DeviceWatchdog, SocketWatchdog, arm
+from komainu.node.witness_link import WitnessLink
 from komainu.recorder.line import write_line
 from komainu.recorder.record import Record
 from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
-from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket
+from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket, WitnessVoted
 from komainu.ring.settings import Engine
 from komainu.ring.wire import Wire
 from komainu.scheduler.plan import plan
@@ -144,6 +145,12 @@ class Daemon:
         self._addresses = Addresses(self.feed)
         self._kernel = NetlinkListener(self._take_network)
         self._journal = Journal(prepared.state_file, prepared.flight_file, self.feed, log.write)
+        witness = ring.quorum.witness
+        self._witness = (
+            None
+            if witness is None
+            else WitnessLink(ring, witness, incarnation, settings.key, self._take_witness)
+        )
         self._clients = ClientSocket(settings.run_folder, self.feed)
         self._agents = AgentRunner(ring.of(ring.me).name, self.feed)
 
@@ -158,6 +165,8 @@ class Daemon:
         self._links.start()
         if self._corosync is not None:
             self._corosync.start()
+        if self._witness is not None:
+            await self._witness.start()
         await self._clients.start()
         if self._settings.watchdog is not None:
             self._arm(self._settings.watchdog)
@@ -230,7 +239,8 @@ class Daemon:
                 case Answer():
                     self._clients.answer(effect)
                 case AskWitness():
-                    raise AssertionError("no setting names a witness")
+                    assert self._witness is not None, "asked only where the settings name one"
+                    self._witness.ask(effect, self._drive.pair.goes_first(self._drive.replica.state))
                 case Note():
                     self._log.write(effect)
                 case Exit(code=code, reason=reason):
@@ -246,6 +256,12 @@ class Daemon:
         if isinstance(event, PacketReceived):
             self._ways.heard_datagram(event.link, event.peer)
         self.feed(event)
+
+    def _take_witness(self, told: WitnessVoted | Note) -> None:
+        if isinstance(told, Note):
+            self._log.write(told)
+        else:
+            self.feed(told)
 
     def _take_network(self, event: NetworkEvent) -> None:
         if isinstance(event, InterfaceSeen):
@@ -407,6 +423,8 @@ class Daemon:
             self._corosync.close()
         self._frames.close()
         self._culprits.close()
+        if self._witness is not None:
+            self._witness.close()
         self._addresses.close()
         self._agents.close()
         self._journal.end(DISK_END_TIMEOUT_S)

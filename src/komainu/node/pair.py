@@ -6,7 +6,7 @@ Pure; race.py says what is right. Must not know: fence devices, commands under w
 from komainu.cib.command import SetAttribute
 from komainu.cib.state import ClusterState
 from komainu.fencing.interface import RaceBegan, Turns
-from komainu.model.ids import Instant, WallTime
+from komainu.model.ids import Instant, NodeId, WallTime
 from komainu.model.view import Position
 from komainu.node import race
 from komainu.ring.interface import InstallView, Ring
@@ -28,6 +28,11 @@ class Pair:
             self.turns = race.turns_in(begun, self._settings, state, links=ring.links(), now=now)
         peer = next((node.name for node in self._settings.nodes if node.node not in members), None)
         return RaceBegan(peer, self.turns)
+
+    def goes_first(self, state: ClusterState) -> NodeId | None:
+        """Return who was named to go first: a witness prefers its part to an equal one."""
+        named = race.goes_first(state.cib, self._settings)
+        return next((node.node for node in self._settings.nodes if node.name == named), None)
 
     def naming(self, state: ClusterState, ring: Ring, at: WallTime) -> SetAttribute | None:
         """Return the next command towards the right name of who goes first, once for each state."""

@@ -29,7 +29,7 @@ from typing import Final
 
 from komainu.cib.command import SetAttribute
 from komainu.cib.element import Element
-from komainu.cib.options import cluster_option, read_int
+from komainu.cib.options import cluster_option, is_true, read_int
 from komainu.cib.pairs import pair_value, transient_value
 from komainu.cib.state import ClusterState
 from komainu.fencing import device as options
@@ -40,7 +40,7 @@ from komainu.model.duration import parse_ms
 from komainu.model.fencing import FenceState
 from komainu.model.ids import Instant, NodeName, WallTime
 from komainu.model.link import LinkState
-from komainu.node.devices import fence_devices
+from komainu.node.devices import fence_devices, fencing_option
 from komainu.ring.interface import InstallView, LinkReport
 from komainu.ring.quorum import is_two_node
 from komainu.ring.settings import RingSettings, derive
@@ -79,7 +79,8 @@ def turns_in(
     """
     lost = {gone.node for gone in begun.departures if not gone.clean}
     members = set(begun.view.members)
-    if not lost or not is_two_node(settings):
+    fences = is_true(fencing_option(state.cib, "enabled"), default=True)
+    if not lost or not fences or not is_two_node(settings):
         return None
     named = goes_first(state.cib, settings)
     split = Split(
@@ -118,7 +119,7 @@ def naming(cib: Element, settings: RingSettings, at: WallTime) -> SetAttribute |
 
     Right is the node that runs more, by priority, then by number; between equals the one with the lowest id.
     """
-    if not is_two_node(settings):
+    if len(settings.nodes) != 2:
         return None
     nodes = sorted(settings.nodes, key=lambda node: node.node)
     heaviest = max(nodes, key=lambda node: (weight_of(cib, node.name), -node.node)).name

@@ -28,6 +28,7 @@ from komainu.ring.settings import (
     Engine,
     QuorumOptions,
     RingSettings,
+    WitnessOptions,
     derive,
 )
 from komainu.ring.settings import NodeSettings as RingNode
@@ -39,6 +40,11 @@ RUN_FOLDER: Final = "/run/komainu"
 
 PORT: Final = 5415
 """The ring's UDP port. Beside Corosync's 5405 and Kronosnet's, so that both can run during a migration."""
+
+WITNESS_PORT: Final = 5416
+"""The witness's UDP port: next to the ring's."""
+
+WITNESS_ALGORITHMS: Final = ("ffsplit", "lms")
 
 VOTES_MAX: Final = 100
 NAME_CHARACTERS_MAX: Final = 64
@@ -317,6 +323,7 @@ def _quorum(table: Table, nodes: list[RingNode]) -> QuorumOptions:
         last_man_standing=last_man_standing,
         last_man_standing_window_ms=window or LAST_MAN_STANDING_WINDOW_MS,
         allow_downscale=table.claim("allow_downscale", default=False),
+        witness=_witness(table.table("witness"), nodes) if table.has("witness") else None,
     )
     table.refuse_unknown()
     if two_node and len(nodes) != 2:
@@ -327,6 +334,29 @@ def _quorum(table: Table, nodes: list[RingNode]) -> QuorumOptions:
         hint = "write two_node = false beside it, or remove auto_tie_breaker"
         table.complain("auto_tie_breaker", "settings.tie-breaker", message, hint)
     return options
+
+
+def _witness(table: Table, nodes: list[RingNode]) -> WitnessOptions:
+    """Read [cluster.quorum.witness]: where it is, and how many votes it has by its algorithm."""
+    name = table.text("name", "witness")
+    _check_name(table, "name", name)
+    address = table.text("address", required=True)
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        if address:
+            hint = 'write an address, since a name might not be found when it counts: "10.0.0.5"'
+            table.complain("address", "settings.address", f'"{address}" is no address', hint)
+    algorithm = table.text("algorithm", "ffsplit")
+    if algorithm not in WITNESS_ALGORITHMS:
+        message = f'"{algorithm}" is no algorithm of a witness'
+        table.complain(
+            "algorithm", "settings.algorithm", message, '"ffsplit": one vote; "lms": one less than all'
+        )
+    votes = 1 if algorithm == "ffsplit" else max(1, sum(node.votes for node in nodes) - 1)
+    port = table.whole("port", WITNESS_PORT, low=1, high=65_535)
+    table.refuse_unknown()
+    return WitnessOptions(name, votes, address=address, port=port)
 
 
 def _tie_breakers(table: Table, nodes: list[RingNode]) -> tuple[NodeId, ...]:

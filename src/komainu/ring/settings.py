@@ -51,6 +51,8 @@ class WitnessOptions:
     name: str
     votes: int = 1
     wait_ms: int = WITNESS_WAIT_MS
+    address: str = ""  # where it listens; "" where somebody else plays it
+    port: int = 5416
 
 
 class Engine(Enum):

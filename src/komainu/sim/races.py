@@ -7,7 +7,7 @@ Decides nothing for the cluster; everything it does is what sim/world.py can do 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 from typing import Final
@@ -16,9 +16,12 @@ from komainu.fencing.interface import FenceAgentFinished, RunFenceAgent
 from komainu.model.ids import Instant, NodeId, NodeName
 from komainu.model.link import LinkState
 from komainu.node.interface import DriveEffect, DriveEvent
+from komainu.ring.interface import AskWitness
+from komainu.ring.settings import QuorumOptions, WitnessOptions
 from komainu.sim.checks import SafetyViolated, fail
 from komainu.sim.machine import Machine
 from komainu.sim.scenario import RESOURCES, make_setup, trouble
+from komainu.sim.witness import SimWitness
 from komainu.sim.world import Setup, World
 
 PAIR: Final = (NodeId(1), NodeId(2))
@@ -79,6 +82,8 @@ class RaceWorld(World):
         self.bench = Bench()
         self.tally = Tally()
         self.on_standby: NodeName | None = None  # it cannot run anything when it is the one that is left
+        has_witness = setup.settings[0].quorum.witness is not None
+        self.witness = SimWitness(self) if has_witness else None
         self._frozen: dict[NodeId, list[DriveEvent]] = {}
 
     def freeze(self, node: NodeId, for_ms: int) -> None:
@@ -116,6 +121,8 @@ class RaceWorld(World):
     def _carry(self, machine: Machine, effect: DriveEffect) -> None:
         if isinstance(effect, RunFenceAgent):
             self._fence(machine, effect)
+        elif isinstance(effect, AskWitness) and self.witness is not None:
+            self.witness.ask(machine, effect)
         else:
             super()._carry(machine, effect)
 
@@ -182,7 +189,10 @@ class Fault:
 
     def one_node_is_unplugged(self) -> None:
         """One node loses all its carriers within a moment; the other one hears nothing."""
-        self._lose_ends(self._node(), 300)
+        node = self._node()
+        self._lose_ends(node, 300)
+        if self.world.witness is not None:
+            self.world.witness.reaches.discard(node)
 
     def both_nodes_are_unplugged_one_after_the_other(self) -> None:
         """Every end of every link loses its carrier, at different moments."""
@@ -269,11 +279,15 @@ KINDS: Final[tuple[Callable[[Fault], None], ...]] = (
 # -- one race -------------------------------------------------------------------------------------------
 
 
-def run_race(seed: int) -> RaceOutcome:
+def run_race(seed: int, *, with_witness: bool = False) -> RaceOutcome:
     """Run the race of this seed. Raises SafetyViolated, with its trace, when it does not end as it must."""
     chance = Random(seed)
     kind = KINDS[seed % len(KINDS)]
-    world = RaceWorld(make_setup(2, seed, links=chance.choice((1, 2, 2))))
+    setup = make_setup(2, seed, links=chance.choice((1, 2, 2)))
+    if with_witness:
+        quorum = QuorumOptions(witness=WitnessOptions("w"))
+        setup = replace(setup, settings=tuple(replace(each, quorum=quorum) for each in setup.settings))
+    world = RaceWorld(setup)
     name = kind.__name__.replace("_", " ")
     try:
         return _race(world, chance, kind, seed)
@@ -289,6 +303,11 @@ def _race(world: RaceWorld, chance: Random, kind: Callable[[Fault], None], seed:
         fail("liveness", world.now, f"the pair did not form: {trouble(world)}")
     situation = _situation(world, chance)
     fault = Fault(world, chance)
+    if world.witness is not None:
+        # A device that the chosen side cannot use, or a witness that only the dead one reached, is a second fault.
+        world.bench = Bench(works_from=world.bench.works_from)
+        if kind is not Fault.a_node_loses_its_power:
+            situation += _witness_situation(world, world.witness, chance)
     if kind is Fault.a_node_loses_its_power:
         world.bench = Bench(works_from=world.bench.works_from)  # the one that is left must be served
     world.tally = Tally()
@@ -336,6 +355,21 @@ def _situation(world: RaceWorld, chance: Random) -> str:
         case _:
             words.append("a good device")
     return ", ".join(words)
+
+
+def _witness_situation(world: RaceWorld, witness: SimWitness, chance: Random) -> str:
+    """Let the witness be seen by both, by one side only, or be started anew while the race is on."""
+    match chance.randrange(4):
+        case 0:
+            seen_by = chance.choice(PAIR)
+            witness.reaches = {seen_by}
+            world.run_until(Instant(world.now + 3_000))
+            return f", only {world.machines[seen_by].name} reaches the witness"
+        case 1:
+            world.clock.after(chance.randrange(3_000), witness.restart)
+            return ", the witness is started anew"
+        case _:
+            return ", a good witness"
 
 
 def survivors(world: RaceWorld) -> list[Machine]:

@@ -1,0 +1,113 @@
+"""Carry a node's questions to its witness, and the witness's answers to the ring.
+
+A shell around witness/voter.py: one UDP socket and one timer. It decides nothing, and no loss of an address or a
+route ends it: a question that cannot be sent is one that is not answered.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+from komainu.model.ids import Incarnation, Instant, NodeId
+from komainu.model.report import Note
+from komainu.ring.interface import AskWitness, WitnessVoted
+from komainu.ring.settings import RingSettings, WitnessOptions, derive
+from komainu.witness.message import (
+    NONCE_BYTES,
+    Question,
+    open_answer,
+    read_refusal,
+    seal,
+    witness_key,
+)
+from komainu.witness.voter import Part, Told, Voter
+
+
+class WitnessLink(asyncio.DatagramProtocol):
+    """This node's way to its witness."""
+
+    def __init__(
+        self,
+        settings: RingSettings,
+        witness: WitnessOptions,
+        incarnation: Incarnation,
+        key: bytes,
+        tell: Callable[[WitnessVoted | Note], None],
+    ) -> None:
+        """`key` is the cluster key."""
+        self._address = (witness.address, witness.port)
+        self._cluster = settings.cluster
+        self._key = witness_key(key, settings.cluster)
+        self._tell = tell
+        nodes = tuple(sorted(node.node for node in settings.nodes))
+        lease_ms = derive(settings).detect_within_ms
+        self._voter = Voter(witness.name, settings.me, nodes, life=incarnation, lease_ms=lease_ms)
+        self._transport: asyncio.DatagramTransport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Open the socket."""
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, family=family)
+
+    def ask(self, asked: AskWitness, goes_first: NodeId | None) -> None:
+        """Ask for this part's vote from now on."""
+        self._carry_out(self._voter.ask(Part(asked.view_id, asked.members, goes_first), _now()))
+
+    def close(self) -> None:
+        """Ask nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is not None:
+            self._transport.close()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Take an answer; what does not open is dropped."""
+        del addr
+        answer = open_answer(data, self._key)
+        if answer is not None:
+            self._carry_out(self._voter.answered(answer, _now()))
+            return
+        reason = read_refusal(data)
+        if reason is not None:
+            self._carry_out(self._voter.refused(reason))
+
+    def error_received(self, exc: Exception) -> None:
+        """Nobody listens there, or there is no way: the lease runs out by itself."""
+
+    def _carry_out(self, effects: Sequence[Question | Told | Note]) -> None:
+        for effect in effects:
+            match effect:
+                case Question():
+                    self._send(effect)
+                case Told(view=view, is_cast=is_cast, reason=reason):
+                    self._tell(WitnessVoted(view, is_cast, reason))
+                case Note():
+                    self._tell(effect)
+                case _:
+                    assert_never(effect)
+        self._set_timer()
+
+    def _send(self, question: Question) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            sealed = seal(question, self._key, self._cluster, os.urandom(NONCE_BYTES))
+            with contextlib.suppress(OSError):
+                self._transport.sendto(sealed, self._address)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._voter.deadline is not None:
+            self._timer = asyncio.get_running_loop().call_at(self._voter.deadline / 1000 + 0.0005, self._wake)
+
+    def _wake(self) -> None:
+        self._carry_out(self._voter.tick(_now()))
+
+
+def _now() -> Instant:
+    return Instant(time.monotonic_ns() // 1_000_000)
