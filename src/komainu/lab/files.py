@@ -14,13 +14,14 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from komainu.lab.layout import Layout
+from komainu.lab.layout import WITNESS_ADDRESS, Layout
 from komainu.lab.managers import MachineFile
 from komainu.lab.plant import LabFailure
 
 POWER_SOCKET: Final = "/run/komainu-lab/power.sock"
 WATCHDOG_SOCKET: Final = "/run/komainu-machine/watchdog.sock"
 DAEMON_LOG: Final = "/var/log/komainu/daemon.log"
+WITNESS_KEY: Final = "witness.key"
 OVERLAID: Final = ("/etc", "/var", "/usr/lib/ocf")
 """What a machine may change for itself. The agents' directory, so that a peer finds komainu's agents, too."""
 
@@ -141,6 +142,14 @@ def write_extra(root: Path, wanted: tuple[MachineFile, ...]) -> None:
         target.write_text(one.text, encoding="utf-8")
 
 
+def write_witness(directory: Path, name: str) -> Path:
+    """Write the settings of the lab's witness beside the key that a node's own command makes."""
+    settings = directory / "witness.toml"
+    text = f'[[cluster]]\nname = "{name}"\nkey_file = "{directory / WITNESS_KEY}"\n'
+    settings.write_text(text, encoding="utf-8")
+    return settings
+
+
 def settings_text(layout: Layout, name: str, engine: str = "builtin") -> str:
     """Write komainu.toml for every node of a lab: the same text for all, as the daemon wants it."""
     lines = [
@@ -155,6 +164,8 @@ def settings_text(layout: Layout, name: str, engine: str = "builtin") -> str:
         "[ring]",
         f'engine = "{engine}"',
     ]
+    if layout.has_witness:
+        lines += ["", "[cluster.quorum.witness]", f'address = "{WITNESS_ADDRESS}"']
     for number, node in enumerate(layout.nodes, start=1):
         links = ", ".join(f'"{layout.address(node, cable)}"' for cable in layout.ring_cables)
         lines += ["", "[[node]]", f'name = "{node}"', f"id = {number}", f"links = [{links}]"]

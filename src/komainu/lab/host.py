@@ -15,6 +15,7 @@ import secrets
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections import deque
 from pathlib import Path
@@ -82,10 +83,29 @@ class Host:
             files.write_extra(root, self._extra_files(node))
         self._plant.build()
         await asyncio.start_unix_server(self._serve_power, self._directory / protocol.POWER_SOCKET)
+        if layout.has_witness:
+            self._start_witness(layout.nodes[0])
         await asyncio.gather(*(self._rack.power_on(node, "the lab was raised") for node in layout.nodes))
         if self._blueprint.probe_url:
             await self._start_client(self._blueprint.probe_url)
         await asyncio.start_unix_server(self._serve_control, self._directory / protocol.CONTROL_SOCKET)
+
+    def _start_witness(self, node: str) -> None:
+        """Start the witness beside the machines, with the key that the first one's settings give."""
+        private = self._directory / "store" / node / "private/etc/komainu"
+        text = (private / "komainu.toml").read_text(encoding="utf-8")
+        outside = self._directory / "witness-node.toml"
+        outside.write_text(text.replace("/etc/komainu", str(private)), encoding="utf-8")
+        komainu = [sys.executable, "-m", "komainu.cli.main", "witness"]
+        secret = self._directory / files.WITNESS_KEY
+        secret.touch(mode=0o600)
+        secret.write_bytes(subprocess.check_output([*komainu, "key", "--config", outside, "--name", node]))
+        settings = files.write_witness(self._directory, self._blueprint.name)
+        self._plant.add_witness()
+        env = machine.environment(self._blueprint.name)
+        log = os.open(self._directory / "witness.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._children.spawn([*komainu, "--config", str(settings)], env=env, stdout=log)
+        os.close(log)
 
     def _extra_files(self, node: str) -> tuple[managers.MachineFile, ...]:
         plan = self._blueprint

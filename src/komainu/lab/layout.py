@@ -21,6 +21,7 @@ NODE_NAME: Final = re.compile(r"[a-z][a-z0-9]{0,7}")
 PREFIX_BITS: Final = 24
 CLIENT: Final = "client"
 CLIENT_ADDRESS: Final = "10.77.0.9"
+WITNESS_ADDRESS: Final = "10.77.0.8"
 SERVICE_ADDRESS: Final = "10.77.0.100"
 """Where drills put their service by custom; nothing of the lab answers there."""
 
@@ -49,6 +50,7 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nodes: tuple[str, ...] = ("a", "b")
     interconnects: int = 1
     ring_on_lan: bool = True  # the service LAN is the ring's last link
+    has_witness: bool = False  # a witness hangs on the service LAN
 
     @property
     def cables(self) -> tuple[Cable, ...]:

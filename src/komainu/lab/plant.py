@@ -18,6 +18,7 @@ from komainu.lab.layout import (
     CLIENT_ADDRESS,
     LAN,
     PREFIX_BITS,
+    WITNESS_ADDRESS,
     Cable,
     Layout,
     hardware_address,
@@ -109,6 +110,10 @@ class Plant:
         )
         lines = ["link set lo up", f"link set {LAN.nic} up"]
         run_ip([*lines, f"addr replace {CLIENT_ADDRESS}/{PREFIX_BITS} dev {LAN.nic}"], pid=pid)
+
+    def add_witness(self) -> None:
+        """Give the service LAN's bridge itself an address: the witness runs here, outside of every machine."""
+        run_ip([f"addr replace {WITNESS_ADDRESS}/{PREFIX_BITS} dev {LAN.bridge}"])
 
     def silence(self, node: str) -> None:
         """Cut every cable of a machine that is about to die: not one packet of its last moments gets out.
