@@ -66,7 +66,7 @@ from komainu.node.witness_link import WitnessLink
 from komainu.recorder.line import write_line
 from komainu.recorder.record import Record
 from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
-from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket, WitnessVoted
+from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket
 from komainu.ring.settings import Engine
 from komainu.ring.wire import Wire
 from komainu.scheduler.plan import plan
@@ -149,7 +149,7 @@ class Daemon:
         self._witness = (
             None
             if witness is None
-            else WitnessLink(ring, witness, incarnation, settings.key, self._take_witness)
+            else WitnessLink(ring, witness, incarnation, settings.key, (self.feed, log.write))
         )
         self._clients = ClientSocket(settings.run_folder, self.feed)
         self._agents = AgentRunner(ring.of(ring.me).name, self.feed)
@@ -256,12 +256,6 @@ class Daemon:
         if isinstance(event, PacketReceived):
             self._ways.heard_datagram(event.link, event.peer)
         self.feed(event)
-
-    def _take_witness(self, told: WitnessVoted | Note) -> None:
-        if isinstance(told, Note):
-            self._log.write(told)
-        else:
-            self.feed(told)
 
     def _take_network(self, event: NetworkEvent) -> None:
         if isinstance(event, InterfaceSeen):

@@ -107,6 +107,10 @@ def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False
         state_folder=paths.text("state", STATE_FOLDER),
         run_folder=paths.text("run", RUN_FOLDER),
     )
+    if settings.ring.quorum.witness is not None and engine is not Engine.BUILTIN:
+        hint = 'configure a quorum device in corosync.conf (corosync-qnetd), or engine = "builtin"'
+        message = "the Corosync engine asks Corosync's own witness, not komainu's"
+        cluster.complain("quorum", "settings.witness-engine", message, hint)
     for table in (root, cluster, paths):
         table.refuse_unknown()
     reports = sorted(document.reports, key=lambda report: (report.place and report.place.line) or 0)

@@ -36,13 +36,13 @@ class WitnessLink(asyncio.DatagramProtocol):
         witness: WitnessOptions,
         incarnation: Incarnation,
         key: bytes,
-        tell: Callable[[WitnessVoted | Note], None],
+        tell: tuple[Callable[[WitnessVoted], None], Callable[[Note], None]],
     ) -> None:
-        """`key` is the cluster key."""
+        """`key` is the cluster key; `tell` takes votes, and what is for the log."""
         self._address = (witness.address, witness.port)
         self._cluster = settings.cluster
         self._key = witness_key(key, settings.cluster)
-        self._tell = tell
+        self._vote, self._note = tell
         nodes = tuple(sorted(node.node for node in settings.nodes))
         lease_ms = derive(settings).detect_within_ms
         self._voter = Voter(witness.name, settings.me, nodes, life=incarnation, lease_ms=lease_ms)
@@ -86,9 +86,9 @@ class WitnessLink(asyncio.DatagramProtocol):
                 case Question():
                     self._send(effect)
                 case Told(view=view, is_cast=is_cast, reason=reason):
-                    self._tell(WitnessVoted(view, is_cast, reason))
+                    self._vote(WitnessVoted(view, is_cast, reason))
                 case Note():
-                    self._tell(effect)
+                    self._note(effect)
                 case _:
                     assert_never(effect)
         self._set_timer()

@@ -265,3 +265,30 @@ def test_a_key_is_never_overwritten(key: str) -> None:
 )
 def test_shared_disks_that_are_of_no_use_are_refused(tmp_path: Path, key: str, text: str, words: str) -> None:
     assert words in refusals(tmp_path, key, f"{GOOD}\n{text}")
+
+
+WITNESS = '\n[cluster.quorum.witness]\naddress = "10.0.0.5"\n'
+
+
+def test_a_witness_has_one_vote_or_one_less_than_all(tmp_path: Path, key: str) -> None:
+    said = read(tmp_path, key, GOOD + WITNESS).ring.quorum.witness
+    assert said is not None
+    assert (said.name, said.address, said.port, said.votes) == ("witness", "10.0.0.5", 5416, 1)
+    third = '[[node]]\nname = "c"\nid = 3\nlinks = ["192.168.33.103", "10.77.0.3"]\n'
+    lone = read(tmp_path, key, GOOD + third + WITNESS + 'algorithm = "lms"\n').ring.quorum.witness
+    assert lone is not None
+    assert lone.votes == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (WITNESS.replace("10.0.0.5", "witness.example.org"), '"witness.example.org" is no address'),
+        (WITNESS + 'algorithm = "best"\n', '"best" is no algorithm of a witness'),
+        (WITNESS + "prot = 1\n", "prot"),
+        ("\n[cluster.quorum]\ntwo_node = true\n" + WITNESS, "two_node and a witness exclude each other"),
+        ('\n[ring]\nengine = "corosync"\n' + WITNESS, "asks Corosync's own witness"),
+    ],
+)
+def test_what_contradicts_a_witness_is_refused(tmp_path: Path, key: str, text: str, said: str) -> None:
+    assert said in refusals(tmp_path, key, GOOD + text)

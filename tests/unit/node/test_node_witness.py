@@ -47,7 +47,7 @@ async def ask_over_loopback(key: bytes) -> list[WitnessVoted | Note]:
         if isinstance(what, WitnessVoted):
             voted.set()
 
-    link = WitnessLink(settings, settings.quorum.witness, Incarnation(5), KEY, take)
+    link = WitnessLink(settings, settings.quorum.witness, Incarnation(5), KEY, (take, take))
     await link.start()
     link.ask(AskWitness("w", ViewId(1, NodeId(1)), (NodeId(1), NodeId(2))), None)
     async with asyncio.timeout(WITHIN_S):
