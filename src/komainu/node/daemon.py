@@ -41,6 +41,8 @@ from komainu.node.corosync.engine import CorosyncEngine
 from komainu.node.culprits import CulpritSearch
 from komainu.node.drive import Drive
 from komainu.node.frames import FrameLinks
+from komainu.node.group_socket import GroupSocket
+from komainu.node.groups import TellProgram
 from komainu.node.interface import (
     Answer,
     AppendRecord,
@@ -152,6 +154,7 @@ class Daemon:
             else WitnessLink(ring, witness, incarnation, settings.key, (self.feed, log.write))
         )
         self._clients = ClientSocket(settings.run_folder, self.feed)
+        self._groups = GroupSocket(settings.run_folder, self.feed)
         self._agents = AgentRunner(ring.of(ring.me).name, self.feed)
 
     async def run(self) -> int:
@@ -168,6 +171,7 @@ class Daemon:
         if self._witness is not None:
             await self._witness.start()
         await self._clients.start()
+        await self._groups.start()
         if self._settings.watchdog is not None:
             self._arm(self._settings.watchdog)
         self._box.begin()
@@ -238,6 +242,8 @@ class Daemon:
                     self._agents.stop_watching(effect)
                 case Answer():
                     self._clients.answer(effect)
+                case TellProgram():
+                    self._groups.tell(effect)
                 case AskWitness():
                     assert self._witness is not None, "asked only where the settings name one"
                     self._witness.ask(effect, self._drive.pair.goes_first(self._drive.replica.state))
@@ -411,6 +417,7 @@ class Daemon:
     def _close(self, code: int) -> None:
         """Close the shells. After a fault the watchdog stays armed: what runs here is watched by nobody."""
         self._clients.close()
+        self._groups.close()
         self._kernel.close()
         self._links.close()
         if self._corosync is not None:

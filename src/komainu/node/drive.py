@@ -9,6 +9,7 @@ the executor, the fencer and, on the coordinator, the coordination look at what 
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final, assert_never
 
 import msgspec
@@ -68,11 +69,12 @@ from komainu.model.request import (
 from komainu.model.view import Position
 from komainu.network import interface as network
 from komainu.network.guard import NetworkGuard
-from komainu.node import status
+from komainu.node import groups, status
 from komainu.node.causes import Causes, of_link, of_peer_end
 from komainu.node.coordination import Coordination, MakePlan
 from komainu.node.desk import NOT_JOINED, Desk, command_of, may_promise, refused
 from komainu.node.devices import WATCHDOG_MARK, fencing_of
+from komainu.node.groups import Groups
 from komainu.node.interface import (
     Answer,
     AppendRecord,
@@ -152,6 +154,7 @@ class Drive:
         self.index = FlightIndex()
         self.coordination = Coordination(self.me, _life(incarnation), make_plan)
         self.desk = Desk()
+        self.groups = Groups(self.me)
         self.causes = Causes(self.me)
         self.make_plan = make_plan
         self._now, self._wall = now, wall
@@ -210,6 +213,8 @@ class Drive:
                 self._end(74, f"the cluster state could not be stored: {reason}")
             case ClientAsked():
                 self._answer(event)
+            case groups.ProgramJoins() | groups.ProgramSends() | groups.ProgramLeaves():
+                self._take_replica(self.groups.handle(event))
             case StopAsked():
                 self._stop()
             case DeadlinePassed():
@@ -281,6 +286,8 @@ class Drive:
                 | Note()
             ):
                 self._out.append(effect)
+            case ring.Deliver(payload=payload) if groups.is_word(payload):
+                self._take_replica(self.groups.deliver(payload, effect.position))
             case ring.Deliver():
                 self._take_replica(self.replica.deliver(effect))
             case ring.Absorbed(token=token):
@@ -298,6 +305,7 @@ class Drive:
                 )
                 self._take_fencer(self.fencer.handle(race, self._now))
                 self._take_replica(self.replica.install(effect, self._wall))
+                self._take_replica(self.groups.install(effect, self.names, self.settings.me))
                 if reason := self.last_resort.lost_quorum(
                     view, self.replica.state.cib, halves_stay=is_two_node(self.settings)
                 ):
@@ -316,7 +324,7 @@ class Drive:
             case _:
                 assert_never(effect)
 
-    def _take_replica(self, effects: list[ReplicaEffect]) -> None:
+    def _take_replica(self, effects: Sequence[ReplicaEffect | groups.GroupsEffect]) -> None:
         for effect in effects:
             match effect:
                 case Broadcast(command=command):
@@ -325,6 +333,11 @@ class Drive:
                     self._out.append(Persist(token, text))
                 case Reached(position=position):
                     self._to_ring.append(ring.Stored(position))
+                case groups.SubmitWord(payload=payload):
+                    self._token += 1
+                    self._to_ring.append(ring.Submit(payload, self._token))
+                case groups.TellProgram():
+                    self._out.append(effect)
                 case CommandApplied():
                     self._observe(effect)
                 case SnapshotAdopted(records=lines):

@@ -25,6 +25,7 @@ from komainu.network.interface import (
     RemoveAddress,
     UseInterface,
 )
+from komainu.node.groups import ProgramEvent, TellProgram
 from komainu.recorder.record import Record
 from komainu.ring.corosync.interface import CorosyncEffect, CorosyncEvent
 from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket, WitnessVoted
@@ -82,6 +83,7 @@ DriveEvent = (
     | Persisted
     | PersistFailed
     | ClientAsked
+    | ProgramEvent
     | StopAsked
     | DeadlinePassed
 )
@@ -145,6 +147,7 @@ DriveEffect = (
     | Persist
     | AppendRecord
     | Answer
+    | TellProgram
     | Exit
     | ResetMachine
     | AskWitness

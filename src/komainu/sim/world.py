@@ -20,6 +20,7 @@ from komainu.model.link import LinkState
 from komainu.model.plan import Plan
 from komainu.model.report import Note
 from komainu.network.interface import AddAddress, FindCulprit, RemoveAddress, UseInterface
+from komainu.node.groups import TellProgram
 from komainu.node.interface import (
     Answer,
     AppendRecord,
@@ -258,6 +259,8 @@ class World:
                 self.lose_power(machine.node_id)
             case Note(level=level, message=message):
                 self.say(f"{machine.name} {level.value}: {message}")
+            case TellProgram():
+                pass  # no programs are simulated
             case Multicast() | LeaveGroup() | Reconnect():
                 raise AssertionError("the simulated machines run the builtin ring")
             case _:
