@@ -50,12 +50,10 @@ bench-scheduler: $(STAMP) ## the scheduler beside Debian's crm_simulate; rewrite
 soak: $(STAMP)  ## the simulator at length: every class of faults alone, then all mixed (SEEDS=1000)
 	@$(BIN)/komainu sim run --seeds $${SEEDS:-1000} --nodes 2..5 --each --count 2 --within 10
 	@$(BIN)/komainu sim run --seeds $${SEEDS:-1000} --nodes 2..7
+
 bench-ring: $(STAMP) ## measure the ring beside Corosync 3; rewrites docs/benchmark-ring.md
 	@tools/system-packages engine
 	@$(BIN)/python benchmarks/ring.py
-
-soak: $(STAMP)  ## run the simulator over many seeds (SEEDS=2000)
-	@KOMAINU_SEEDS=$${SEEDS:-2000} $(BIN)/python -m pytest -q tests/simulation
 
 races: $(STAMP) ## run 1,000 fence races of a pair in the simulator (RACES=1000)
 	@KOMAINU_RACES=$${RACES:-1000} $(BIN)/python -m pytest -q tests/simulation/test_races.py

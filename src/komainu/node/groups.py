@@ -230,15 +230,16 @@ class Groups:
             if seat is not None:
                 return []
             self._seats[word.member] = Seat(word.member, word.group, word.number, position)
-            return [*self._settle(word), *self._tell(word.group, joined=(word.member,), reason="it joined")]
+            self._settle(word)
+            return self._tell(word.group, joined=(word.member,), reason="it joined")
         if seat is None or word.number <= seat.number:
             return []
         seat.number = word.number
-        settled = self._settle(word)
+        self._settle(word)
         if isinstance(word, Part):
-            return settled + self._remove([word.member], word.reason)
+            return self._remove([word.member], word.reason)
         said = GroupSaid(word.member, word.payload)
-        return settled + [TellProgram(program, said, may) for program, may in self._listeners(seat.group)]
+        return [TellProgram(program, said, may) for program, may in self._listeners(seat.group)]
 
     def _take_present(self, word: Present, position: Position) -> list[GroupsEffect]:
         """Give those a seat who have none: they join at this place, but for those who kept theirs all the time."""
@@ -267,16 +268,15 @@ class Groups:
                 here.append(Seat(member, one.group, last, None if seat is None else seat.since))
         return Present(self._me, tuple(here))
 
-    def _settle(self, word: Join | Say | Part) -> list[GroupsEffect]:
+    def _settle(self, word: Join | Say | Part) -> None:
         """Strike what was delivered from what a program of ours waits for."""
         one = self._programs.get(word.member.number) if word.member.node == self._me else None
         if one is None:
-            return []
+            return
         while one.undelivered and one.undelivered[0].number <= word.number:
             one.undelivered.popleft()
         if isinstance(word, Part):
             del self._programs[word.member.number]
-        return []
 
     def _remove(
         self, members: list[GroupMember], reason: str, *, tell_all: bool = False
