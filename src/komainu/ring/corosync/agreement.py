@@ -45,7 +45,7 @@ class Verdict:
 def agree(settings: RingSettings, standings: Standings) -> Agreed:
     """Make the view of the members who gave these standings."""
     nodes = tuple(sorted(standings))
-    waiting = all(standings[node].waits_for_all for node in nodes) and len(nodes) < len(settings.nodes)
+    waiting = all(_waits(standings[node]) for node in nodes) and len(nodes) < len(settings.nodes)
     return _view_of(standings, judge(settings, standings, waiting=waiting), waiting=waiting)
 
 
@@ -76,7 +76,9 @@ def judge(settings: RingSettings, standings: Standings, *, waiting: bool) -> Ver
     has = f"{votes} of {most.expected} votes" + (f", {device} of them the quorum device's" if device else "")
     missing = [name for node, name in sorted(names.items()) if node not in standings]
     if waiting:
-        return Verdict(False, f"wait_for_all: {', '.join(missing)} was not seen since the start")
+        is_behind = not any(standings[node].has_state for node in standings)
+        since = "went before its state was here" if is_behind else "was not seen since the start"
+        return Verdict(False, f"wait_for_all: {', '.join(missing)} {since}")
     if without:
         return Verdict(False, f"Corosync gives no quorum on {', '.join(without)}; {has}")
     if _is_half(most, votes):
@@ -87,6 +89,11 @@ def judge(settings: RingSettings, standings: Standings, *, waiting: bool) -> Ver
     if votes >= most.needed and 2 * votes > most.expected:
         return Verdict(True, has)
     return Verdict(False, f"the daemons that are here have {has}; {most.needed} are needed")
+
+
+def _waits(standing: Standing) -> bool:
+    """Whether a node waits for all: since its start, or as half of a pair that saw the other, but not its state."""
+    return standing.waits_for_all or (standing.ballot.is_two_node and not standing.has_state)
 
 
 def _is_half(ballot: Ballot, votes: int) -> bool:

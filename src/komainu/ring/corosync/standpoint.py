@@ -109,7 +109,8 @@ class Standpoint:
         view = agreed.begun.view
         if self.stream is not None and self.stream.has_state:
             self.held = self.stream.position
-        self.waits_for_all = self.waits_for_all and agreed.waits_for_all
+        lacked_state = self.stream is not None and not self.stream.has_state
+        self.waits_for_all = agreed.waits_for_all and (self.waits_for_all or lacked_state)
         self.seen = max(self.seen, view.view_id.counter)
         self.fates = {}
         absorbed = [Absorbed(waiting.token) for waiting in self.outbox.adopt(agreed.delivered)]

@@ -64,6 +64,14 @@ def test_wait_for_all_names_who_was_not_seen() -> None:
     assert not agree(settings(), {**waits, THREE: standing(3, waits_for_all=True)}).waits_for_all
 
 
+def test_half_of_a_pair_that_lacks_the_state_does_not_go_on_alone() -> None:
+    pair = msgspec.structs.replace(FULL, expected=2, needed=1, is_two_node=True)
+    agreed = agree(settings(2), {ONE: from_view(1, ballot=pair, has_state=False)})
+    assert agreed.begun.view.quorum_reason == "wait_for_all: b went before its state was here"
+    assert agreed.waits_for_all
+    assert agree(settings(2), {ONE: from_view(1, ballot=pair)}).begun.view.quorate
+
+
 def test_who_did_not_deliver_the_same_takes_the_owners_state() -> None:
     standings = {
         ONE: from_view(1, chain=b"x"),
