@@ -274,7 +274,7 @@ def page(figures: Figures, options: argparse.Namespace) -> str:
     lines += ["## Detection", ""]
     lines += [
         f"Three nodes, two links each, `detect_within` at its default (1 s). {options.faults} times each; 100 are the aim.",
-        "From the fault to the view without the node, on another node, in ms: median / worst. Corosync's token is 1 s here",
+        "From the fault to the view without the node, on another node, in ms: median / worst. Corosync's token is 2 s here",
         "(docs/guides/corosync-engine.md).",
         "",
         "| fault | builtin ring | komainu on Corosync |",

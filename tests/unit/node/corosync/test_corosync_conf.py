@@ -68,7 +68,7 @@ def test_votes_and_containers() -> None:
 
 
 def test_with_several_links_the_token_leaves_time_to_switch_them() -> None:
-    assert "token: 1000\n" in write_conf(ring(detect_within_ms=1000))
+    assert "token: 2000\n" in write_conf(ring(detect_within_ms=1000))
     assert "token: 454\n" in write_conf(ring(links=1, detect_within_ms=1000))
 
 
