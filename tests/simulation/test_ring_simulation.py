@@ -193,20 +193,62 @@ def test_a_static_cut_is_one_change_of_membership(count: int, side: tuple[int, .
         assert all(now == before[node] + 2 for node, now in changes(world).items()), changes(world)
 
 
+PAIRS = [(count, pair) for count in (3, 4, 5, 7) for pair in combinations(range(1, min(count, 4) + 1), 2)]
+
+
 @pytest.mark.parametrize("one_way", [False, True])
-@pytest.mark.parametrize("pair", list(combinations(range(1, 5), 2)))
-def test_two_nodes_that_lose_each_other_change_the_view_once(pair: tuple[int, int], one_way: bool) -> None:
-    world = settled(4)
+@pytest.mark.parametrize(("count", "pair"), PAIRS)
+def test_a_cut_pair_is_relayed_and_no_view_changes(count: int, pair: tuple[int, int], one_way: bool) -> None:
+    world = settled(count)
     before = changes(world)
     one, other = (NodeId(node) for node in pair)
     world.network.cut_one_way(one, other)
     if not one_way:
         world.network.cut_one_way(other, one)
-    world.run_for(15_000)
+    world.run_for(2000)
+    for _ in range(10):
+        for node in world.nodes:
+            world.submit(node, 3000)
+        world.run_for(300)
+    assert changes(world) == before
+    assert not any(life.tokens for life in world.lives.values())
+    world.check_converged()
+    assert all(world.lives[node].ring.relays() for node in (one, other))
+    world.network.heal()
+    world.run_for(2000)
+    assert changes(world) == before
+    assert not any(life.ring.relays() for life in world.lives.values())
+
+
+def test_the_relay_dies_too_and_the_view_changes_once() -> None:
+    world = settled(4)
+    world.network.part([NodeId(1)], [NodeId(4)])
+    world.run_for(2000)
+    before = changes(world)
+    world.crash(NodeId(2))  # over which both go; 3 is near to both as well
+    world.run_for(5000)
+    assert changes(world) == {node: before[node] + 1 for node in (NodeId(1), NodeId(3), NodeId(4))}
+    world.crash(NodeId(3))
+    world.run_for(5000)
+    assert world.lives[NodeId(1)].ring.view != world.lives[NodeId(4)].ring.view
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_without_a_third_the_largest_clique_goes_on_and_the_pair_is_named(seed: int) -> None:
+    """A chain: 1 and 4 have nobody in common. The view settles once, and says who does not reach whom."""
+    world = settled(4, seed)
+    before = changes(world)
+    world.network.part([NodeId(1)], [NodeId(3), NodeId(4)])
+    world.network.part([NodeId(2)], [NodeId(4)])
+    world.run_for(20_000)
     after = changes(world)
-    assert all(now <= before[node] + 1 for node, now in after.items()), after
-    members = {life.begun.view.members for life in world.lives.values() if life.begun}
-    assert sorted(len(each) for each in members) == [1, 3]
+    assert all(now <= before[node] + 1 for node, now in after.items()), (before, after)
+    begun = world.lives[NodeId(1)].begun
+    assert begun is not None
+    assert begun.view.members == (1, 2, 3)
+    assert [gone.reason for gone in begun.departures] == [
+        "n1 and n4 do not reach each other, nor over another node; n2 and n3 hear n4"
+    ]
 
 
 def test_a_bad_network_alone_changes_no_view() -> None:

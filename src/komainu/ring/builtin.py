@@ -45,13 +45,13 @@ from komainu.ring.interface import (
     Submit,
     WitnessVoted,
 )
-from komainu.ring.links import Links
+from komainu.ring.links import Links, Path
 from komainu.ring.order import Mail
 from komainu.ring.outbox import Outbox
 from komainu.ring.packet import (
     Acknowledge,
-    AnyPacket,
     Beat,
+    DirectPacket,
     EndState,
     Flush,
     Heartbeat,
@@ -60,12 +60,14 @@ from komainu.ring.packet import (
     Ordered,
     Packet,
     Propose,
+    Relay,
     Request,
     Share,
 )
 from komainu.ring.passage import Installed
+from komainu.ring.relay import Relays
 from komainu.ring.settings import RingSettings, derive
-from komainu.ring.watch import Watch, is_about_views
+from komainu.ring.watch import Peer, Watch, is_about_views
 
 FAREWELLS: Final = 2
 """How often a farewell is sent on each link: a lost one costs the peers the whole time of detection."""
@@ -87,6 +89,7 @@ class BuiltinRing:
         self._names = {node.node: node.name for node in settings.nodes}
         self._links = Links(settings, self._timing, now)
         self._watch = Watch(settings, self._timing, self._links, incarnation)
+        self._relays = Relays(self._links, self._watch)
         self._outbox = Outbox(settings.me, incarnation)
         started = (position or Position(), now)
         self._formation = Formation(settings, self._timing, self._watch, self._outbox, started)
@@ -150,6 +153,10 @@ class BuiltinRing:
                 )
         return reports
 
+    def relays(self) -> dict[NodeId, NodeId]:
+        """Return the peers that are reached over another node, and over which."""
+        return dict(self._relays.over)
+
     # -- events ---------------------------------------------------------------------------------------------
 
     def handle(self, event: RingEvent, now: Instant) -> list[RingEffect]:
@@ -180,7 +187,7 @@ class BuiltinRing:
             case Confirmed():
                 out += self._formation.passage.confirm()
             case Leave():
-                return self._effects([*out, *self._say_farewell()], now)
+                return self._effects([*out, *self._say_farewell(now)], now)
             case (
                 DeadlinePassed() | GroupChanged() | GroupMessage() | QuorumSeen() | PathsSeen() | EngineLost()
             ):
@@ -196,16 +203,32 @@ class BuiltinRing:
         if peer is None or path is None:
             return None
         packet = event.packet
+        if isinstance(packet, Relay):
+            return self._receive_relayed(peer, packet, now)
+        return self._take_in(peer, path, packet, now)
+
+    def _receive_relayed(self, bearer: Peer, relay: Relay, now: Instant) -> list[Out] | None:
+        """Pass on a packet for another node, or take in one that came over another node."""
+        if relay.life != bearer.life:
+            return None
+        if relay.target != self._me:
+            return [*self._relays.forward(relay, self._life, now)]
+        origin = self._watch.peers.get(relay.origin)
+        if origin is None:
+            return None
+        return self._take_in(origin, self._links.detours[origin.node], relay.cargo, now)
+
+    def _take_in(self, peer: Peer, path: Path, packet: Packet, now: Instant) -> list[Out] | None:
         if isinstance(packet, Heartbeat):
             changed, notes = self._watch.heartbeat(packet, path, now)
             if not changed:
                 return None
-            return [*notes, *self._take_beat(event.peer, now)]
+            return [*notes, *self._take_beat(peer.node, now)]
         if packet.life != peer.life:
             return None
         if isinstance(packet, Leaving):
             return [*self._watch.leaving(peer, packet.life)]
-        return [*self._watch.heard(peer, path, now), *self._take(event.peer, packet, now)]
+        return [*self._watch.heard(peer, path, now), *self._take(peer.node, packet, now)]
 
     def _take_beat(self, peer: NodeId, now: Instant) -> list[Out]:
         """Pass on what a heartbeat says about order."""
@@ -244,12 +267,15 @@ class BuiltinRing:
             case _:
                 return []  # of an order, before our first view
 
-    def _say_farewell(self) -> list[Out]:
+    def _say_farewell(self, now: Instant) -> list[Out]:
         self._has_left = True
         self._deadline = None
         packet = Leaving(self._life)
         paths = [path for peer in self._watch.peers for path in self._links.paths(peer)]
-        return [SendPacket(path.link, path.peer, packet) for _ in range(FAREWELLS) for path in paths]
+        once: list[Out] = []
+        for peer in self._relays.over:  # first: who has heard our farewell carries nothing of ours any more
+            once += self._relays.send(packet, peer, self._relays.ways(peer, now), now)
+        return (once + [SendPacket(path.link, path.peer, packet) for path in paths]) * FAREWELLS
 
     def _notice_stall(self, now: Instant) -> list[Out]:
         if self._deadline is None or now - self._deadline < self._timing.stall_ms:
@@ -274,6 +300,7 @@ class BuiltinRing:
         if is_beat:
             self._beat_at = Instant(now + self._timing.heartbeat_ms)
             out += self._links.tick(now)
+            out += self._relays.tick(now)
         if self._links.has_refusals or (self._check_at is not None and now >= self._check_at):
             out += self._watch.tick(now)
         due = self._formation.deadline
@@ -293,7 +320,7 @@ class BuiltinRing:
         )
         if is_beat or told != self._told_of:
             self._told_of = told
-            out += self._tell(self._make_beat(), now, at_once=not is_beat)
+            out += self._tell(self._make_beat(now), now, at_once=not is_beat)
         if (
             is_beat
             or self._checked != self._watch.changes
@@ -330,7 +357,7 @@ class BuiltinRing:
         self._stable = stable
         return [Stable(stable)]
 
-    def _make_beat(self) -> Beat:
+    def _make_beat(self, now: Instant) -> Beat:
         passage = self._formation.passage
         current = passage.current
         order = None if current is None else current.order
@@ -344,6 +371,8 @@ class BuiltinRing:
             ordered=0 if order is None else order.ordered,
             stored=Position() if order is None or order.stored is None else order.stored,
             witness=passage.vote_of(None if current is None else current.key.view_id),
+            near=self._relays.near(now),
+            gone=() if current is None else self._watch.certain(current.members),
             ends=tuple(EndState(end.link, end.state, end.reason) for end in self._links.ends_down()),
         )
 
@@ -358,18 +387,27 @@ class BuiltinRing:
         self._number += 1
         out: list[Out] = []
         for peer in self._watch.peers:
-            for path in self._links.paths(peer):
-                held_ms = now - path.peer_sent_came
-                packet = Heartbeat(self._life, self._number, now, path.peer_sent_at, held_ms, beat)
-                out.append(SendPacket(path.link, peer, packet))
+            paths = self._links.paths(peer)
+            out += [SendPacket(path.link, peer, self._heartbeat(path, beat, now)) for path in paths]
+            if peer not in beat.near and (ways := self._relays.ways(peer, now)):
+                packet = self._heartbeat(self._links.detours[peer], beat, now)
+                out += self._relays.send(packet, peer, ways, now)
         return out
 
+    def _heartbeat(self, path: Path, beat: Beat, now: Instant) -> Heartbeat:
+        held_ms = now - path.peer_sent_came
+        return Heartbeat(self._life, self._number, now, path.peer_sent_at, held_ms, beat)
+
     def _effects(self, out: Iterable[Out], now: Instant) -> list[RingEffect]:
-        """Put each packet on the best link of its peer."""
+        """Put each packet on the best link of its peer; on a detour, when there is none but that."""
         effects: list[RingEffect] = []
         for each in out:
             if isinstance(each, Mail):
-                packet: AnyPacket = each.packet
+                packet: DirectPacket = each.packet
+                if each.peer in self._relays.over and self._links.best(each.peer, now) is None:
+                    ways = self._relays.ways(each.peer, now)[:1]
+                    effects += self._relays.send(packet, each.peer, ways, now)
+                    continue
                 effects += [SendPacket(link, each.peer, packet) for link in self._links.route(each.peer, now)]
             else:
                 effects.append(each)

@@ -131,7 +131,7 @@ def decide(
         keeps_state=tuple(
             node for node in nodes if node == owner or (node in came_along and answers[node].has_state)
         ),
-        departures=tuple(_gone(member, owner, answers, fate(member)) for member in departed),
+        departures=tuple(_gone(settings, member, owner, answers, fate(member)) for member in departed),
         arrivals=tuple(member.node for member in members if member not in line.members),
         last=tuple(LastOf(view, last_of(answers, group)) for view, group in sorted(groups(answers).items())),
         delivered=line.delivered,
@@ -162,11 +162,27 @@ def _holder(answers: Answers, group: Sequence[NodeId], number: int) -> NodeId:
     return next(node for node in group if answers[node].received >= number or number in answers[node].beyond)
 
 
-def _gone(member: Member, owner: NodeId, answers: Answers, own_word: Gone | None) -> Gone:
+def _gone(
+    settings: RingSettings, member: Member, owner: NodeId, answers: Answers, own_word: Gone | None
+) -> Gone:
     """Find the best word on why a member is gone: a farewell that anybody heard, then the proposer's, the owner's."""
     words = [*answers[owner].gone, *(gone for node in sorted(answers) for gone in answers[node].gone)]
     about = [gone for gone in words if gone.node == member.node]
     about = about if own_word is None else [own_word, *about]
     clean = [gone for gone in about if gone.clean]
     default = Gone(member.node, False, "not every member hears it")
-    return (clean or about or [default])[0]
+    cut = _cut_pairs(settings, member.node, answers, about)
+    return (clean or cut or about or [default])[0]
+
+
+def _cut_pairs(settings: RingSettings, gone: NodeId, answers: Answers, words: Sequence[Gone]) -> list[Gone]:
+    """Name who does not reach a node that others hear: it lives, and what is broken is between these."""
+    names = {node.node: node.name for node in settings.nodes}
+    hearing = [node for node in sorted(answers) if gone in answers[node].hears]
+    deaf = [node for node in sorted(answers) if node not in hearing]
+    if not hearing or not deaf or not words:
+        return []
+    them = " and ".join(names[node] for node in deaf)
+    hear = " and ".join(names[node] for node in hearing)
+    ends = f"{them} and {names[gone]} do not reach each other, nor over another node"
+    return [Gone(gone, False, f"{ends}; {hear} {'hears' if len(hearing) == 1 else 'hear'} {names[gone]}")]

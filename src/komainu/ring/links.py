@@ -17,6 +17,9 @@ from komainu.model.link import LinkState
 from komainu.ring.interface import EndChanged, LinkChanged
 from komainu.ring.settings import RingSettings, Timing
 
+NO_LINK: Final = LinkNumber(-1)
+"""The link of a path that goes over another node."""
+
 _REASON_IS_OURS: Final = (LinkState.UP, LinkState.SILENT)
 """In these states the reason is only how long ago something was heard; of the others the kernel gave it."""
 
@@ -48,6 +51,8 @@ class Links:
         }
         self.has_refusals = False
         peers = sorted(node.node for node in settings.nodes if node.node != settings.me)
+        # What came over other nodes; link and state of these mean nothing.
+        self.detours = {peer: Path(NO_LINK, peer, now) for peer in peers}
         self._paths = {
             peer: {link: Path(link, peer, now) for link in settings.shared_links(peer)} for peer in peers
         }
@@ -75,7 +80,7 @@ class Links:
         if path.refused_at is not None:
             path.refused_at = None
             self._count_refusals()
-        return [] if path.state.is_usable else self._settle(path, now)
+        return [] if path.link == NO_LINK or path.state.is_usable else self._settle(path, now)
 
     def refused(self, path: Path, now: Instant) -> None:
         """Take in that the peer's host refused a packet: nobody listens there."""
@@ -102,26 +107,46 @@ class Links:
                     changes += self._settle(path, now)
         return changes
 
-    def route(self, peer: NodeId, now: Instant) -> Sequence[LinkNumber]:
-        """Return the links to use for this peer: the lowest that carries both ways; all of them when none does.
+    def best(self, peer: NodeId, now: Instant) -> LinkNumber | None:
+        """Return the lowest link that carries both ways; None when none does.
 
         That a link brings us packets does not mean that ours arrive: the peer's echo does.
         """
-        by_link = self._paths[peer]
         usable = None
-        for link, path in by_link.items():
+        for link, path in self._paths[peer].items():
             echo_at = path.echo_at
             if echo_at is None or now - echo_at >= self._timing.silent_ms:
                 continue
             if path.state is LinkState.UP:
-                return (link,)
+                return link
             if path.state.is_usable and usable is None:
                 usable = link
-        return tuple(by_link) if usable is None else (usable,)
+        return usable
+
+    def is_near(self, peer: NodeId, now: Instant) -> bool:
+        """Whether a direct path carries both ways, and did so just now."""
+        return any(
+            path.echo_at is not None
+            and now - path.echo_at < self._timing.silent_ms
+            and path.heard_at is not None
+            and now - path.heard_at < self._timing.near_ms
+            for path in self._paths[peer].values()
+        )
+
+    def is_relayed(self, peer: NodeId, now: Instant) -> bool:
+        """Whether something came from this peer over another node just now."""
+        heard_at = self.detours[peer].heard_at
+        return heard_at is not None and now - heard_at < self._timing.silent_ms
+
+    def route(self, peer: NodeId, now: Instant) -> Sequence[LinkNumber]:
+        """Return the links to use for this peer: the best, or all of them when none carries both ways."""
+        best = self.best(peer, now)
+        return tuple(self._paths[peer]) if best is None else (best,)
 
     def last_heard(self, peer: NodeId) -> Instant | None:
-        """Return when the peer was last heard on any link."""
-        moments = [path.heard_at for path in self._paths[peer].values() if path.heard_at is not None]
+        """Return when the peer was last heard on any link, or over another node."""
+        paths = (*self._paths[peer].values(), self.detours[peer])
+        moments = [path.heard_at for path in paths if path.heard_at is not None]
         return max(moments, default=None)
 
     def is_refused(self, peer: NodeId, now: Instant) -> bool:
@@ -143,8 +168,8 @@ class Links:
         """
         fresh = now - self._timing.convict_ms + 2 * self._timing.heartbeat_ms
         is_long = 2 * late_ms >= self._timing.convict_ms
-        for by_link in self._paths.values():
-            for path in by_link.values():
+        for peer, by_link in self._paths.items():
+            for path in (*by_link.values(), self.detours[peer]):
                 if path.heard_at is None:
                     continue
                 path.heard_at = Instant(min(now, path.heard_at + late_ms))

@@ -16,7 +16,7 @@ from komainu.model.view import Position
 from komainu.ring.delivery import Delivery
 from komainu.ring.interface import Deliver
 from komainu.ring.outbox import REQUEST_WINDOW, RESEND_MAX, Log, Outbox, Requests, Waiting
-from komainu.ring.packet import Acknowledge, AnyPacket, Decision, Ordered, Piece, Request
+from komainu.ring.packet import Acknowledge, Decision, DirectPacket, Ordered, Piece, Request
 from komainu.ring.settings import Timing
 
 WINDOW: Final = 64
@@ -31,7 +31,7 @@ class Mail:
     """A packet for a peer, on whichever link is best."""
 
     peer: NodeId
-    packet: AnyPacket
+    packet: DirectPacket
 
 
 Out = Mail | Deliver

@@ -58,6 +58,15 @@ class Gone(msgspec.Struct, frozen=True, array_like=True):
     reason: str
 
 
+class Fate(msgspec.Struct, frozen=True, array_like=True):
+    """The end of a life that its teller knows for certain: a farewell, or a host that refuses packets."""
+
+    node: NodeId
+    life: Incarnation
+    clean: bool
+    reason: str
+
+
 class Delivered(msgspec.Struct, frozen=True, array_like=True):
     """The last payload of one life that a line of state has taken in."""
 
@@ -113,6 +122,8 @@ class Beat(msgspec.Struct, frozen=True, array_like=True):
     stored: Position
     ends: tuple[EndState, ...]
     witness: Vote  # for `view`, as far as the sender knows
+    near: tuple[NodeId, ...] = ()  # whom it reaches, and is reached by, without a detour
+    gone: tuple[Fate, ...] = ()  # members of `view` whose end is certain
 
 
 class Decision(msgspec.Struct, frozen=True, array_like=True):
@@ -188,6 +199,7 @@ class Flush(Packet, frozen=True, tag="f"):
     is_settled: bool  # `view` has lasted for last_man_standing's window
     left: tuple[NodeId, ...]  # who had left cleanly as `view` began
     witness: Vote  # for the ballot
+    hears: tuple[NodeId, ...] = ()  # members of `view` that were heard just now
 
 
 class Share(Packet, frozen=True, tag="s"):
@@ -232,4 +244,15 @@ class Acknowledge(Packet, frozen=True, tag="a"):
     stored: Position
 
 
-AnyPacket = Heartbeat | Leaving | Propose | Flush | Share | Install | Request | Ordered | Acknowledge
+DirectPacket = Heartbeat | Leaving | Propose | Flush | Share | Install | Request | Ordered | Acknowledge
+
+
+class Relay(Packet, frozen=True, tag="y"):
+    """Carry a packet from one node to another over a third, whose life this packet names."""
+
+    origin: NodeId
+    target: NodeId
+    cargo: DirectPacket
+
+
+AnyPacket = DirectPacket | Relay

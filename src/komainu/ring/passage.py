@@ -138,6 +138,7 @@ class Passage:
             is_settled=self.is_settled(now),
             left=() if current is None else _leavers(current.decision),
             witness=self.vote_of(ballot),
+            hears=self._watch.hears_now(now),
         )
 
     def share(self, packet: Share) -> list[Out]:

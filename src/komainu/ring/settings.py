@@ -131,6 +131,7 @@ class Timing:
     detect_within_ms: int
     heartbeat_ms: int
     silent_ms: int
+    near_ms: int
     convict_ms: int
     refused_ms: int
     agree_ms: int
@@ -155,6 +156,9 @@ def derive(settings: RingSettings) -> Timing:
         detect_within_ms=detect_ms,
         heartbeat_ms=beat_ms,
         silent_ms=beat_ms * 7 // 2,  # three beats lost, and half a beat for being late
+        near_ms=beat_ms
+        * 5
+        // 2,  # two beats lost: time for three over another node before anybody is convicted
         # Five beats lost on every link. Two and a half beats remain for the members to agree on the view.
         convict_ms=beat_ms * 11 // 2,
         refused_ms=beat_ms * 3 // 2,  # a socket may be opened anew within that; a dead daemon stays refused

@@ -11,7 +11,7 @@ Source: the accrual of silence over all links is our own; naming lives follows t
 SWIM (Das et al. 2002, section 4.2).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,11 +21,13 @@ from komainu.model.link import LinkState
 from komainu.model.report import Level, Note
 from komainu.ring.interface import LinkChanged, PeerEndChanged
 from komainu.ring.links import Links, Path
-from komainu.ring.packet import Beat, Gone, Heartbeat, Member
+from komainu.ring.packet import Beat, Fate, Gone, Heartbeat, Member
 from komainu.ring.settings import RingSettings, Timing
 
 LIVES_KEPT_MAX: Final = 4096
 """Retired lives kept for a peer. A daemon that restarts every minute needs three days to fill it."""
+
+REFUSED: Final = "its daemon is gone (port closed)"
 
 News = LinkChanged | PeerEndChanged | Note
 """What a heartbeat may bring to light."""
@@ -62,6 +64,7 @@ class Watch:
 
     def __init__(self, settings: RingSettings, timing: Timing, links: Links, life: Incarnation) -> None:
         self.me = Member(settings.me, life)
+        self.my_name = settings.of(settings.me).name
         self.changes = 0
         self._timing = timing
         self._links = links
@@ -98,6 +101,10 @@ class Watch:
                 notes += _ends_changed(peer, packet.beat)
                 peer.beat = packet.beat
                 changed = True
+        for fate in packet.beat.gone:
+            believed = self._believe(fate, now)
+            notes += believed
+            changed |= bool(believed)
         return changed, notes
 
     def heard(self, peer: Peer, path: Path, now: Instant) -> list[LinkChanged | Note]:
@@ -127,13 +134,8 @@ class Watch:
                 peer.candidate = None
                 self.changes += 1
             reason = self._verdict(peer, now) if peer.alive else None
-            if reason is None:
-                continue
-            self.changes += 1
-            peer.alive, peer.beat, peer.gone = False, None, Gone(peer.node, False, reason)
-            notes.append(
-                Note(Level.WARNING, "ring.peer-lost", f"{peer.name} is lost: {reason}", {"peer": peer.node})
-            )
+            if reason is not None:
+                notes.append(self._convict(peer, reason))
         return notes
 
     # -- questions ------------------------------------------------------------------------------------------
@@ -156,6 +158,22 @@ class Watch:
                 lives.append(Member(peer.node, peer.candidate))
         return tuple(lives)
 
+    def certain(self, members: Iterable[Member]) -> tuple[Fate, ...]:
+        """The ends of these lives that are more than silence, to be told to all: not everybody got the sign."""
+        fates = []
+        for member in members:
+            gone = self.fate(member)
+            if gone is not None and (gone.clean or gone.reason == REFUSED):
+                fates.append(Fate(member.node, member.life, gone.clean, gone.reason))
+        return tuple(fates)
+
+    def hears_now(self, now: Instant) -> tuple[NodeId, ...]:
+        """The peers that were heard within the last beats, and are not only not missed yet."""
+        moments = {peer.node: self._links.last_heard(peer.node) for peer in self.peers.values() if peer.alive}
+        return tuple(
+            node for node, at in moments.items() if at is not None and now - at < self._timing.near_ms
+        )
+
     def friends(self) -> Iterator[tuple[Member, Beat]]:
         """The peers that we hear and that hear us, with what they last said."""
         for peer in self.peers.values():
@@ -175,6 +193,23 @@ class Watch:
             return Gone(peer.node, False, "it no longer hears this node")
         return peer.gone
 
+    def _believe(self, fate: Fate, now: Instant) -> list[Note]:
+        """Take a member's word on the end of another: of a farewell always, else when we do not hear it either."""
+        peer = self.peers.get(fate.node)
+        if peer is None or peer.life != fate.life:
+            return []
+        if fate.clean:
+            return self.leaving(peer, fate.life)
+        last = self._links.last_heard(peer.node)
+        if not peer.alive or (last is not None and now - last < self._timing.refused_ms):
+            return []
+        return [self._convict(peer, fate.reason)]
+
+    def _convict(self, peer: Peer, reason: str) -> Note:
+        self.changes += 1
+        peer.alive, peer.beat, peer.gone = False, None, Gone(peer.node, False, reason)
+        return Note(Level.WARNING, "ring.peer-lost", f"{peer.name} is lost: {reason}", {"peer": peer.node})
+
     # -- inside ---------------------------------------------------------------------------------------------
 
     def _adopt(self, peer: Peer, life: Incarnation) -> list[Note]:
@@ -190,7 +225,7 @@ class Watch:
 
     def _verdict(self, peer: Peer, now: Instant) -> str | None:
         if self._links.is_refused(peer.node, now):
-            return "its daemon is gone (port closed)"
+            return REFUSED
         last = self._links.last_heard(peer.node)
         if last is None or now - last < self._timing.convict_ms:
             return None

@@ -1,0 +1,86 @@
+"""Decide over which other node packets go to a peer that is not reached directly, and take in what came so.
+
+Must not know: views, ballots, what the packets say.
+
+Theory of operation. A node tells with its beats to whom it has a good direct path (`near`). Who has none to a peer,
+or is not answered there, sends its beats also over one or two nodes that are near to both; these pass them on over
+their own direct path and no further. So a suspicion is tested over every way before it becomes a conviction: as long
+as somebody reaches the peer it stays alive, in hearing and being heard, and no view has to change. Direct beats
+go on, and the first that is answered ends the detour.
+
+The seal of the last part of the way is that of the node in between: every holder of the cluster key is believed.
+Source: the indirect probe of SWIM (Das et al. 2002, section 3.1), here for all packets instead of probes.
+"""
+
+from typing import Final
+
+from komainu.model.ids import Incarnation, Instant, NodeId
+from komainu.model.report import Level, Note
+from komainu.ring.interface import SendPacket
+from komainu.ring.links import Links
+from komainu.ring.packet import DirectPacket, Relay
+from komainu.ring.watch import Watch
+
+WAYS_MAX: Final = 2
+"""Nodes over which a beat goes: when one of them dies too, the other still carries."""
+
+
+class Relays:
+    """The detours of one node. `over`: the peers that are reached by one, and over whom."""
+
+    def __init__(self, links: Links, watch: Watch) -> None:
+        self.over: dict[NodeId, NodeId] = {}
+        self._links = links
+        self._watch = watch
+
+    def near(self, now: Instant) -> tuple[NodeId, ...]:
+        """Return the peers with a good direct path."""
+        return tuple(peer for peer in self._watch.peers if self._links.is_near(peer, now))
+
+    def ways(self, peer: NodeId, now: Instant) -> list[NodeId]:
+        """Return the nodes that are near to us and say that they are near to this peer, lowest first."""
+        return [
+            other.node
+            for other in self._watch.peers.values()
+            if other.node != peer
+            and other.alive
+            and other.beat is not None
+            and peer in other.beat.near
+            and self._links.is_near(other.node, now)
+        ][:WAYS_MAX]
+
+    def send(self, packet: DirectPacket, peer: NodeId, ways: list[NodeId], now: Instant) -> list[SendPacket]:
+        """Send a packet of our own to a peer over these nodes."""
+        me = self._watch.me
+        return [step for way in ways for step in self._step(Relay(me.life, me.node, peer, packet), way, now)]
+
+    def forward(self, relay: Relay, life: Incarnation, now: Instant) -> list[SendPacket]:
+        """Pass on what another node sent for a peer; only by a direct path, so that nothing ever runs in circles."""
+        if relay.target not in self._watch.peers or relay.target == relay.origin:
+            return []
+        return self._step(Relay(life, relay.origin, relay.target, relay.cargo), relay.target, now)
+
+    def tick(self, now: Instant) -> list[Note]:
+        """Look, with every beat, who is reached by a detour, and say what changed."""
+        notes: list[Note] = []
+        for peer in self._watch.peers.values():
+            ways = [] if self._links.is_near(peer.node, now) else self.ways(peer.node, now)
+            over = ways[0] if ways and peer.alive and self._links.is_relayed(peer.node, now) else None
+            before = self.over.pop(peer.node, None)
+            if over is not None:
+                self.over[peer.node] = over
+            if before == over or (over is None and not peer.alive):
+                continue  # that the peer is lost has its own note
+            fields = {"peer": peer.node}
+            if over is None:
+                text = f"{peer.name} is reached directly again"
+                notes.append(Note(Level.NOTICE, "ring.direct", text, fields))
+                continue
+            name = self._watch.peers[over].name
+            text = f"{self._watch.my_name} and {peer.name} do not reach each other: packets go over {name}"
+            notes.append(Note(Level.WARNING, "ring.relayed", text, fields))
+        return notes
+
+    def _step(self, relay: Relay, to: NodeId, now: Instant) -> list[SendPacket]:
+        link = self._links.best(to, now)
+        return [] if link is None else [SendPacket(link, to, relay)]
