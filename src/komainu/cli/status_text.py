@@ -113,6 +113,8 @@ def _links(links: tuple[LinkView, ...], now: WallTime) -> Iterator[Line]:
             ends.append(_end(link.state, link.reason))
         if link.peer_state not in {LinkState.UP, LinkState.SILENT}:
             ends.append(f"{link.peer}'s end is {_end(link.peer_state, link.peer_reason)}")
+        if link.over is not None:
+            ends.append(f"packets to {link.peer} go over {link.over}")
         is_usable = link.state.is_usable and link.peer_state.is_usable
         tone = Tone.WARNING if is_usable else Tone.BAD
         yield from _wrapped(head + "; ".join(ends or ["down"]) + since, "    ", tone)

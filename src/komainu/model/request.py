@@ -77,6 +77,10 @@ class AskLinks(msgspec.Struct, frozen=True, tag="links"):
     """Ask for this node's own ends of its links: where they are, what is wrong, who guards them."""
 
 
+class AskRing(msgspec.Struct, frozen=True, tag="ring"):
+    """Ask for the ring as this node sees it: quorum, the way to each peer, what was dropped."""
+
+
 class ReleaseLink(msgspec.Struct, frozen=True, tag="release-link"):
     """Leave this node's end of a link to the operator; with `is_released` False, guard it again."""
 
@@ -99,6 +103,7 @@ Request = (
     | AskFencing
     | AskWhy
     | AskLinks
+    | AskRing
     | ReleaseLink
     | StopNode
 )
@@ -117,6 +122,19 @@ class LinkView(msgspec.Struct, frozen=True):
     peer_reason: str
     since: WallTime
     round_trip_ms: float | None
+    loss: float | None = None  # share of the last hundred heartbeats that did not come here
+    is_used: bool = False  # more than heartbeats goes by it
+    is_damped: bool = False  # it flapped, and is used only when no other is left
+    over: NodeName | None = None  # no link carries to this peer: packets go over this node
+    history: tuple["LinkChange", ...] = ()  # oldest first
+
+
+class LinkChange(msgspec.Struct, frozen=True):
+    """What became of a link to a peer."""
+
+    at: WallTime
+    state: LinkState
+    reason: str
 
 
 class EndView(msgspec.Struct, frozen=True):
@@ -230,6 +248,50 @@ class Links(msgspec.Struct, frozen=True, tag="links-reply"):
     dropped: tuple[DropView, ...] = ()
 
 
+class VoterView(msgspec.Struct, frozen=True):
+    """One node's part in the count for quorum."""
+
+    node: NodeName
+    node_id: NodeId
+    votes: int
+    is_member: bool
+    is_counted: bool
+    is_local: bool
+
+
+class QuorumView(msgspec.Struct, frozen=True):
+    """What quorum rests on, in votequorum's words."""
+
+    is_quorate: bool
+    reason: str
+    expected_votes: int
+    highest_expected: int
+    total_votes: int
+    needed: int
+    flags: tuple[str, ...]
+    voters: tuple[VoterView, ...]
+    witness: str
+    witness_votes: int
+
+
+class RingStatus(msgspec.Struct, frozen=True, tag="ring-reply"):
+    """The ring as one node sees it."""
+
+    cluster: str
+    node: NodeName
+    node_id: NodeId
+    engine: str
+    view: str  # "17.1"; "" before the first
+    coordinator: NodeName | None
+    detect_within_ms: int
+    link_mode: str
+    quorum: QuorumView
+    links: tuple[LinkView, ...]
+    at: WallTime
+    strangers: tuple[str, ...] = ()  # sentences: who sends what is not believed
+    counters: dict[str, int] = {}  # what was sent, received and dropped, by kind, since the start
+
+
 class Configuration(msgspec.Struct, frozen=True, tag="configuration-reply"):
     """The CIB as XML text."""
 
@@ -278,4 +340,4 @@ class Why(msgspec.Struct, frozen=True, tag="why-reply"):
     chain: tuple[WhyLine, ...]
 
 
-Reply = Status | Fencing | Links | Configuration | Done | RefusedReply | Why
+Reply = Status | Fencing | Links | RingStatus | Configuration | Done | RefusedReply | Why

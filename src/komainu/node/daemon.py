@@ -18,11 +18,14 @@ import traceback
 from collections import deque
 from typing import Final, assert_never
 
+import msgspec
+
 import komainu
 from komainu.executor.interface import DescribeAgent, RunAgent, StopWatching
 from komainu.fencing.interface import RunFenceAgent
 from komainu.model.ids import Incarnation, Instant, WallTime
 from komainu.model.report import Level, Note, Place, Refused
+from komainu.model.request import RingStatus, Status
 from komainu.network.interface import (
     AddAddress,
     DumpEnds,
@@ -98,6 +101,9 @@ DROPS_EVERY_S: Final = 1.0
 NO_DROPS: Final = frozenset({"sealed", "opened"})
 """Counters of packets that all is well with."""
 
+STRANGERS_SHOWN_S: Final = 60.0
+"""How long a sender that is not believed stands among the warnings after its last datagram."""
+
 LATE_MS_MAX: Final = 250
 """A deadline that is overdue by more was not met, and the watchdog is not petted then."""
 
@@ -132,7 +138,7 @@ class Daemon:
         self._watchdog: DeviceWatchdog | SocketWatchdog | None = None
         self._stops_asked = 0
         self._is_ready = False
-        wire = Wire(settings.ring, key=settings.key, incarnation=incarnation)
+        wire = self._wire = Wire(settings.ring, key=settings.key, incarnation=incarnation)
         ring = settings.ring
         peers = {entry.node: entry.ends for entry in ring.nodes if entry.node != ring.me}
         self._ways = Ways()
@@ -241,7 +247,7 @@ class Daemon:
                 case StopWatching():
                     self._agents.stop_watching(effect)
                 case Answer():
-                    self._clients.answer(effect)
+                    self._clients.answer(self._with_counts(effect))
                 case TellProgram():
                     self._groups.tell(effect)
                 case AskWitness():
@@ -257,6 +263,22 @@ class Daemon:
                     self._doom(reason)
                 case _:
                     assert_never(effect)
+
+    def _with_counts(self, answer: Answer) -> Answer:
+        """Add to an answer what only the shells see: what was dropped, and who sent it."""
+        reply = answer.reply
+        if not isinstance(reply, RingStatus | Status):
+            return answer
+        names, now_s = self._drive.names, time.monotonic()
+        if isinstance(reply, Status):
+            lately = self._links.strangers.sentences(names, now_s, within_s=STRANGERS_SHOWN_S)
+            warnings = (*reply.warnings, *(f"not believed: {sentence}" for sentence in lately))
+            return Answer(answer.client, msgspec.structs.replace(reply, warnings=warnings))
+        counters = dict(self._wire.counters)
+        counters.update(self._links.counters)
+        counters.update({f"frames.{name}": count for name, count in self._frames.counters.items()})
+        strangers = self._links.strangers.sentences(names, now_s)
+        return Answer(answer.client, msgspec.structs.replace(reply, strangers=strangers, counters=counters))
 
     def _take_datagram(self, event: PacketReceived | PeerRefused) -> None:
         if isinstance(event, PacketReceived):

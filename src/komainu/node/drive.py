@@ -56,6 +56,7 @@ from komainu.model.request import (
     AskConfiguration,
     AskFencing,
     AskLinks,
+    AskRing,
     AskStatus,
     AskWhy,
     Cleanup,
@@ -499,6 +500,8 @@ class Drive:
                 wish = network.LinkReleased(LinkNumber(link), is_released, asked.user or "somebody")
                 self._take_network(self.network.handle(wish, self._now))
                 self._out.append(Answer(client, Done(str(self.replica.state.position))))
+            case AskRing():
+                self._out.append(Answer(client, status.ring_of(self, self._now, at)))
             case AskFencing():
                 self._out.append(Answer(client, status.fencing_of(self.replica.state, at)))
             case StopNode():

@@ -26,6 +26,7 @@ from komainu.ring.settings import (
     NODE_ID_MAX,
     NODES_MAX,
     Engine,
+    LinkMode,
     QuorumOptions,
     RingSettings,
     WitnessOptions,
@@ -99,6 +100,8 @@ def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False
             ),
             quorum=_quorum(cluster.table("quorum"), nodes),
             engine=engine,
+            link_mode=_link_mode(cluster),
+            link_priorities=_link_priorities(cluster, nodes),
         ),
         key=key,
         port=cluster.whole("port", PORT, low=1, high=65_535),
@@ -302,6 +305,34 @@ def _for_engine(node: RingNode, engine: Engine) -> RingNode:
 
 
 # -- the rest -------------------------------------------------------------------------------------------
+
+
+def _link_mode(cluster: Table) -> LinkMode:
+    """Read how the links are used."""
+    text = cluster.text("link_mode", LinkMode.PASSIVE.value)
+    try:
+        return LinkMode(text)
+    except ValueError:
+        known = ", ".join(f'"{mode.value}"' for mode in LinkMode)
+        cluster.complain(
+            "link_mode", "settings.link-mode", f'there is no mode "{text}"', f"write one of {known}"
+        )
+        return LinkMode.PASSIVE
+
+
+def _link_priorities(cluster: Table, nodes: list[RingNode]) -> tuple[int, ...]:
+    """Read a number for each link; the link with the greatest goes first."""
+    if not cluster.has("link_priority"):
+        return ()
+    values = cluster.list_of_values("link_priority", "[0, 10]")
+    numbers = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
+    links = max((len(entry.ends) for entry in nodes), default=0)
+    if len(numbers) != len(values) or len(numbers) != links:
+        message = f"{len(values)} priorities for {links} links"
+        hint = "write one whole number for each link, in their order: link_priority = [0, 10]"
+        cluster.complain("link_priority", "settings.link-priority", message, hint)
+        return ()
+    return tuple(numbers)
 
 
 def _quorum(table: Table, nodes: list[RingNode]) -> QuorumOptions:

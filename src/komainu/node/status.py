@@ -22,15 +22,20 @@ from komainu.model.request import (
     FailureView,
     FenceView,
     Fencing,
+    LinkChange,
     Links,
     LinkView,
     NodeView,
+    QuorumView,
     ResourceView,
+    RingStatus,
     Status,
+    VoterView,
 )
 from komainu.node import fence_warnings
 from komainu.node.membership import NodeCondition, node_conditions
 from komainu.ring.quorum import is_two_node
+from komainu.ring.settings import derive
 
 if TYPE_CHECKING:
     from komainu.node.drive import Drive
@@ -120,8 +125,55 @@ def _links(drive: "Drive", now: Instant, wall: WallTime) -> tuple[LinkView, ...]
             peer_reason=link.peer_reason,
             since=WallTime(wall - (now - link.since)),
             round_trip_ms=link.round_trip_ms,
+            loss=link.loss,
+            is_used=link.is_used,
+            is_damped=link.is_damped,
+            over=link.over,
+            history=tuple(
+                LinkChange(WallTime(wall - (now - at)), state, reason) for at, state, reason in link.history
+            ),
         )
         for link in drive.ring.links()
+    )
+
+
+def ring_of(drive: "Drive", now: Instant, wall: WallTime) -> RingStatus:
+    """Show the ring: quorum and why, and the way to each peer. The shells add what only they count."""
+    view, found = drive.ring.view, drive.ring.quorum()
+    settings = drive.settings
+    return RingStatus(
+        cluster=settings.cluster,
+        node=drive.me,
+        node_id=settings.me,
+        engine="builtin",
+        view="" if view is None else str(view.view_id),
+        coordinator=None if view is None else drive.names[view.coordinator],
+        detect_within_ms=derive(settings).detect_within_ms,
+        link_mode=settings.link_mode.value,
+        quorum=QuorumView(
+            is_quorate=found.quorate,
+            reason=found.reason,
+            expected_votes=found.expected_votes,
+            highest_expected=found.highest_expected,
+            total_votes=found.total_votes,
+            needed=found.needed,
+            flags=found.flags,
+            voters=tuple(
+                VoterView(
+                    node=drive.names[voter.node],
+                    node_id=voter.node,
+                    votes=voter.votes,
+                    is_member=voter.is_member,
+                    is_counted=voter.is_counted,
+                    is_local=voter.node == settings.me,
+                )
+                for voter in found.voters
+            ),
+            witness=found.witness,
+            witness_votes=found.witness_votes,
+        ),
+        links=_links(drive, now, wall),
+        at=wall,
     )
 
 

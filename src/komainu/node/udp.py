@@ -11,6 +11,7 @@ import errno
 import socket
 import struct
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
@@ -18,8 +19,10 @@ from typing import Final, Protocol
 from komainu.model.ids import LinkNumber, NodeId
 from komainu.model.link import LinkEnd
 from komainu.model.report import Refused, Report
+from komainu.node.strangers import Strangers
 from komainu.ring.interface import PacketReceived, PeerRefused, SendPacket
 from komainu.ring.packet import Packet
+from komainu.ring.wire import Drop
 
 BUFFER_BYTES: Final = 1024 * 1024
 """Kernel buffer of one socket: a snapshot of the state arrives as one burst of some hundred datagrams."""
@@ -68,6 +71,9 @@ class Seal(Protocol):
     def open(self, link: LinkNumber, datagram: bytes) -> Sealed | None:
         """Return the packet that this datagram completes; None when it is refused or more is needed."""
 
+    def last_drop(self) -> tuple[Drop, NodeId] | None:
+        """Return why the last datagram was refused, and from whom it said that it came; once."""
+
 
 class UdpLinks:
     """Every link's socket. Calls `report` for each packet, from the loop, in the order of arrival.
@@ -86,6 +92,7 @@ class UdpLinks:
         report: Callable[[PacketReceived | PeerRefused], None],
     ) -> None:
         self.counters: Counter[str] = Counter()
+        self.strangers = Strangers()
         self._ends = ends
         self._peers = peers
         self._port = port
@@ -169,7 +176,7 @@ class UdpLinks:
         self._read_errors(link, one)
         for _ in range(DATAGRAMS_PER_TURN_MAX):
             try:
-                datagram, ancillary, _, _ = one.recvmsg(DATAGRAM_BYTES_MAX, _ANCILLARY_BYTES)
+                datagram, ancillary, _, source = one.recvmsg(DATAGRAM_BYTES_MAX, _ANCILLARY_BYTES)
             except BlockingIOError:
                 return
             except OSError as error:  # an error that was queued by an earlier send; the next read goes on
@@ -179,7 +186,9 @@ class UdpLinks:
                 self.counters[f"link{link}.wrong-interface"] += 1
                 continue
             opened = self._wire.open(link, datagram)
-            if opened is not None:
+            if opened is None:
+                self.strangers.note(self._wire.last_drop(), str(source[0]), link, time.monotonic())
+            else:
                 self._report(PacketReceived(link, opened.peer, opened.packet))
             if one.fileno() < 0:  # the daemon ended meanwhile
                 return

@@ -24,7 +24,6 @@ from typing import Final, assert_never
 
 from komainu.model.duration import show_ms
 from komainu.model.ids import Incarnation, Instant, NodeId, NodeName
-from komainu.model.link import LinkState
 from komainu.model.report import Level, Note
 from komainu.model.view import Position, View
 from komainu.ring.corosync.interface import EngineLost, GroupChanged, GroupMessage, PathsSeen, QuorumSeen
@@ -37,6 +36,7 @@ from komainu.ring.interface import (
     LinkReport,
     PacketReceived,
     PeerRefused,
+    QuorumReport,
     RingEffect,
     RingEvent,
     SendPacket,
@@ -45,14 +45,12 @@ from komainu.ring.interface import (
     Submit,
     WitnessVoted,
 )
+from komainu.ring.link_report import link_reports
 from komainu.ring.links import Links, Path
 from komainu.ring.order import Mail
 from komainu.ring.outbox import Outbox
 from komainu.ring.packet import (
     Acknowledge,
-    Beat,
-    DirectPacket,
-    EndState,
     Flush,
     Heartbeat,
     Install,
@@ -65,9 +63,12 @@ from komainu.ring.packet import (
     Share,
 )
 from komainu.ring.passage import Installed
+from komainu.ring.quorum_report import report
 from komainu.ring.relay import Relays
+from komainu.ring.routes import Routes
 from komainu.ring.settings import RingSettings, derive
-from komainu.ring.watch import Peer, Watch, is_about_views
+from komainu.ring.telling import Telling
+from komainu.ring.watch import Peer, Watch
 
 FAREWELLS: Final = 2
 """How often a farewell is sent on each link: a lost one costs the peers the whole time of detection."""
@@ -89,13 +90,13 @@ class BuiltinRing:
         self._names = {node.node: node.name for node in settings.nodes}
         self._links = Links(settings, self._timing, now)
         self._watch = Watch(settings, self._timing, self._links, incarnation)
-        self._relays = Relays(self._links, self._watch)
+        self._routes = Routes(self._links, self._timing, settings.link_mode)
+        self._relays = Relays(self._routes, self._watch)
         self._outbox = Outbox(settings.me, incarnation)
         started = (position or Position(), now)
         self._formation = Formation(settings, self._timing, self._watch, self._outbox, started)
-        self._number = 0
-        self._told: Beat | None = None
-        self._told_of: object = None  # what the last beat was made of, as far as it is news
+        self._telling = Telling(self._links, self._watch, self._relays, self._formation)
+        self._seen_at = now
         self._beat_at = now
         self._check_at: Instant | None = None
         self._checked = -1  # the watch's changes at that time
@@ -133,25 +134,13 @@ class BuiltinRing:
 
     def links(self) -> list[LinkReport]:
         """Report every link to every peer, by peer and link."""
-        reports = []
-        for peer in self._watch.peers.values():
-            ends = {} if peer.beat is None else {end.link: end for end in peer.beat.ends}
-            for path in self._links.paths(peer.node):
-                end = ends.get(path.link)
-                unknown = LinkState.SILENT if peer.beat is None else LinkState.UP
-                reports.append(
-                    LinkReport(
-                        link=path.link,
-                        peer=peer.node,
-                        state=path.state,
-                        reason=path.reason,
-                        peer_state=unknown if end is None else end.state,
-                        peer_reason="" if end is None else end.reason,
-                        since=path.since,
-                        round_trip_ms=path.round_trip_ms,
-                    )
-                )
-        return reports
+        return link_reports(self._links, self._routes, self._relays, self._watch, self._seen_at)
+
+    def quorum(self) -> QuorumReport:
+        """Report what quorum rests on."""
+        current = self._formation.passage.current
+        decision = None if current is None else current.decision
+        return report(self._settings, decision, self._formation.passage.witness_reason)
 
     def relays(self) -> dict[NodeId, NodeId]:
         """Return the peers that are reached over another node, and over which."""
@@ -163,6 +152,7 @@ class BuiltinRing:
         """Apply one event; return what is to be done, in order."""
         if self._has_left:
             return []
+        self._seen_at = now
         out: list[Out] = [*self._notice_stall(now)]
         match event:
             case PacketReceived():
@@ -309,18 +299,7 @@ class BuiltinRing:
             out += self._catch_up(now)
             out += self._tell_stable()
             due = self._formation.deadline
-        passage = self._formation.passage
-        told = (
-            self._watch.changes,
-            self._formation.wishes.nodes,
-            passage.current,
-            passage.blocked,
-            passage.vote_of(None if passage.current is None else passage.current.key.view_id),
-            self._links.ends,
-        )
-        if is_beat or told != self._told_of:
-            self._told_of = told
-            out += self._tell(self._make_beat(now), now, at_once=not is_beat)
+        out += self._telling.tell(now, is_beat=is_beat)
         if (
             is_beat
             or self._checked != self._watch.changes
@@ -357,58 +336,12 @@ class BuiltinRing:
         self._stable = stable
         return [Stable(stable)]
 
-    def _make_beat(self, now: Instant) -> Beat:
-        passage = self._formation.passage
-        current = passage.current
-        order = None if current is None else current.order
-        return Beat(
-            view=None if current is None else current.key,
-            hears=self._watch.hears(),
-            wants=self._formation.wishes.nodes,
-            seen=passage.seen,
-            blocked=passage.blocked,
-            received=0 if order is None else order.log.received,
-            ordered=0 if order is None else order.ordered,
-            stored=Position() if order is None or order.stored is None else order.stored,
-            witness=passage.vote_of(None if current is None else current.key.view_id),
-            near=self._relays.near(now),
-            gone=() if current is None else self._watch.certain(current.members),
-            ends=tuple(EndState(end.link, end.state, end.reason) for end in self._links.ends_down()),
-        )
-
-    def _tell(self, beat: Beat, now: Instant, *, at_once: bool) -> list[Out]:
-        """Send a heartbeat on every path; between two regular ones only when peers have to know this now.
-
-        What is received and stored has packets of its own.
-        """
-        told, self._told = self._told, beat
-        if at_once and told is not None and not is_about_views(told, beat) and told.ends == beat.ends:
-            return []
-        self._number += 1
-        out: list[Out] = []
-        for peer in self._watch.peers:
-            paths = self._links.paths(peer)
-            out += [SendPacket(path.link, peer, self._heartbeat(path, beat, now)) for path in paths]
-            if peer not in beat.near and (ways := self._relays.ways(peer, now)):
-                packet = self._heartbeat(self._links.detours[peer], beat, now)
-                out += self._relays.send(packet, peer, ways, now)
-        return out
-
-    def _heartbeat(self, path: Path, beat: Beat, now: Instant) -> Heartbeat:
-        held_ms = now - path.peer_sent_came
-        return Heartbeat(self._life, self._number, now, path.peer_sent_at, held_ms, beat)
-
     def _effects(self, out: Iterable[Out], now: Instant) -> list[RingEffect]:
         """Put each packet on the best link of its peer; on a detour, when there is none but that."""
         effects: list[RingEffect] = []
         for each in out:
             if isinstance(each, Mail):
-                packet: DirectPacket = each.packet
-                if each.peer in self._relays.over and self._links.best(each.peer, now) is None:
-                    ways = self._relays.ways(each.peer, now)[:1]
-                    effects += self._relays.send(packet, each.peer, ways, now)
-                    continue
-                effects += [SendPacket(link, each.peer, packet) for link in self._links.route(each.peer, now)]
+                effects += self._relays.carry(each.packet, each.peer, now)
             else:
                 effects.append(each)
         return effects

@@ -247,6 +247,37 @@ class LinkReport:
     peer_reason: str
     since: Instant
     round_trip_ms: float | None
+    loss: float | None = None  # share of the last hundred beats that did not come here
+    is_used: bool = False  # packets other than beats go by it now
+    is_damped: bool = False  # it flapped, and is second to others for a while
+    over: NodeName | None = None  # no link carries: packets go over this node
+    history: tuple[tuple[Instant, LinkState, str], ...] = ()  # oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class VoterReport:
+    """One node's part in the count for quorum."""
+
+    node: NodeId
+    votes: int
+    is_member: bool
+    is_counted: bool  # False: last_man_standing or allow_downscale took it out of the count
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumReport:
+    """What quorum rests on, in votequorum's words."""
+
+    quorate: bool
+    reason: str
+    expected_votes: int
+    highest_expected: int
+    total_votes: int
+    needed: int  # votequorum's "Quorum"
+    flags: tuple[str, ...]  # "2Node", "WaitForAll", …
+    voters: tuple[VoterReport, ...]
+    witness: str = ""  # its name, what it said of this view, and why
+    witness_votes: int = 0
 
 
 class Ring(Protocol):
@@ -272,6 +303,9 @@ class Ring(Protocol):
 
     def remarks(self, now: Instant) -> list[str]:
         """Say what an administrator has to know of the ring now, a sentence each."""
+
+    def quorum(self) -> QuorumReport:
+        """Report what quorum rests on."""
 
     def name_of(self, node: NodeId) -> NodeName:
         """Return a node's name."""

@@ -4,11 +4,12 @@ A path is one link to one peer. Hearing beats belief: whatever the kernel says o
 a packet that came. Must not know: views, ballots, and what the packets say.
 
 Theory of operation: a path is in the state of our own end while that is not usable. Otherwise it is in it while
-something was heard on the path within `silent_ms`, and SILENT else. Of usable paths one that is UP goes first.
+something was heard on the path within `silent_ms`, and SILENT else.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from komainu.model.duration import show_ms
@@ -22,6 +23,30 @@ NO_LINK: Final = LinkNumber(-1)
 
 _REASON_IS_OURS: Final = (LinkState.UP, LinkState.SILENT)
 """In these states the reason is only how long ago something was heard; of the others the kernel gave it."""
+
+
+LOSS_WINDOW: Final = 100
+"""Beats over which the loss of a path is counted: at the default of eight a second, the last 12 s."""
+
+HISTORY_MAX: Final = 16
+"""Changes of state of one path that are kept for status."""
+
+FLAPS_MAX: Final = 3
+FLAPS_WITHIN_MS: Final = 60_000
+"""A path that came back as often within that time is second to every other, until it has held for a while."""
+
+DAMP_MS: Final = 5_000
+DAMP_MS_MAX: Final = 80_000
+"""For how long; doubled with each further return, up to the maximum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of a path, and when."""
+
+    at: Instant
+    state: LinkState
+    reason: str
 
 
 @dataclass(slots=True)
@@ -39,6 +64,44 @@ class Path:
     peer_sent_came: Instant = Instant(0)
     echo_at: int | None = None  # when we sent the last heartbeat that the peer is known to have got here
     round_trip_ms: float | None = None
+    priority: int = 0
+    number: int = 0  # of the last beat that came here, and which of the LOSS_WINDOW before it came
+    came: int = 0
+    beats: int = 0  # how many of these were due
+    history: deque[Change] = field(default_factory=lambda: deque(maxlen=HISTORY_MAX))
+    steady_at: Instant = Instant(0)  # from when on it is not second to others for having flapped
+
+    def count(self, number: int) -> None:
+        """Take in the number of a beat: those between it and the last one are missing, or late."""
+        step = number - self.number
+        if self.beats == 0 or step > LOSS_WINDOW:
+            self.number, self.came, self.beats = number, 1, 1
+        elif step > 0:
+            self.number = number
+            self.came = (self.came << step | 1) & ((1 << LOSS_WINDOW) - 1)
+            self.beats = min(self.beats + step, LOSS_WINDOW)
+        elif -step < self.beats:
+            self.came |= 1 << -step
+
+    @property
+    def loss(self) -> float | None:
+        """The share of the last beats that did not come here; None while too few were due to say."""
+        return None if self.beats < LOSS_WINDOW // 5 else 1 - self.came.bit_count() / self.beats
+
+    def is_damped(self, now: Instant) -> bool:
+        """Whether it came back too often to be trusted already."""
+        return now < self.steady_at
+
+    def remember(self, now: Instant) -> None:
+        """Keep what it has become; when it is back once more, see how often that was."""
+        self.history.append(Change(now, self.state, self.reason))
+        if self.state is not LinkState.UP:
+            return
+        returns = sum(
+            1 for each in self.history if each.state is LinkState.UP and now - each.at < FLAPS_WITHIN_MS
+        )
+        if returns > FLAPS_MAX:
+            self.steady_at = Instant(now + min(DAMP_MS << (returns - FLAPS_MAX - 1), DAMP_MS_MAX))
 
 
 class Links:
@@ -54,12 +117,22 @@ class Links:
         # What came over other nodes; link and state of these mean nothing.
         self.detours = {peer: Path(NO_LINK, peer, now) for peer in peers}
         self._paths = {
-            peer: {link: Path(link, peer, now) for link in settings.shared_links(peer)} for peer in peers
+            peer: {
+                link: Path(link, peer, now, priority=settings.priority_of(link))
+                for link in sorted(
+                    settings.shared_links(peer), key=lambda each: (-settings.priority_of(each), each)
+                )
+            }
+            for peer in peers
         }
 
     def paths(self, peer: NodeId) -> Iterable[Path]:
-        """Return the paths to a peer by link."""
+        """Return the paths to a peer, that which is used first first."""
         return self._paths[peer].values()
+
+    def by_link(self, peer: NodeId) -> Mapping[LinkNumber, Path]:
+        """Return the paths to a peer with their links, that which is used first first."""
+        return self._paths[peer]
 
     def path(self, peer: NodeId, link: LinkNumber) -> Path | None:
         """Return one path; None when this peer is not on this link."""
@@ -106,42 +179,6 @@ class Links:
                 if path.state.is_usable and (path.heard_at is None or now - path.heard_at >= silent_ms):
                     changes += self._settle(path, now)
         return changes
-
-    def best(self, peer: NodeId, now: Instant) -> LinkNumber | None:
-        """Return the lowest link that carries both ways; None when none does.
-
-        That a link brings us packets does not mean that ours arrive: the peer's echo does.
-        """
-        usable = None
-        for link, path in self._paths[peer].items():
-            echo_at = path.echo_at
-            if echo_at is None or now - echo_at >= self._timing.silent_ms:
-                continue
-            if path.state is LinkState.UP:
-                return link
-            if path.state.is_usable and usable is None:
-                usable = link
-        return usable
-
-    def is_near(self, peer: NodeId, now: Instant) -> bool:
-        """Whether a direct path carries both ways, and did so just now."""
-        return any(
-            path.echo_at is not None
-            and now - path.echo_at < self._timing.silent_ms
-            and path.heard_at is not None
-            and now - path.heard_at < self._timing.near_ms
-            for path in self._paths[peer].values()
-        )
-
-    def is_relayed(self, peer: NodeId, now: Instant) -> bool:
-        """Whether something came from this peer over another node just now."""
-        heard_at = self.detours[peer].heard_at
-        return heard_at is not None and now - heard_at < self._timing.silent_ms
-
-    def route(self, peer: NodeId, now: Instant) -> Sequence[LinkNumber]:
-        """Return the links to use for this peer: the best, or all of them when none carries both ways."""
-        best = self.best(peer, now)
-        return tuple(self._paths[peer]) if best is None else (best,)
 
     def last_heard(self, peer: NodeId) -> Instant | None:
         """Return when the peer was last heard on any link, or over another node."""
@@ -195,4 +232,6 @@ class Links:
             return []
         # A reason that grows, since more broke or its cause was found, is told anew; the state began before.
         path.state, path.reason, path.since = state, reason, path.since if is_same else now
+        if not is_same:
+            path.remember(now)
         return [LinkChanged(path.link, path.peer, state, reason)]

@@ -17,8 +17,8 @@ from typing import Final
 from komainu.model.ids import Incarnation, Instant, NodeId
 from komainu.model.report import Level, Note
 from komainu.ring.interface import SendPacket
-from komainu.ring.links import Links
 from komainu.ring.packet import DirectPacket, Relay
+from komainu.ring.routes import Routes
 from komainu.ring.watch import Watch
 
 WAYS_MAX: Final = 2
@@ -28,14 +28,14 @@ WAYS_MAX: Final = 2
 class Relays:
     """The detours of one node. `over`: the peers that are reached by one, and over whom."""
 
-    def __init__(self, links: Links, watch: Watch) -> None:
+    def __init__(self, routes: Routes, watch: Watch) -> None:
         self.over: dict[NodeId, NodeId] = {}
-        self._links = links
+        self._routes = routes
         self._watch = watch
 
     def near(self, now: Instant) -> tuple[NodeId, ...]:
         """Return the peers with a good direct path."""
-        return tuple(peer for peer in self._watch.peers if self._links.is_near(peer, now))
+        return tuple(peer for peer in self._watch.peers if self._routes.is_near(peer, now))
 
     def ways(self, peer: NodeId, now: Instant) -> list[NodeId]:
         """Return the nodes that are near to us and say that they are near to this peer, lowest first."""
@@ -46,13 +46,19 @@ class Relays:
             and other.alive
             and other.beat is not None
             and peer in other.beat.near
-            and self._links.is_near(other.node, now)
+            and self._routes.is_near(other.node, now)
         ][:WAYS_MAX]
 
     def send(self, packet: DirectPacket, peer: NodeId, ways: list[NodeId], now: Instant) -> list[SendPacket]:
         """Send a packet of our own to a peer over these nodes."""
         me = self._watch.me
         return [step for way in ways for step in self._step(Relay(me.life, me.node, peer, packet), way, now)]
+
+    def carry(self, packet: DirectPacket, peer: NodeId, now: Instant) -> list[SendPacket]:
+        """Send a packet to a peer by its links; by a detour, when there is none but that."""
+        if peer in self.over and self._routes.best(peer, now) is None:
+            return self.send(packet, peer, self.ways(peer, now)[:1], now)
+        return [SendPacket(link, peer, packet) for link in self._routes.route(peer, now)]
 
     def forward(self, relay: Relay, life: Incarnation, now: Instant) -> list[SendPacket]:
         """Pass on what another node sent for a peer; only by a direct path, so that nothing ever runs in circles."""
@@ -64,8 +70,8 @@ class Relays:
         """Look, with every beat, who is reached by a detour, and say what changed."""
         notes: list[Note] = []
         for peer in self._watch.peers.values():
-            ways = [] if self._links.is_near(peer.node, now) else self.ways(peer.node, now)
-            over = ways[0] if ways and peer.alive and self._links.is_relayed(peer.node, now) else None
+            ways = [] if self._routes.is_near(peer.node, now) else self.ways(peer.node, now)
+            over = ways[0] if ways and peer.alive and self._routes.is_relayed(peer.node, now) else None
             before = self.over.pop(peer.node, None)
             if over is not None:
                 self.over[peer.node] = over
@@ -82,5 +88,5 @@ class Relays:
         return notes
 
     def _step(self, relay: Relay, to: NodeId, now: Instant) -> list[SendPacket]:
-        link = self._links.best(to, now)
+        link = self._routes.best(to, now)
         return [] if link is None else [SendPacket(link, to, relay)]

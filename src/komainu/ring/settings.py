@@ -90,6 +90,14 @@ class QuorumOptions:
         return self.last_man_standing or self.allow_downscale or len(self.tie_breakers) > 1
 
 
+class LinkMode(Enum):
+    """How packets other than beats use the links: the best alone, all of them at once, or one after the other."""
+
+    PASSIVE = "passive"
+    ACTIVE = "active"
+    ROUND_ROBIN = "round-robin"
+
+
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
     """One node of the ring: its number, its name, its ends of the links, its votes (0 and up)."""
@@ -105,6 +113,8 @@ class RingSettings:
     """All that the ring is told. `detect_within_ms` None: by the number of links (see the constants).
 
     `detect_within_ms` is the time from the last packet of a node to the view without it; all other times follow.
+    `link_priorities`: by link, the greatest goes first; 0 for those that are not named, and between equals the
+    lowest link.
     """
 
     cluster: str
@@ -113,6 +123,8 @@ class RingSettings:
     detect_within_ms: int | None = None
     quorum: QuorumOptions = field(default_factory=QuorumOptions)
     engine: Engine = Engine.BUILTIN
+    link_mode: LinkMode = LinkMode.PASSIVE
+    link_priorities: tuple[int, ...] = ()
 
     def of(self, node: NodeId) -> NodeSettings:
         """Return one node's settings; the node is one of them."""
@@ -122,6 +134,10 @@ class RingSettings:
         """Return the links that join us to this peer: those of which both have an end."""
         theirs = {end.link for end in self.of(peer).ends}
         return tuple(sorted(end.link for end in self.of(self.me).ends if end.link in theirs))
+
+    def priority_of(self, link: LinkNumber) -> int:
+        """Return a link's priority."""
+        return self.link_priorities[link] if link < len(self.link_priorities) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,6 +239,7 @@ class Watch:
     @staticmethod
     def _measure(packet: Heartbeat, path: Path, now: Instant) -> None:
         path.peer_sent_at, path.peer_sent_came = packet.sent_at, now
+        path.count(packet.number)
         if packet.echo_at is not None:
             path.echo_at = max(path.echo_at or 0, packet.echo_at)
             round_trip = float(max(0, now - packet.echo_at - packet.echo_held_ms))

@@ -67,6 +67,7 @@ class Drop(Enum):
     OTHER_VERSION = "other-version"
     OTHER_LINK = "other-link"
     UNKNOWN_SENDER = "unknown-sender"
+    SAME_ID = "same-id"  # it says that it comes from us
     OTHER_RECEIVER = "other-receiver"
     NOT_AUTHENTIC = "not-authentic"  # another cluster's key, or tampered with
     REPLAYED = "replayed"
@@ -123,6 +124,7 @@ class Wire:
         """Start with the cluster key, at least KEY_BYTES_MIN bytes from a good source."""
         assert len(key) >= KEY_BYTES_MIN, "the cluster key is too short"
         self.counters: Counter[str] = Counter()
+        self._dropped: tuple[Drop, NodeId] | None = None
         self._cluster = settings.cluster
         self._key = key
         self._me = settings.me
@@ -161,9 +163,15 @@ class Wire:
         outcome = self._open(link, datagram)
         if isinstance(outcome, Drop):
             self.counters[outcome.value] += 1
+            self._dropped = outcome, _claimed_sender(datagram)
             return None
         self.counters["opened"] += 1
         return outcome
+
+    def last_drop(self) -> tuple[Drop, NodeId] | None:
+        """Return why the last datagram was dropped, and from whom it said that it came; once."""
+        dropped, self._dropped = self._dropped, None
+        return dropped
 
     def _open(self, link: LinkNumber, datagram: bytes) -> Opened | Drop | None:
         if len(datagram) < _HEADER.size + _FRAGMENT.size + _TAG_BYTES:
@@ -197,6 +205,8 @@ class Wire:
     def _refuse_header(self, version: int, same_link: bool, sender: NodeId, receiver: NodeId) -> Drop | None:
         if version != _VERSION:
             return Drop.OTHER_VERSION
+        if sender == self._me:
+            return Drop.SAME_ID
         if sender not in self._lives:
             return Drop.UNKNOWN_SENDER
         if receiver != self._me:
@@ -231,6 +241,10 @@ class Wire:
     def _derive(self, sender: NodeId, incarnation: int) -> AESGCM:
         info = b"komainu ring 1\0" + self._cluster.encode() + b"\0" + struct.pack(">HQ", sender, incarnation)
         return AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self._key))
+
+
+def _claimed_sender(datagram: bytes) -> NodeId:
+    return NodeId(_HEADER.unpack_from(datagram)[2]) if len(datagram) >= _HEADER.size else NodeId(0)
 
 
 def _nonce(counter: int) -> bytes:

@@ -28,6 +28,7 @@ from komainu.network.interface import (
 from komainu.node.netlink import NetlinkListener
 from komainu.node.udp import UdpLinks
 from komainu.ring.interface import PacketReceived, PeerRefused, SendPacket
+from komainu.ring.wire import Drop
 
 PORT = 5415
 WAIT_S = 30.0
@@ -95,6 +96,9 @@ class PlainSeal:
     def open(self, link: LinkNumber, datagram: bytes) -> Opened | None:
         peer, blank, text = datagram.partition(b" ")
         return Opened(NodeId(int(peer)), text.decode()) if blank and peer.isdigit() else None
+
+    def last_drop(self) -> tuple[Drop, NodeId] | None:
+        return None
 
 
 class Ends:

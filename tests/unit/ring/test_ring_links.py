@@ -1,10 +1,11 @@
-"""ring/links.py: the state of each path, the choice among them, refusals, and our own stall."""
+"""ring/links.py, routes.py: the state of each path, the choice among them, refusals, and our own stall."""
 
 from komainu.model.ids import Instant, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd, LinkState
 from komainu.ring.interface import EndChanged
-from komainu.ring.links import Links, Path
-from komainu.ring.settings import NodeSettings, RingSettings, Timing, derive
+from komainu.ring.links import DAMP_MS, Links, Path
+from komainu.ring.routes import Routes
+from komainu.ring.settings import LinkMode, NodeSettings, RingSettings, Timing, derive
 
 PEER = NodeId(2)
 L0, L1 = LinkNumber(0), LinkNumber(1)
@@ -14,7 +15,7 @@ def at(now: int) -> Instant:
     return Instant(now)
 
 
-def links() -> tuple[Links, Timing]:
+def links(priorities: tuple[int, ...] = ()) -> tuple[Links, Timing]:
     nodes = tuple(
         NodeSettings(
             NodeId(node),
@@ -23,8 +24,12 @@ def links() -> tuple[Links, Timing]:
         )
         for node in (1, 2)
     )
-    settings = RingSettings("test", NodeId(1), nodes)
+    settings = RingSettings("test", NodeId(1), nodes, link_priorities=priorities)
     return Links(settings, derive(settings), at(0)), derive(settings)
+
+
+def routes(core: Links, mode: LinkMode = LinkMode.PASSIVE) -> Routes:
+    return Routes(core, links()[1], mode)
 
 
 def path(core: Links, link: LinkNumber) -> Path:
@@ -66,15 +71,15 @@ def test_cut_off_means_every_end() -> None:
 
 def test_the_route_is_a_link_that_carries_both_ways() -> None:
     core, timing = links()
-    assert core.route(PEER, at(0)) == (0, 1)
+    assert routes(core).route(PEER, at(0)) == (0, 1)
     for link in (L0, L1):
         core.heard(path(core, link), at(10))
-    assert core.route(PEER, at(10)) == (0, 1)  # nobody knows yet whether ours arrive
+    assert routes(core).route(PEER, at(10)) == (0, 1)  # nobody knows yet whether ours arrive
     path(core, L1).echo_at = 5
-    assert core.route(PEER, at(10)) == (1,)
+    assert routes(core).route(PEER, at(10)) == (1,)
     path(core, L0).echo_at = 6
-    assert core.route(PEER, at(10)) == (0,)
-    assert core.route(PEER, at(6 + timing.silent_ms)) == (0, 1)
+    assert routes(core).route(PEER, at(10)) == (0,)
+    assert routes(core).route(PEER, at(6 + timing.silent_ms)) == (0, 1)
 
 
 def test_refused_on_all_links_that_were_up() -> None:
@@ -112,3 +117,80 @@ def test_always_a_little_late_is_not_for_ever_blind() -> None:
     last = core.last_heard(PEER)
     assert last is not None
     assert 2800 - last > timing.convict_ms
+
+
+def answer(core: Links, now: int, *numbers: LinkNumber) -> None:
+    """Let beats come on these links that answer what was sent on them."""
+    for link in numbers:
+        core.heard(path(core, link), at(now))
+        path(core, link).echo_at = now
+
+
+def test_the_modes() -> None:
+    passive, _ = links()
+    answer(passive, 10, L0, L1)
+    assert [routes(passive).route(PEER, at(11)) for _ in range(2)] == [(0,), (0,)]
+    first, _ = links(priorities=(0, 10))
+    answer(first, 10, L0, L1)
+    assert routes(first).route(PEER, at(11)) == (1,)
+    active, timing = links()
+    assert routes(active, LinkMode.ACTIVE).route(PEER, at(5)) == (0, 1)  # none is answered yet
+    answer(active, 10, L0, L1)
+    assert routes(active, LinkMode.ACTIVE).route(PEER, at(11)) == (0, 1)
+    later = 10 + timing.silent_ms
+    answer(active, later, L1)
+    active.tick(at(later))
+    assert routes(active, LinkMode.ACTIVE).route(PEER, at(later + 1)) == (1,)
+    answer(passive, 20, L0, L1)
+    turns = routes(passive, LinkMode.ROUND_ROBIN)
+    assert [turns.route(PEER, at(21)) for _ in range(4)] == [(1,), (0,), (1,), (0,)]
+
+
+def test_a_path_that_flaps_is_second_until_it_holds() -> None:
+    core, timing = links()
+    now = 10
+    answer(core, now, L0, L1)
+    for _ in range(4):
+        now += timing.silent_ms
+        answer(core, now, L1)
+        core.tick(at(now))
+        assert routes(core).route(PEER, at(now)) == (1,)
+        now += 10
+        answer(core, now, L0, L1)
+    assert path(core, L0).is_damped(at(now))
+    assert routes(core).route(PEER, at(now)) == (1,)
+    now += 2 * DAMP_MS  # it came back four times
+    answer(core, now, L0, L1)
+    assert routes(core).route(PEER, at(now)) == (0,)
+    assert [each.state for each in path(core, L0).history][:3] == [
+        LinkState.UP,
+        LinkState.SILENT,
+        LinkState.UP,
+    ]
+
+
+def test_a_path_that_flaps_is_used_when_nothing_else_is_left() -> None:
+    core, _ = links()
+    path(core, L0).steady_at = at(99_999)
+    answer(core, 10, L0)
+    assert routes(core).route(PEER, at(11)) == (0,)
+
+
+def test_loss_is_counted_by_the_numbers_of_beats() -> None:
+    core, _ = links()
+    one = path(core, L0)
+
+    def loss() -> float | None:
+        share = one.loss
+        return None if share is None else round(share, 6)
+
+    assert loss() is None
+    for number in range(1, 201):
+        if number % 10:
+            one.count(number)
+    one.count(200)
+    assert loss() == 0.09  # the tens of the last hundred, but for the last
+    one.count(190)  # late, not lost
+    assert loss() == 0.08
+    one.count(5000)
+    assert loss() is None  # too long ago to compare

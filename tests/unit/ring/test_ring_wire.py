@@ -73,7 +73,7 @@ def test_a_replay_is_dropped() -> None:
         (wire(A, key=b"x" * 32), B, B, 0, Drop.NOT_AUTHENTIC),
         (wire(A, cluster="other"), B, B, 0, Drop.NOT_AUTHENTIC),
         (wire(A), B, NodeId(3), 0, Drop.OTHER_RECEIVER),
-        (wire(A), A, B, 0, Drop.UNKNOWN_SENDER),
+        (wire(A), A, B, 0, Drop.SAME_ID),
         (wire(A), B, B, 1, Drop.OTHER_LINK),
         (wire(A, life=8), B, B, 0, Drop.OTHER_LIFE),
     ],

@@ -1,0 +1,61 @@
+"""Put together what `komainu quorum` shows: what a view's quorum rests on, in votequorum's words.
+
+Decides nothing: the verdict is the view's own. Must not know: links and ballots.
+Source: corosync-quorumtool(8) for what is shown and how its flags are called.
+"""
+
+from komainu.ring.interface import QuorumReport, VoterReport
+from komainu.ring.packet import Decision
+from komainu.ring.quorum import expected_votes, is_two_node, waits_for_all
+from komainu.ring.settings import RingSettings
+from komainu.ring.voters import first_voters
+
+
+def report(settings: RingSettings, decision: Decision | None, witness_reason: str) -> QuorumReport:
+    """Report on a view; None while there is none yet."""
+    options = settings.quorum
+    first = first_voters(settings)
+    electorate = (first if decision is None else decision.voters).electorates[-1]
+    members = () if decision is None else decision.view.members
+    witness_votes = 0 if options.witness is None else options.witness.votes
+    has_witness = decision is not None and decision.has_witness
+    expected = expected_votes(settings, electorate)
+    votes = {node.node: node.votes for node in settings.nodes}
+    counted = sum(votes[node] for node in members if node in electorate.nodes)
+    return QuorumReport(
+        quorate=decision is not None and decision.view.quorate,
+        reason="no view yet" if decision is None else decision.view.quorum_reason,
+        expected_votes=expected,
+        highest_expected=expected_votes(settings, first.electorates[-1]),
+        total_votes=counted + (witness_votes if has_witness else 0),
+        needed=1 if is_two_node(settings) else expected // 2 + 1,
+        flags=_flags(settings, decision),
+        voters=tuple(
+            VoterReport(node.node, node.votes, node.node in members, node.node in electorate.nodes)
+            for node in settings.nodes
+        ),
+        witness=_witness(settings, has_witness=has_witness, reason=witness_reason),
+        witness_votes=witness_votes,
+    )
+
+
+def _flags(settings: RingSettings, decision: Decision | None) -> tuple[str, ...]:
+    options = settings.quorum
+    flags = {
+        "2Node": is_two_node(settings),
+        "Quorate": decision is not None and decision.view.quorate,
+        "WaitForAll": waits_for_all(settings),
+        "LastManStanding": options.last_man_standing,
+        "AutoTieBreaker": options.auto_tie_breaker,
+        "AllowDownscale": options.allow_downscale,
+        "Qdevice": options.witness is not None,
+    }
+    return tuple(flag for flag, is_on in flags.items() if is_on)
+
+
+def _witness(settings: RingSettings, *, has_witness: bool, reason: str) -> str:
+    witness = settings.quorum.witness
+    if witness is None:
+        return ""
+    said = "gives its votes to this part" if has_witness else "does not give its votes to this part"
+    return f"{witness.name} {said}" + (f": {reason}" if reason else "")

@@ -1,0 +1,85 @@
+"""Decide when a node tells of itself, and what: a heartbeat on every path, and at once what peers have to know.
+
+Must not know: what becomes of what it tells.
+"""
+
+from komainu.model.ids import Instant
+from komainu.model.view import Position
+from komainu.ring.formation import Formation
+from komainu.ring.interface import SendPacket
+from komainu.ring.links import Links, Path
+from komainu.ring.packet import Beat, EndState, Heartbeat
+from komainu.ring.relay import Relays
+from komainu.ring.watch import Watch, is_about_views
+
+
+class Telling:
+    """What one node has told of itself."""
+
+    def __init__(self, links: Links, watch: Watch, relays: Relays, formation: Formation) -> None:
+        self._links = links
+        self._watch = watch
+        self._relays = relays
+        self._formation = formation
+        self._number = 0
+        self._told: Beat | None = None
+        self._told_of: object = None  # what the last beat was made of, as far as it is news
+
+    def tell(self, now: Instant, *, is_beat: bool) -> list[SendPacket]:
+        """Send a heartbeat on every path, and between two regular ones when there is news."""
+        passage = self._formation.passage
+        current = passage.current
+        news = (
+            self._watch.changes,
+            self._formation.wishes.nodes,
+            current,
+            passage.blocked,
+            passage.vote_of(None if current is None else current.key.view_id),
+            self._links.ends,
+        )
+        if not is_beat and news == self._told_of:
+            return []
+        self._told_of = news
+        return self._send(self.make_beat(now), now, at_once=not is_beat)
+
+    def make_beat(self, now: Instant) -> Beat:
+        """Say what this node has to say of itself now."""
+        passage = self._formation.passage
+        current = passage.current
+        order = None if current is None else current.order
+        return Beat(
+            view=None if current is None else current.key,
+            hears=self._watch.hears(),
+            wants=self._formation.wishes.nodes,
+            seen=passage.seen,
+            blocked=passage.blocked,
+            received=0 if order is None else order.log.received,
+            ordered=0 if order is None else order.ordered,
+            stored=Position() if order is None or order.stored is None else order.stored,
+            ends=tuple(EndState(end.link, end.state, end.reason) for end in self._links.ends_down()),
+            witness=passage.vote_of(None if current is None else current.key.view_id),
+            near=self._relays.near(now),
+            gone=() if current is None else self._watch.certain(current.members),
+        )
+
+    def _send(self, beat: Beat, now: Instant, *, at_once: bool) -> list[SendPacket]:
+        """Send a heartbeat on every path; between two regular ones only when peers have to know this now.
+
+        What is received and stored has packets of its own.
+        """
+        told, self._told = self._told, beat
+        if at_once and told is not None and not is_about_views(told, beat) and told.ends == beat.ends:
+            return []
+        self._number += 1
+        out: list[SendPacket] = []
+        for peer in self._watch.peers:
+            paths = self._links.paths(peer)
+            out += [SendPacket(path.link, peer, self._heartbeat(path, beat, now)) for path in paths]
+            if peer not in beat.near and (ways := self._relays.ways(peer, now)):
+                packet = self._heartbeat(self._links.detours[peer], beat, now)
+                out += self._relays.send(packet, peer, ways, now)
+        return out
+
+    def _heartbeat(self, path: Path, beat: Beat, now: Instant) -> Heartbeat:
+        held_ms = now - path.peer_sent_came
+        return Heartbeat(self._watch.me.life, self._number, now, path.peer_sent_at, held_ms, beat)

@@ -1,0 +1,37 @@
+"""ring/quorum_report.py: what a view's quorum rests on, in votequorum's words."""
+
+from test_ring_builtin import Bench, settings
+
+from komainu.model.ids import NodeId
+from komainu.ring.quorum_report import report
+from komainu.ring.settings import QuorumOptions, WitnessOptions
+
+
+def test_before_the_first_view() -> None:
+    found = report(settings(1, 3), None, "")
+    assert (found.quorate, found.reason, found.expected_votes, found.needed) == (False, "no view yet", 3, 2)
+    assert not any(voter.is_member for voter in found.voters)
+
+
+def test_a_pair() -> None:
+    found = Bench(2).rings[NodeId(1)].quorum()
+    assert (found.quorate, found.total_votes, found.needed) == (True, 2, 1)
+    assert found.flags == ("2Node", "Quorate", "WaitForAll")
+
+
+def test_who_is_no_longer_counted() -> None:
+    options = QuorumOptions(last_man_standing=True, last_man_standing_window_ms=1000)
+    bench = Bench(3, options)
+    del bench.rings[NodeId(3)]
+    bench.run(3000)
+    found = bench.rings[NodeId(1)].quorum()
+    assert (found.expected_votes, found.highest_expected, found.total_votes) == (2, 3, 2)
+    assert [voter.is_counted for voter in found.voters] == [True, True, False]
+    assert "LastManStanding" in found.flags
+
+
+def test_a_witness() -> None:
+    options = QuorumOptions(witness=WitnessOptions("w"))
+    found = report(settings(1, 2, options), None, "it is asked")
+    assert found.witness == "w does not give its votes to this part: it is asked"
+    assert (found.expected_votes, found.witness_votes, "Qdevice" in found.flags) == (3, 1, True)
