@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from komainu.model.ids import NodeId
 from komainu.model.view import Position
 from komainu.ring.interface import Deliver
-from komainu.ring.outbox import Log, Outbox, Requests
+from komainu.ring.outbox import Log, Outbox, Requests, unpack
 from komainu.ring.packet import Decision, Delivered, Ordered
 
 
@@ -66,7 +66,7 @@ class Delivery:
         return Standing(position, has_state, tuple(delivered[node] for node in sorted(delivered)))
 
     def _complete(self, packet: Ordered) -> Deliver:
-        payload = b"".join(self._parts.pop(packet.origin))
+        payload = unpack(b"".join(self._parts.pop(packet.origin)), is_packed=packet.piece.is_packed)
         self._outbox.delivered[packet.origin] = self._memory_of(packet)
         self.position = Position(self.position.lineage, self.position.index + 1)
         self.has_state |= self._is_state(packet)

@@ -41,13 +41,17 @@ class EndState(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True):
-    """A payload, or one of its parts. `submit` numbers the payloads of one life from 1."""
+    """A payload, or one of its parts. `submit` numbers the payloads of one life from 1.
+
+    `is_packed`: the whole payload is compressed.
+    """
 
     submit: int
     part: int
     parts: int
     is_snapshot: bool
     payload: bytes
+    is_packed: bool = False
 
 
 class Gone(msgspec.Struct, frozen=True, array_like=True):

@@ -1,5 +1,6 @@
 """ring/order.py, delivery.py, outbox.py: one order for all, every piece at every member, windows, and the flush."""
 
+import zlib
 from random import Random
 
 import pytest
@@ -9,7 +10,18 @@ from komainu.model.link import LinkEnd
 from komainu.model.view import Position, View, ViewId
 from komainu.ring.interface import Deliver
 from komainu.ring.order import WINDOW, Mail, Order, Out
-from komainu.ring.outbox import PIECE_BYTES_MAX, RESEND_MAX, Log, Outbox, Requests, Waiting, cut
+from komainu.ring.outbox import (
+    PACK_BYTES_MIN,
+    PAYLOAD_BYTES_MAX,
+    PIECE_BYTES_MAX,
+    RESEND_MAX,
+    Log,
+    Outbox,
+    Requests,
+    Waiting,
+    cut,
+    unpack,
+)
 from komainu.ring.packet import Acknowledge, Decision, Delivered, Ordered, Piece, Request, Voters
 from komainu.ring.settings import NodeSettings, RingSettings, derive
 
@@ -144,7 +156,7 @@ def test_all_get_all_in_one_order(loss: float) -> None:
 
 def test_the_window_bounds_what_is_under_way() -> None:
     bench = Bench(2)
-    bench.submit(1, b"x" * PIECE_BYTES_MAX * (WINDOW * 3))
+    bench.submit(1, Random(1).randbytes(PIECE_BYTES_MAX * WINDOW * 3))
     assert bench.sent == WINDOW
     bench.run()
     assert len(bench.delivered[NodeId(2)][0].payload) == PIECE_BYTES_MAX * WINDOW * 3
@@ -250,3 +262,25 @@ def test_requests_and_log_are_bounded() -> None:
     assert 2 in log
     assert 3 not in log
     assert [each.sequence for each in log.share([1, 4], Incarnation(7))] == [4]
+
+
+def test_large_payloads_are_compressed_and_come_out_as_they_were() -> None:
+    text = b"<primitive id='web'/>" * 2000
+    noise = Random(1).randbytes(40_000)
+    bench = Bench(3)
+    for payload in (text, noise, b"x" * (PACK_BYTES_MIN - 1)):
+        bench.submit(2, payload)
+    bench.run()
+    assert all(
+        [each.payload for each in made] == [text, noise, b"x" * (PACK_BYTES_MIN - 1)]
+        for made in bench.delivered.values()
+    )
+    waiting = Outbox(NodeId(1), Incarnation(1)).add(text, 1, is_snapshot=False)
+    assert waiting.is_packed
+    assert len(cut(waiting)) == 1  # 35 otherwise
+
+
+def test_what_does_not_unpack_is_nothing_and_no_bomb() -> None:
+    assert unpack(b"no such thing", is_packed=True) == b""
+    assert unpack(zlib.compress(b"0" * (PAYLOAD_BYTES_MAX + 1)), is_packed=True) == b""
+    assert unpack(zlib.compress(b"0" * PAYLOAD_BYTES_MAX), is_packed=True) == b"0" * PAYLOAD_BYTES_MAX
