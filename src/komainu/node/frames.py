@@ -88,7 +88,7 @@ class FrameLinks:
         target = port.peers.get(effect.peer, _BROADCAST)
         flags = _ASKS if self._ways.must_ask(effect.link) else 0
         head = _ETHERNET.pack(target, port.hardware, ETHERTYPE)
-        for datagram in self._wire.seal(effect.link, effect.peer, effect.packet):
+        for datagram in self._wire.seal(effect.link, effect.peer, effect.packet, is_narrow=effect.is_narrow):
             try:
                 port.socket.send(head + _OURS.pack(flags, len(datagram)) + datagram)
             except OSError as error:

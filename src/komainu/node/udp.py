@@ -65,8 +65,8 @@ class Sealed(Protocol):
 class Seal(Protocol):
     """The part of ring/wire.py's `Wire` that sockets need."""
 
-    def seal(self, link: LinkNumber, peer: NodeId, packet: Packet) -> list[bytes]:
-        """Return the datagrams that carry a packet."""
+    def seal(self, link: LinkNumber, peer: NodeId, packet: Packet, *, is_narrow: bool = False) -> list[bytes]:
+        """Return the datagrams that carry a packet; small ones for a path that carries no others."""
 
     def open(self, link: LinkNumber, datagram: bytes) -> Sealed | None:
         """Return the packet that this datagram completes; None when it is refused or more is needed."""
@@ -145,7 +145,7 @@ class UdpLinks:
         except OSError as error:
             self._count(effect.link, error)
             return
-        for datagram in self._wire.seal(effect.link, effect.peer, effect.packet):
+        for datagram in self._wire.seal(effect.link, effect.peer, effect.packet, is_narrow=effect.is_narrow):
             self._send_datagram(effect.link, one, datagram, target)
 
     def _send_datagram(

@@ -73,6 +73,9 @@ from komainu.ring.watch import Peer, Watch
 FAREWELLS: Final = 2
 """How often a farewell is sent on each link: a lost one costs the peers the whole time of detection."""
 
+ORDER_STALLED_FACTOR: Final = 2
+"""Times of detection for which a member may take nothing of the order before it is named."""
+
 Out = Mail | RingEffect
 
 
@@ -95,7 +98,7 @@ class BuiltinRing:
         self._outbox = Outbox(settings.me, incarnation)
         started = (position or Position(), now)
         self._formation = Formation(settings, self._timing, self._watch, self._outbox, started)
-        self._telling = Telling(self._links, self._watch, self._relays, self._formation)
+        self._telling = Telling(self._links, self._routes, self._watch, self._relays, self._formation)
         self._seen_at = now
         self._beat_at = now
         self._check_at: Instant | None = None
@@ -291,6 +294,10 @@ class BuiltinRing:
             self._beat_at = Instant(now + self._timing.heartbeat_ms)
             out += self._links.tick(now)
             out += self._relays.tick(now)
+            current = self._formation.passage.current
+            after_ms = ORDER_STALLED_FACTOR * self._timing.detect_within_ms
+            if current is not None:
+                out += current.order.tally.notice_stalled(now, after_ms, self._names)
         if self._links.has_refusals or (self._check_at is not None and now >= self._check_at):
             out += self._watch.tick(now)
         due = self._formation.deadline

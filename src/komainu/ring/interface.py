@@ -114,11 +114,15 @@ RingEvent = (
 
 @dataclass(frozen=True, slots=True)
 class SendPacket:
-    """Send a packet to a peer over one link; it may be lost."""
+    """Send a packet to a peer over one link; it may be lost.
+
+    `is_narrow`: the path was found to carry small datagrams only.
+    """
 
     link: LinkNumber
     peer: NodeId
     packet: Packet
+    is_narrow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,10 @@ _REASON_IS_OURS: Final = (LinkState.UP, LinkState.SILENT)
 LOSS_WINDOW: Final = 100
 """Beats over which the loss of a path is counted: at the default of eight a second, the last 12 s."""
 
+LARGE_LOST_MAX: Final = 4
+"""Padded beats in a row that may be lost while small ones are answered; with one in ten lost, five are by chance
+once in a day."""
+
 HISTORY_MAX: Final = 16
 """Changes of state of one path that are kept for status."""
 
@@ -69,6 +73,12 @@ class Path:
     came: int = 0
     beats: int = 0  # how many of these were due
     history: deque[Change] = field(default_factory=lambda: deque(maxlen=HISTORY_MAX))
+    large_came: int | None = None  # the clock of the peer's last padded beat here
+    large_echo_at: int | None = (
+        None  # when we sent the last padded beat that the peer is known to have got here
+    )
+    large_sent: int = 0  # padded beats since then
+    is_narrow: bool = False  # it carries small datagrams only
     steady_at: Instant = Instant(0)  # from when on it is not second to others for having flapped
 
     def count(self, number: int) -> None:
@@ -82,6 +92,21 @@ class Path:
             self.beats = min(self.beats + step, LOSS_WINDOW)
         elif -step < self.beats:
             self.came |= 1 << -step
+
+    def learn_width(self, large_at: int | None) -> bool:
+        """Take in which of our padded beats came through; whether it was found to be wide again."""
+        if large_at is None or large_at == self.large_echo_at:
+            return False
+        was_narrow, self.is_narrow = self.is_narrow, False
+        self.large_echo_at, self.large_sent = large_at, 0
+        return was_narrow
+
+    def send_large(self) -> bool:
+        """Count one more padded beat that is sent; whether too many now were not answered."""
+        self.large_sent += 1
+        found = self.large_sent > LARGE_LOST_MAX and not self.is_narrow
+        self.is_narrow |= found
+        return found
 
     @property
     def loss(self) -> float | None:

@@ -18,6 +18,7 @@ from komainu.ring.interface import Deliver
 from komainu.ring.outbox import REQUEST_WINDOW, RESEND_MAX, Log, Outbox, Requests, Waiting
 from komainu.ring.packet import Acknowledge, Decision, DirectPacket, Ordered, Piece, Request
 from komainu.ring.settings import Timing
+from komainu.ring.tally import Tally
 
 WINDOW: Final = 64
 """Pieces that may be given out before all members have them: 64 fit into a socket's default buffer (208 KiB)."""
@@ -45,14 +46,6 @@ class _Origin:
     early: dict[int, Piece] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Peer:
-    """What a member has told us in this view."""
-
-    received: int = 0
-    stored: Position | None = None
-
-
 class Order:
     """The order of one view, from its beginning to its flush.
 
@@ -72,7 +65,7 @@ class Order:
         self._leads = self._coordinator == self._me
         self._waiting = outbox.waiting
         self._timing = timing
-        self._others = {node: _Peer() for node in members if node != outbox.me}
+        self.tally = Tally(node for node in members if node != outbox.me)
         self._origins = {node: _Origin() for node in members}
         self._requests = Requests()
         self.delivery = Delivery(decision, outbox, self.log, self._requests)
@@ -95,12 +88,7 @@ class Order:
 
     def stable(self) -> Position | None:
         """Up to where every member has stored the state; None while one has not said so in this view."""
-        least = self.stored
-        for peer in self._others.values():
-            if least is None or peer.stored is None:
-                return None
-            least = min(least, peer.stored)
-        return least
+        return self.tally.stable(self.stored)
 
     # -- events ---------------------------------------------------------------------------------------------
 
@@ -148,7 +136,7 @@ class Order:
 
     def acknowledged(self, peer: NodeId, packet: Acknowledge, now: Instant) -> list[Out]:
         """Take in what a member holds and has stored; send again what it misses."""
-        if packet.view != self._view_id or peer not in self._others:
+        if packet.view != self._view_id or peer not in self.tally.others:
             return []
         out: list[Out] = []
         if self._leads and not self._stopped:
@@ -158,14 +146,12 @@ class Order:
 
     def told(self, peer: NodeId, received: int, stored: Position, now: Instant) -> list[Out]:
         """Take in what a member of this view says of itself, in a heartbeat or a receipt."""
-        known = self._others[peer]
-        if known.stored is None or stored > known.stored:
-            known.stored = stored
-        if self._stopped or not self._leads or received <= known.received:
+        has_news = self.tally.told(peer, received, stored)
+        if self._stopped or not self._leads or not has_news:
             return []
-        known.received = min(received, self.ordered)
+        self.tally.took(peer, min(received, self.ordered), self.ordered, now)
         self._retry_ms = self._timing.resend_ms
-        self.log.forget(min(other.received for other in self._others.values()))
+        self.log.forget(self.tally.everyone_has())
         return self._give_out(now)
 
     def heard_of(self, sequence: int, now: Instant) -> None:
@@ -179,7 +165,7 @@ class Order:
         if self.stored is not None and position <= self.stored:
             return []
         self.stored = position
-        return [] if self._stopped else [self._acknowledge(peer) for peer in self._others]
+        return [] if self._stopped else [self._acknowledge(peer) for peer in self.tally.others]
 
     def tick(self, now: Instant) -> list[Out]:
         """Do what its time has come: tell a receipt, send again what was not answered."""
@@ -193,7 +179,7 @@ class Order:
         self._retry_at = None
         self._retry_ms = min(2 * self._retry_ms, self._timing.heartbeat_ms)
         if self._leads:
-            for peer, known in self._others.items():
+            for peer, known in self.tally.others.items():
                 behind = range(known.received + 1, min(known.received + RESEND_MAX, self.ordered) + 1)
                 out += [Mail(peer, self.log[number]) for number in behind]
         else:
@@ -235,6 +221,7 @@ class Order:
     def _give_out(self, now: Instant) -> list[Out]:
         """Give sequences while the window is open, to the origins in turn."""
         out: list[Out] = []
+        ordered = self.ordered
         moved = True
         while moved:
             moved = False
@@ -247,6 +234,8 @@ class Order:
                 piece = source[number] if node == self._me else source.pop(number)
                 out += self._give(node, piece)
                 moved = True
+        if self.ordered > ordered:
+            self.tally.gave(now)
         self._plan_retry(now)
         return out
 
@@ -255,9 +244,9 @@ class Order:
         self.ordered += 1
         packet = Ordered(self._life, self._view_id, self.ordered, origin, piece, self.log.everyone_has)
         self.log.put(packet)
-        out: list[Out] = [Mail(peer, packet) for peer in self._others]
+        out: list[Out] = [Mail(peer, packet) for peer in self.tally.others]
         out += self.delivery.deliver()
-        if not self._others:
+        if not self.tally.others:
             self.log.forget(self.ordered)
         return out
 
@@ -276,7 +265,7 @@ class Order:
     def _plan_retry(self, now: Instant) -> None:
         """Set the time to send again what is under way; none when nothing is."""
         if self._leads:
-            waits = any(peer.received < self.ordered for peer in self._others.values())
+            waits = any(peer.received < self.ordered for peer in self.tally.others.values())
         else:
             waits = self._requests.is_under_way or self.log.received < self.ordered
         if not waits:

@@ -168,6 +168,8 @@ class Heartbeat(Packet, frozen=True, tag="b"):
     echo_at: int | None
     echo_held_ms: int
     beat: Beat
+    large_at: int | None = None  # the clock of the last padded heartbeat that came on this link
+    padding: bytes = b""  # makes it as large as a packet of the order: does the path carry such ones?
 
 
 class Leaving(Packet, frozen=True, tag="l"):

@@ -58,7 +58,7 @@ class Relays:
         """Send a packet to a peer by its links; by a detour, when there is none but that."""
         if peer in self.over and self._routes.best(peer, now) is None:
             return self.send(packet, peer, self.ways(peer, now)[:1], now)
-        return [SendPacket(link, peer, packet) for link in self._routes.route(peer, now)]
+        return [self._routes.packet(link, peer, packet) for link in self._routes.route(peer, now)]
 
     def forward(self, relay: Relay, life: Incarnation, now: Instant) -> list[SendPacket]:
         """Pass on what another node sent for a peer; only by a direct path, so that nothing ever runs in circles."""
@@ -89,4 +89,4 @@ class Relays:
 
     def _step(self, relay: Relay, to: NodeId, now: Instant) -> list[SendPacket]:
         link = self._routes.best(to, now)
-        return [] if link is None else [SendPacket(link, to, relay)]
+        return [] if link is None else [self._routes.packet(link, to, relay)]

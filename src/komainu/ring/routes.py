@@ -3,7 +3,7 @@
 Must not know: what the packets say, and who may go between (relay.py).
 
 Theory of operation. Of the paths whose beats are answered one that is UP goes first, of these one that has not
-flapped, then by priority and number. Beats do not ask here: they go by every link. What flaps is used when nothing
+flapped and carries large packets, then by priority and number. Beats do not ask here: they go by every link. What flaps is used when nothing
 else is left, and when nothing is answered every link is tried.
 """
 
@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from komainu.model.ids import Instant, LinkNumber, NodeId
 from komainu.model.link import LinkState
+from komainu.ring.interface import SendPacket
 from komainu.ring.links import Links, Path
+from komainu.ring.packet import Packet
 from komainu.ring.settings import LinkMode, Timing
 
 
@@ -29,7 +31,7 @@ class Routes:
         if self._mode is LinkMode.PASSIVE:
             best = self.best(peer, now)
             return tuple(self._links.by_link(peer)) if best is None else (best,)
-        carrying = [link for link, path in self._links.by_link(peer).items() if self._carries(path, now)]
+        carrying = [link for link, path in self._links.by_link(peer).items() if self.carries(path, now)]
         up = [link for link in carrying if self._is_up(peer, link)] or carrying
         if self._mode is LinkMode.ACTIVE or not up:
             return tuple(up or self._links.by_link(peer))
@@ -40,7 +42,7 @@ class Routes:
         """Return the links that packets to this peer use now, in whichever order."""
         if self._mode is LinkMode.PASSIVE:
             return self.route(peer, now)
-        return tuple(link for link, path in self._links.by_link(peer).items() if self._carries(path, now))
+        return tuple(link for link, path in self._links.by_link(peer).items() if self.carries(path, now))
 
     def best(self, peer: NodeId, now: Instant) -> LinkNumber | None:
         """Return the first link that carries both ways; None when none does.
@@ -49,9 +51,9 @@ class Routes:
         """
         second = None
         for link, path in self._links.by_link(peer).items():
-            if not self._carries(path, now):
+            if not self.carries(path, now):
                 continue
-            if path.state is LinkState.UP and now >= path.steady_at:
+            if path.state is LinkState.UP and now >= path.steady_at and not path.is_narrow:
                 return link
             if second is None or (path.state is LinkState.UP and not self._is_up(peer, second)):
                 second = link
@@ -72,9 +74,14 @@ class Routes:
         heard_at = self._links.detours[peer].heard_at
         return heard_at is not None and now - heard_at < self._timing.silent_ms
 
-    def _carries(self, path: Path, now: Instant) -> bool:
+    def carries(self, path: Path, now: Instant) -> bool:
+        """Return whether a path is usable and was answered just now."""
         echo_at = path.echo_at
         return echo_at is not None and now - echo_at < self._timing.silent_ms and path.state.is_usable
 
     def _is_up(self, peer: NodeId, link: LinkNumber) -> bool:
         return self._links.by_link(peer)[link].state is LinkState.UP
+
+    def packet(self, link: LinkNumber, peer: NodeId, packet: Packet) -> SendPacket:
+        """Return the effect that sends a packet by a link; cut small, where the path is narrow."""
+        return SendPacket(link, peer, packet, self._links.by_link(peer)[link].is_narrow)

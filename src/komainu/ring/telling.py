@@ -3,21 +3,38 @@
 Must not know: what becomes of what it tells.
 """
 
+from typing import Final
+
+import msgspec
+
 from komainu.model.ids import Instant
+from komainu.model.report import Level, Note
 from komainu.model.view import Position
 from komainu.ring.formation import Formation
 from komainu.ring.interface import SendPacket
 from komainu.ring.links import Links, Path
 from komainu.ring.packet import Beat, EndState, Heartbeat
 from komainu.ring.relay import Relays
+from komainu.ring.routes import Routes
 from komainu.ring.watch import Watch, is_about_views
+
+LARGE_BYTES: Final = 1280
+"""Size of a padded heartbeat: as large as a packet of the order with its largest piece."""
+
+LARGE_EVERY: Final = 8
+"""Every so many heartbeats are padded: about one a second, at the default."""
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
 
 
 class Telling:
     """What one node has told of itself."""
 
-    def __init__(self, links: Links, watch: Watch, relays: Relays, formation: Formation) -> None:
+    def __init__(
+        self, links: Links, routes: Routes, watch: Watch, relays: Relays, formation: Formation
+    ) -> None:
         self._links = links
+        self._routes = routes
         self._watch = watch
         self._relays = relays
         self._formation = formation
@@ -25,7 +42,7 @@ class Telling:
         self._told: Beat | None = None
         self._told_of: object = None  # what the last beat was made of, as far as it is news
 
-    def tell(self, now: Instant, *, is_beat: bool) -> list[SendPacket]:
+    def tell(self, now: Instant, *, is_beat: bool) -> list[SendPacket | Note]:
         """Send a heartbeat on every path, and between two regular ones when there is news."""
         passage = self._formation.passage
         current = passage.current
@@ -62,7 +79,7 @@ class Telling:
             gone=() if current is None else self._watch.certain(current.members),
         )
 
-    def _send(self, beat: Beat, now: Instant, *, at_once: bool) -> list[SendPacket]:
+    def _send(self, beat: Beat, now: Instant, *, at_once: bool) -> list[SendPacket | Note]:
         """Send a heartbeat on every path; between two regular ones only when peers have to know this now.
 
         What is received and stored has packets of its own.
@@ -71,15 +88,33 @@ class Telling:
         if at_once and told is not None and not is_about_views(told, beat) and told.ends == beat.ends:
             return []
         self._number += 1
-        out: list[SendPacket] = []
+        out: list[SendPacket | Note] = []
+        padding = b"" if at_once or self._number % LARGE_EVERY else _padding(beat)
         for peer in self._watch.peers:
-            paths = self._links.paths(peer)
-            out += [SendPacket(path.link, peer, self._heartbeat(path, beat, now)) for path in paths]
+            for path in self._links.paths(peer):
+                packet = self._heartbeat(path, beat, now, padding)
+                out.append(SendPacket(path.link, peer, packet, path.is_narrow and not padding))
+                if padding and self._routes.carries(path, now) and path.send_large():
+                    out.append(self._say_narrow(path))
             if peer not in beat.near and (ways := self._relays.ways(peer, now)):
                 packet = self._heartbeat(self._links.detours[peer], beat, now)
                 out += self._relays.send(packet, peer, ways, now)
         return out
 
-    def _heartbeat(self, path: Path, beat: Beat, now: Instant) -> Heartbeat:
+    def _heartbeat(self, path: Path, beat: Beat, now: Instant, padding: bytes = b"") -> Heartbeat:
         held_ms = now - path.peer_sent_came
-        return Heartbeat(self._watch.me.life, self._number, now, path.peer_sent_at, held_ms, beat)
+        life, came = self._watch.me.life, path.large_came
+        return Heartbeat(life, self._number, now, path.peer_sent_at, held_ms, beat, came, padding)
+
+    def _say_narrow(self, path: Path) -> Note:
+        name = self._watch.peers[path.peer].name
+        text = (
+            f"link {path.link} to {name} carries small packets only: something between drops those of "
+            f"{LARGE_BYTES} bytes (its MTU is too small). Packets are cut smaller there"
+        )
+        return Note(Level.WARNING, "ring.narrow", text, {"peer": path.peer, "link": path.link})
+
+
+def _padding(beat: Beat) -> bytes:
+    """Return what makes a beat as large as the packets of the order are."""
+    return bytes(max(1, LARGE_BYTES - len(_ENCODER.encode(beat))))

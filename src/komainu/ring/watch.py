@@ -93,6 +93,9 @@ class Watch:
             changed = True
         notes += self.heard(peer, path, now)
         self._measure(packet, path, now)
+        if path.learn_width(packet.large_at):
+            text = f"link {path.link} to {peer.name} carries large packets again"
+            notes.append(Note(Level.NOTICE, "ring.wide", text, {"peer": peer.node, "link": path.link}))
         changed |= bool(notes)
         if packet.number > peer.number:
             peer.number = packet.number
@@ -240,6 +243,8 @@ class Watch:
     def _measure(packet: Heartbeat, path: Path, now: Instant) -> None:
         path.peer_sent_at, path.peer_sent_came = packet.sent_at, now
         path.count(packet.number)
+        if packet.padding:
+            path.large_came = packet.sent_at
         if packet.echo_at is not None:
             path.echo_at = max(path.echo_at or 0, packet.echo_at)
             round_trip = float(max(0, now - packet.echo_at - packet.echo_held_ms))

@@ -33,6 +33,9 @@ from komainu.ring.settings import RingSettings
 DATAGRAM_BYTES_MAX: Final = 1400
 """Largest datagram: fits into Ethernet's 1500 with IPv6, UDP and a tunnel's header around it."""
 
+DATAGRAM_BYTES_NARROW: Final = 508
+"""Largest datagram on a path that drops larger ones: what every host has to take (RFC 791: 576 with its headers)."""
+
 MESSAGE_BYTES_MAX: Final = 1024 * 1024
 """Largest packet. Only proposals of large clusters come near a second fragment; payloads are cut by order.py."""
 
@@ -53,7 +56,8 @@ _HEADER: Final = struct.Struct(">BBHHQQ")
 _FRAGMENT: Final = struct.Struct(">IHH")
 _TAG_BYTES: Final = 16
 _CHUNK_BYTES: Final = DATAGRAM_BYTES_MAX - _HEADER.size - _FRAGMENT.size - _TAG_BYTES
-_FRAGMENTS_MAX: Final = -(-MESSAGE_BYTES_MAX // _CHUNK_BYTES)
+_CHUNK_BYTES_NARROW: Final = DATAGRAM_BYTES_NARROW - (DATAGRAM_BYTES_MAX - _CHUNK_BYTES)
+_FRAGMENTS_MAX: Final = -(-MESSAGE_BYTES_MAX // _CHUNK_BYTES_NARROW)
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final[msgspec.msgpack.Decoder[AnyPacket]] = msgspec.msgpack.Decoder(AnyPacket)
@@ -138,12 +142,13 @@ class Wire:
 
     # -- sealing --------------------------------------------------------------------------------------------
 
-    def seal(self, link: LinkNumber, peer: NodeId, packet: Packet) -> list[bytes]:
-        """Return the datagrams that carry a packet to a peer over a link."""
+    def seal(self, link: LinkNumber, peer: NodeId, packet: Packet, *, is_narrow: bool = False) -> list[bytes]:
+        """Return the datagrams that carry a packet to a peer over a link; small ones where it carries no others."""
+        size = _CHUNK_BYTES_NARROW if is_narrow else _CHUNK_BYTES
         data = _ENCODER.encode(packet)
         assert len(data) <= MESSAGE_BYTES_MAX, "a packet is larger than the wire carries"
         self._message = (self._message + 1) & 0xFFFFFFFF
-        chunks = [data[start : start + _CHUNK_BYTES] for start in range(0, len(data), _CHUNK_BYTES)]
+        chunks = [data[start : start + size] for start in range(0, len(data), size)]
         self.counters["sealed"] += len(chunks)
         return [
             self._seal_chunk(link, peer, _FRAGMENT.pack(self._message, number, len(chunks)) + chunk)

@@ -90,7 +90,7 @@ class PlainSeal:
     def __init__(self, me: int) -> None:
         self.me = me
 
-    def seal(self, link: LinkNumber, peer: NodeId, packet: Any) -> list[bytes]:
+    def seal(self, link: LinkNumber, peer: NodeId, packet: Any, *, is_narrow: bool = False) -> list[bytes]:
         return [f"{self.me} {packet}".encode()]
 
     def open(self, link: LinkNumber, datagram: bytes) -> Opened | None:
