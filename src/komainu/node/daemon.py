@@ -18,14 +18,11 @@ import traceback
 from collections import deque
 from typing import Final, assert_never
 
-import msgspec
-
 import komainu
 from komainu.executor.interface import DescribeAgent, RunAgent, StopWatching
 from komainu.fencing.interface import RunFenceAgent
 from komainu.model.ids import Incarnation, Instant, WallTime
 from komainu.model.report import Level, Note, Place, Refused
-from komainu.model.request import RingStatus, Status
 from komainu.network.interface import (
     AddAddress,
     DumpEnds,
@@ -65,6 +62,7 @@ from komainu.node.netlink import NetlinkListener, look_now
 from komainu.node.sbd import SbdWatch, refuse_short_waits
 from komainu.node.settings import SETTINGS_FILE, DaemonSettings, WatchdogSettings, read_settings
 from komainu.node.startup import Prepared, prepare
+from komainu.node.strangers import Completing
 from komainu.node.udp import UdpLinks
 from komainu.node.watchdog import DeviceWatchdog, SocketWatchdog, arm
 from komainu.node.witness_link import WitnessLink
@@ -100,9 +98,6 @@ DROPS_EVERY_S: Final = 1.0
 
 NO_DROPS: Final = frozenset({"sealed", "opened"})
 """Counters of packets that all is well with."""
-
-STRANGERS_SHOWN_S: Final = 60.0
-"""How long a sender that is not believed stands among the warnings after its last datagram."""
 
 LATE_MS_MAX: Final = 250
 """A deadline that is overdue by more was not met, and the watchdog is not petted then."""
@@ -149,6 +144,8 @@ class Daemon:
         self._links = UdpLinks(own, peers, settings.port, wire, self._take_datagram)
         self._corosync = None if is_builtin else CorosyncEngine(ring, self.feed)
         self._frames = FrameLinks(wire, self._ways, self.feed)
+        counted = (wire.counters, self._links.counters, self._frames.counters)
+        self._complete = Completing(self._links.strangers, self._drive.names, counted)
         self._culprits = CulpritSearch(self.feed)
         self._addresses = Addresses(self.feed)
         self._kernel = NetlinkListener(self._take_network)
@@ -247,7 +244,7 @@ class Daemon:
                 case StopWatching():
                     self._agents.stop_watching(effect)
                 case Answer():
-                    self._clients.answer(self._with_counts(effect))
+                    self._clients.answer(Answer(effect.client, self._complete(effect.reply)))
                 case TellProgram():
                     self._groups.tell(effect)
                 case AskWitness():
@@ -263,22 +260,6 @@ class Daemon:
                     self._doom(reason)
                 case _:
                     assert_never(effect)
-
-    def _with_counts(self, answer: Answer) -> Answer:
-        """Add to an answer what only the shells see: what was dropped, and who sent it."""
-        reply = answer.reply
-        if not isinstance(reply, RingStatus | Status):
-            return answer
-        names, now_s = self._drive.names, time.monotonic()
-        if isinstance(reply, Status):
-            lately = self._links.strangers.sentences(names, now_s, within_s=STRANGERS_SHOWN_S)
-            warnings = (*reply.warnings, *(f"not believed: {sentence}" for sentence in lately))
-            return Answer(answer.client, msgspec.structs.replace(reply, warnings=warnings))
-        counters = dict(self._wire.counters)
-        counters.update(self._links.counters)
-        counters.update({f"frames.{name}": count for name, count in self._frames.counters.items()})
-        strangers = self._links.strangers.sentences(names, now_s)
-        return Answer(answer.client, msgspec.structs.replace(reply, strangers=strangers, counters=counters))
 
     def _take_datagram(self, event: PacketReceived | PeerRefused) -> None:
         if isinstance(event, PacketReceived):

@@ -5,17 +5,24 @@ claim, and is told as one. Knows nothing of sockets and keys (node/udp.py, ring/
 """
 
 import math
-from collections import OrderedDict
-from collections.abc import Mapping
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from komainu.model.duration import show_ms
 from komainu.model.ids import LinkNumber, NodeId, NodeName
+from komainu.model.request import Reply, RingStatus, Status
 from komainu.ring.wire import Drop
 
 STRANGERS_MAX: Final = 16
 """Different senders that are remembered; that which was not seen for longest goes first. A flood has many."""
+
+STRANGERS_SHOWN_S: Final = 60.0
+"""How long a sender that is not believed stands among the warnings of status after its last datagram."""
 
 _SENTENCES: Final[Mapping[Drop, str]] = {
     Drop.OTHER_VERSION: "speaks another version of the ring's protocol: let both run the same komainu",
@@ -61,6 +68,30 @@ class Strangers:
             for (drop, sender, source), seen in reversed(self._seen.items())
             if now_s - seen.at_s <= within_s
         )
+
+
+class Completing:
+    """Adds to what the drive answers what only the sockets know: who is not believed, and what was counted."""
+
+    def __init__(
+        self, strangers: Strangers, names: Mapping[NodeId, NodeName], counted: Iterable[Counter[str]]
+    ) -> None:
+        self._strangers = strangers
+        self._names = names
+        self._counted = tuple(counted)
+
+    def __call__(self, reply: Reply) -> Reply:
+        """Return the answer with it; answers to other questions as they are."""
+        now_s = time.monotonic()
+        if isinstance(reply, Status):
+            lately = self._strangers.sentences(self._names, now_s, within_s=STRANGERS_SHOWN_S)
+            warnings = (*reply.warnings, *(f"not believed: {sentence}" for sentence in lately))
+            return msgspec.structs.replace(reply, warnings=warnings)
+        if isinstance(reply, RingStatus):
+            sentences = self._strangers.sentences(self._names, now_s)
+            counters: Counter[str] = sum(self._counted, Counter())
+            return msgspec.structs.replace(reply, strangers=sentences, counters=dict(counters))
+        return reply
 
 
 def _who(names: Mapping[NodeId, NodeName], sender: NodeId) -> str:
