@@ -23,6 +23,7 @@ from komainu.cib.command import (
     RecordOperation,
     ReleaseNode,
     ReplaceConfiguration,
+    RotateKey,
     SetAttribute,
     StartAction,
     StartTransition,
@@ -165,6 +166,7 @@ _StatusCommand = (
     | SetAttribute
     | RecordFencing
     | ConfirmOff
+    | RotateKey
 )
 
 
@@ -191,7 +193,7 @@ def _status_after(cib: Element, command: _StatusCommand, origin: NodeName) -> El
             return with_join(cib, command)
         case LeaveNode():
             return with_leave(cib, command)
-        case StartTransition() | ReleaseNode():
+        case StartTransition() | ReleaseNode() | RotateKey():
             return cib
         case StartAction():
             _check_request(cib, command.request)

@@ -135,6 +135,13 @@ class ConfirmOff(Command, frozen=True, tag="confirm-off"):
     node: NodeName
 
 
+class RotateKey(Command, frozen=True, tag="rotate-key"):
+    """Accept one more cluster key, and use it once every member does. It is sealed under the present one."""
+
+    sealed: bytes
+    fingerprint: str
+
+
 class AdoptSnapshot(Command, frozen=True, tag="adopt-snapshot"):
     """Carry the whole cluster state, as it was at the start of the view, to the members that lack it.
 
@@ -162,6 +169,7 @@ AnyCommand = (
     | SetAttribute
     | RecordFencing
     | ConfirmOff
+    | RotateKey
     | AdoptSnapshot
 )
 

@@ -55,6 +55,10 @@ class ConfirmNodeOff(msgspec.Struct, frozen=True, tag="confirm-off"):
     node: NodeName
 
 
+class RotateClusterKey(msgspec.Struct, frozen=True, tag="rotate-key"):
+    """Replace the cluster key on every node while the cluster runs. Answered when all of them accept the new one."""
+
+
 class FenceNode(msgspec.Struct, frozen=True, tag="fence-node"):
     """Fence this node now. Answered when a device has done it, or none could."""
 
@@ -100,6 +104,7 @@ Request = (
     | Cleanup
     | ConfirmNodeOff
     | FenceNode
+    | RotateClusterKey
     | AskFencing
     | AskWhy
     | AskLinks

@@ -44,18 +44,22 @@ from komainu.node.frames import FrameLinks
 from komainu.node.group_socket import GroupSocket
 from komainu.node.groups import TellProgram
 from komainu.node.interface import (
+    AcceptKey,
     Answer,
     AppendRecord,
     DeadlinePassed,
+    DrawKey,
     DriveEffect,
     DriveEvent,
     Exit,
     Persist,
     ResetMachine,
     StopAsked,
+    UseKey,
 )
 from komainu.node.ipc import ClientSocket
 from komainu.node.journal import Journal
+from komainu.node.key_keeper import KeyKeeper
 from komainu.node.link_settings import refuse_kept_addresses
 from komainu.node.log import Log
 from komainu.node.netlink import NetlinkListener, look_now
@@ -133,7 +137,10 @@ class Daemon:
         self._watchdog: DeviceWatchdog | SocketWatchdog | None = None
         self._stops_asked = 0
         self._is_ready = False
-        wire = self._wire = Wire(settings.ring, key=settings.key, incarnation=incarnation)
+        wire = self._wire = Wire(
+            settings.ring, key=settings.key, incarnation=incarnation, accepted=settings.accepted_keys
+        )
+        self._keys = KeyKeeper(wire, settings.key_file, self.feed, log.write)
         ring = settings.ring
         peers = {entry.node: entry.ends for entry in ring.nodes if entry.node != ring.me}
         self._ways = Ways()
@@ -252,6 +259,8 @@ class Daemon:
                     self._witness.ask(effect, self._drive.pair.goes_first(self._drive.replica.state))
                 case Note():
                     self._log.write(effect)
+                case DrawKey() | AcceptKey() | UseKey():
+                    self._keys.carry_out(effect)
                 case Exit(code=code, reason=reason):
                     if code:
                         self._explain(reason)

@@ -27,6 +27,7 @@ from komainu.cib.command import (
     RecordOperation,
     ReleaseNode,
     ReplaceConfiguration,
+    RotateKey,
     SetAttribute,
     StartAction,
     encode,
@@ -65,6 +66,7 @@ from komainu.model.request import (
     EditConfigurationRequest,
     FenceNode,
     ReleaseLink,
+    RotateClusterKey,
     StopNode,
 )
 from komainu.model.view import Position
@@ -82,9 +84,11 @@ from komainu.node.interface import (
     ClientAsked,
     ClientId,
     DeadlinePassed,
+    DrawKey,
     DriveEffect,
     DriveEvent,
     Exit,
+    KeyDrawn,
     Persist,
     Persisted,
     PersistFailed,
@@ -103,6 +107,7 @@ from komainu.node.replica import (
     SnapshotAdopted,
     Store,
 )
+from komainu.node.rotation import Rotation
 from komainu.node.service_addresses import service_addresses
 from komainu.recorder.flight_index import FlightIndex
 from komainu.recorder.record import Record
@@ -156,6 +161,7 @@ class Drive:
         self.coordination = Coordination(self.me, _life(incarnation), make_plan)
         self.desk = Desk()
         self.groups = Groups(self.me)
+        self.rotation = Rotation(self.names)
         self.causes = Causes(self.me)
         self.make_plan = make_plan
         self._now, self._wall = now, wall
@@ -216,6 +222,9 @@ class Drive:
                 self._answer(event)
             case groups.ProgramJoins() | groups.ProgramSends() | groups.ProgramLeaves():
                 self._take_replica(self.groups.handle(event))
+            case KeyDrawn(client=client, user=user, sealed=sealed, fingerprint=name):
+                cause = Cause("operator", f"{user or 'somebody'} replaced the cluster key by {name}")
+                self._broadcast(RotateKey(cause, wall, user, sealed, name), client)
             case StopAsked():
                 self._stop()
             case DeadlinePassed():
@@ -254,6 +263,7 @@ class Drive:
             self._out += self.desk.keep(self.ring.stable)
         if self._released is not None and not self._has_ended and _have_heard(self.ring, self._released):
             self._end(0, "left the cluster, as it was asked to")
+        self._out += self.rotation.due(self.ring.stable)
         out, self._out = self._out, []
         return out
 
@@ -298,6 +308,7 @@ class Drive:
                 if self.settings.me not in effect.keeps_state:
                     self._out += self.desk.abandon()
                 race = self.pair.begin(effect, self.replica.state, self.ring, self._now)
+                self.rotation.begin_view(view.members)
                 self.coordination.begin_view(
                     view.view_id,
                     is_coordinator=view.coordinator == self.settings.me,
@@ -455,6 +466,8 @@ class Drive:
                 self._stop_by = Instant(self._now + FAREWELL_MS)
             case ReplaceConfiguration() | EditConfiguration():
                 self._change_configuration()
+            case RotateKey() as rotate:
+                self._out.append(self.rotation.applied(rotate, done.position))
             case _:
                 pass
 
@@ -510,10 +523,19 @@ class Drive:
                     Answer(client, Done(str(self.replica.state.position), f"{self.me} is stopping"))
                 )
             case (
-                ApplyConfiguration() | EditConfigurationRequest() | Cleanup() | ConfirmNodeOff() | FenceNode()
+                ApplyConfiguration()
+                | EditConfigurationRequest()
+                | Cleanup()
+                | ConfirmNodeOff()
+                | FenceNode()
+                | RotateClusterKey()
             ):
                 if self.ring.view is None or not self.replica.is_synced:
                     self._out.append(Answer(client, NOT_JOINED))
+                elif isinstance(request, RotateClusterKey):
+                    refusal = self.rotation.refuse(self.ring.view.members)
+                    draws = DrawKey(client, asked.user)
+                    self._out.append(draws if refusal is None else Answer(client, refusal))
                 elif isinstance(request, FenceNode):
                     cib = self.replica.state.cib
                     self._broadcast(self.last_resort.order(request, client, cib, user=asked.user, at=at))

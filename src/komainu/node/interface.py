@@ -70,8 +70,19 @@ class DeadlinePassed:
     """The drive's deadline has come."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeyDrawn:
+    """A new cluster key was drawn; it is sealed under the present one."""
+
+    client: ClientId
+    user: str
+    sealed: bytes
+    fingerprint: str
+
+
 DriveEvent = (
-    PacketReceived
+    KeyDrawn
+    | PacketReceived
     | PeerRefused
     | WitnessVoted
     | CorosyncEvent
@@ -119,6 +130,33 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawKey:
+    """Draw a new cluster key, seal it under the present one, and say KeyDrawn."""
+
+    client: ClientId
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptKey:
+    """Open with this key from now on, too, and store it, before anything that follows is sent."""
+
+    sealed: bytes
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class UseKey:
+    """Seal with the key of this fingerprint: every member accepts it."""
+
+    fingerprint: str
+
+
+KeyEffect = DrawKey | AcceptKey | UseKey
+"""What the keeper of the keys carries out (node/key_keeper.py)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """End the daemon. 0: as it was asked to."""
 
@@ -151,5 +189,6 @@ DriveEffect = (
     | Exit
     | ResetMachine
     | AskWitness
+    | KeyEffect
     | Note
 )

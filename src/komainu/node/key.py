@@ -14,6 +14,9 @@ from komainu.model.report import Place, Refused, Report
 KEY_BYTES: Final = 32
 """What `komainu key new` writes, and the least that is accepted: the strength of the ring's ciphers."""
 
+ACCEPTED: Final = b"accept "
+"""Begins the lines of keys that open but do not seal: those before the last rotation."""
+
 KEY_FILE_BYTES_MAX: Final = 4096
 """A longer file is not a key but a mistake."""
 
@@ -52,7 +55,32 @@ def read_key(path: str) -> bytes:
             f"others than its owner may use the cluster key (mode {status.st_mode & 0o777:04o})",
             f"chmod 600 {path}; if somebody may have read it, make a new one",
         )
-    return _decoded(path, content)
+    return _decoded(path, b"\n".join(line for line in content.splitlines() if not line.startswith(ACCEPTED)))
+
+
+def read_accepted_keys(path: str) -> tuple[bytes, ...]:
+    """Return the other keys that the file names, which only open. `read_key` has looked at the file before."""
+    lines = Path(path).read_bytes().splitlines()
+    texts = [line.removeprefix(ACCEPTED) for line in lines if line.startswith(ACCEPTED)]
+    return tuple(_decoded(path, text) for text in texts)
+
+
+def write_keys(path: str, keys: tuple[bytes, ...]) -> None:
+    """Replace the key file: the key that seals, then those that only open. Raises OSError; the old file stays then."""
+    first, *others = (base64.b64encode(key) for key in keys)
+    lines = [first, *(ACCEPTED + key for key in others)]
+    aside = f"{path}.new"
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(b"\n".join(lines) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    Path(aside).replace(path)
+    folder = os.open(Path(path).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def write_new_key(path: str) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from komainu.model.ids import LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd
 from komainu.model.report import Place, Refused, Report
-from komainu.node.key import read_key
+from komainu.node.key import read_accepted_keys, read_key
 from komainu.node.link_settings import LinkOptions, read_link_options
 from komainu.node.toml_document import FILE_BYTES_MAX, Document, Table
 from komainu.ring.settings import (
@@ -71,6 +71,8 @@ class DaemonSettings:
 
     ring: RingSettings
     key: bytes = field(repr=False)  # a secret: not in any traceback
+    accepted_keys: tuple[bytes, ...] = field(repr=False)  # open, but do not seal
+    key_file: str
     port: int
     watchdog: WatchdogSettings | None
     sbd_devices: tuple[str, ...]
@@ -103,7 +105,9 @@ def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False
             link_mode=_link_mode(cluster),
             link_priorities=_link_priorities(cluster, nodes),
         ),
-        key=key,
+        key=key[0] if key else b"",
+        accepted_keys=key[1:],
+        key_file=cluster.text("key_file", KEY_FILE),
         port=cluster.whole("port", PORT, low=1, high=65_535),
         watchdog=_watchdog(root.table("watchdog")) if root.has("watchdog") else None,
         sbd_devices=_sbd(root) if root.has("sbd") else (),
@@ -157,12 +161,13 @@ def _cluster_name(root: Table, cluster: Table) -> str:
     return name
 
 
-def _key(cluster: Table) -> tuple[bytes, tuple[Report, ...]]:
-    """Read the key file that the table names, and what is wrong with it."""
+def _key(cluster: Table) -> tuple[tuple[bytes, ...], tuple[Report, ...]]:
+    """Read the keys in the file that the table names, and what is wrong with it."""
+    path = cluster.text("key_file", KEY_FILE)
     try:
-        return read_key(cluster.text("key_file", KEY_FILE)), ()
+        return (read_key(path), *read_accepted_keys(path)), ()
     except Refused as refused:
-        return b"", refused.reports
+        return (), refused.reports
 
 
 def _nodes(root: Table) -> list[RingNode]:

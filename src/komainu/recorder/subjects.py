@@ -22,6 +22,7 @@ from komainu.cib.command import (
     RecordOperation,
     ReleaseNode,
     ReplaceConfiguration,
+    RotateKey,
     SetAttribute,
     StartAction,
     StartTransition,
@@ -99,7 +100,7 @@ def _subjects(command: AnyCommand) -> tuple[str, ...]:
             return (command.resource or "", command.node or "")
         case RecordFencing():
             return (command.record.target,)
-        case AdoptSnapshot():
+        case AdoptSnapshot() | RotateKey():
             return ()
         case _:
             assert_never(command)

@@ -42,6 +42,9 @@ MESSAGE_BYTES_MAX: Final = 1024 * 1024
 KEY_BYTES_MIN: Final = 32
 """Shortest cluster key."""
 
+KEYS_MAX: Final = 3
+"""Keys that open: the one in use, the one before, and one that is being introduced."""
+
 REPLAY_WINDOW: Final = 1024
 """Datagrams of one life on one link that may overtake each other."""
 
@@ -116,7 +119,7 @@ class _Window:
 class _Life:
     """One life of a peer: its key, what was seen of it, and what has begun to arrive."""
 
-    aead: AESGCM
+    aeads: list[AESGCM]  # one for each accepted key; that which opened the last datagram first
     windows: dict[LinkNumber, _Window] = field(default_factory=dict)
     partials: OrderedDict[tuple[LinkNumber, int], dict[int, bytes]] = field(default_factory=OrderedDict)
 
@@ -124,16 +127,23 @@ class _Life:
 class Wire:
     """The seal of one life of one node. `counters` counts what was sent, opened, and dropped by its kind."""
 
-    def __init__(self, settings: RingSettings, *, key: bytes, incarnation: Incarnation) -> None:
-        """Start with the cluster key, at least KEY_BYTES_MIN bytes from a good source."""
+    def __init__(
+        self,
+        settings: RingSettings,
+        *,
+        key: bytes,
+        incarnation: Incarnation,
+        accepted: tuple[bytes, ...] = (),
+    ) -> None:
+        """Start with the cluster key, at least KEY_BYTES_MIN bytes from a good source, and others that open."""
         assert len(key) >= KEY_BYTES_MIN, "the cluster key is too short"
         self.counters: Counter[str] = Counter()
         self._dropped: tuple[Drop, NodeId] | None = None
         self._cluster = settings.cluster
-        self._key = key
+        self._keys = [key, *accepted]
         self._me = settings.me
         self._life = incarnation
-        self._aead = self._derive(settings.me, incarnation)
+        self._aead = self._derive(key, settings.me, incarnation)
         self._counter = 0
         self._message = 0
         self._links = {end.link for end in settings.of(settings.me).ends}
@@ -160,6 +170,32 @@ class Wire:
         assert self._counter < 1 << 63, "a nonce is never used twice"
         header = _HEADER.pack(_VERSION, link, self._me, peer, self._life, self._counter)
         return header + self._aead.encrypt(_nonce(self._counter), body, header)
+
+    # -- keys -----------------------------------------------------------------------------------------------
+
+    def accept(self, key: bytes) -> None:
+        """Open with one more key from now on. The one used longest ago is dropped when there are too many."""
+        assert len(key) >= KEY_BYTES_MIN, "the cluster key is too short"
+        if key in self._keys:
+            return
+        if len(self._keys) == KEYS_MAX:
+            del self._keys[-1]
+        self._keys.append(key)
+        for sender, lives in self._lives.items():
+            for incarnation, life in lives.items():
+                life.aeads = [self._derive(each, sender, incarnation) for each in self._keys]
+
+    def use(self, key: bytes) -> None:
+        """Seal with a key that every member accepts; the others go on to open."""
+        assert key in self._keys, "a key is accepted before it is used"
+        self._keys.remove(key)
+        self._keys.insert(0, key)
+        self._aead = self._derive(key, self._me, self._life)
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """The key that seals, then the others that open."""
+        return tuple(self._keys)
 
     # -- opening --------------------------------------------------------------------------------------------
 
@@ -194,11 +230,10 @@ class Wire:
             return Drop.REPLAYED
         if life is None:
             # Only kept when the seal holds: strangers must not push out the keys of friends.
-            life = _Life(self._derive(sender, incarnation))
+            life = _Life([self._derive(key, sender, incarnation) for key in self._keys])
         header = datagram[: _HEADER.size]
-        try:
-            body = life.aead.decrypt(_nonce(counter), datagram[_HEADER.size :], header)
-        except InvalidTag:
+        body = _decrypt(life.aeads, _nonce(counter), datagram[_HEADER.size :], header)
+        if body is None:
             return Drop.NOT_AUTHENTIC
         self._keep(lives, incarnation, life)
         life.windows.setdefault(link, _Window()).add(counter)
@@ -243,13 +278,26 @@ class Wire:
             self.counters[Drop.INCOMPLETE.value] += 1
         return None
 
-    def _derive(self, sender: NodeId, incarnation: int) -> AESGCM:
+    def _derive(self, key: bytes, sender: NodeId, incarnation: int) -> AESGCM:
         info = b"komainu ring 1\0" + self._cluster.encode() + b"\0" + struct.pack(">HQ", sender, incarnation)
-        return AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self._key))
+        return AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(key))
 
 
 def _claimed_sender(datagram: bytes) -> NodeId:
     return NodeId(_HEADER.unpack_from(datagram)[2]) if len(datagram) >= _HEADER.size else NodeId(0)
+
+
+def _decrypt(aeads: list[AESGCM], nonce: bytes, data: bytes, header: bytes) -> bytes | None:
+    """Open with whichever key fits, and try that one first the next time."""
+    for place, aead in enumerate(aeads):
+        try:
+            body = aead.decrypt(nonce, data, header)
+        except InvalidTag:
+            continue
+        if place:
+            aeads.insert(0, aeads.pop(place))
+        return body
+    return None
 
 
 def _nonce(counter: int) -> bytes:

@@ -22,9 +22,11 @@ from komainu.model.report import Note
 from komainu.network.interface import AddAddress, FindCulprit, RemoveAddress, UseInterface
 from komainu.node.groups import TellProgram
 from komainu.node.interface import (
+    AcceptKey,
     Answer,
     AppendRecord,
     DeadlinePassed,
+    DrawKey,
     DriveEffect,
     DriveEvent,
     Exit,
@@ -32,6 +34,7 @@ from komainu.node.interface import (
     Persisted,
     PersistFailed,
     ResetMachine,
+    UseKey,
 )
 from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
 from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket
@@ -234,6 +237,9 @@ class World:
                 | AddAddress()
                 | RemoveAddress()
                 | AskWitness()
+                | DrawKey()
+                | AcceptKey()
+                | UseKey()
             ):
                 pass
             case RunFenceAgent():
