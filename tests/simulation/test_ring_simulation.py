@@ -213,11 +213,11 @@ def test_a_cut_pair_is_relayed_and_no_view_changes(count: int, pair: tuple[int, 
     assert changes(world) == before
     assert not any(life.tokens for life in world.lives.values())
     world.check_converged()
-    assert all(world.lives[node].ring.relays() for node in (one, other))
+    assert all(world.lives[node].ring._relays.over for node in (one, other))
     world.network.heal()
     world.run_for(2000)
     assert changes(world) == before
-    assert not any(life.ring.relays() for life in world.lives.values())
+    assert not any(life.ring._relays.over for life in world.lives.values())
 
 
 def test_the_relay_dies_too_and_the_view_changes_once() -> None:

@@ -145,7 +145,7 @@ def ring_of(drive: "Drive", now: Instant, wall: WallTime) -> RingStatus:
         cluster=settings.cluster,
         node=drive.me,
         node_id=settings.me,
-        engine="builtin",
+        engine=settings.engine.value,
         view="" if view is None else str(view.view_id),
         coordinator=None if view is None else drive.names[view.coordinator],
         detect_within_ms=derive(settings).detect_within_ms,

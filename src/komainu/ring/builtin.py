@@ -145,10 +145,6 @@ class BuiltinRing:
         decision = None if current is None else current.decision
         return report(self._settings, decision, self._formation.passage.witness_reason)
 
-    def relays(self) -> dict[NodeId, NodeId]:
-        """Return the peers that are reached over another node, and over which."""
-        return dict(self._relays.over)
-
     # -- events ---------------------------------------------------------------------------------------------
 
     def handle(self, event: RingEvent, now: Instant) -> list[RingEffect]:

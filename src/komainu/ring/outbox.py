@@ -43,7 +43,6 @@ class Waiting:
     token: int
     payload: bytes
     is_snapshot: bool
-    is_packed: bool = False
 
 
 @dataclass(slots=True)
@@ -61,9 +60,7 @@ class Outbox:
         assert len(payload) <= PAYLOAD_BYTES_MAX, "a payload is larger than the ring carries"
         assert len(self.waiting) < SUBMITS_MAX, "more payloads wait than the ring keeps"
         self.submits += 1
-        packed = zlib.compress(payload, _PACK_LEVEL) if len(payload) >= PACK_BYTES_MIN else payload
-        is_packed = len(packed) < len(payload)
-        waiting = Waiting(self.submits, token, packed if is_packed else payload, is_snapshot, is_packed)
+        waiting = Waiting(self.submits, token, payload, is_snapshot)
         self.waiting.append(waiting)
         return waiting
 
@@ -92,12 +89,22 @@ class Outbox:
 
 
 def cut(waiting: Waiting) -> list[Piece]:
-    """Cut a payload into pieces; an empty one is one piece too."""
-    parts = max(1, -(-len(waiting.payload) // PIECE_BYTES_MAX))
-    chunks = [waiting.payload[part * PIECE_BYTES_MAX : (part + 1) * PIECE_BYTES_MAX] for part in range(parts)]
+    """Cut a payload into pieces, compressed when that makes it smaller; an empty one is one piece too."""
+    payload = waiting.payload
+    packed = zlib.compress(payload, _PACK_LEVEL) if len(payload) >= PACK_BYTES_MIN else payload
+    is_packed = len(packed) < len(payload)
+    payload = packed if is_packed else payload
+    parts = max(1, -(-len(payload) // PIECE_BYTES_MAX))
     return [
-        Piece(waiting.submit, part, parts, waiting.is_snapshot, chunk, waiting.is_packed)
-        for part, chunk in enumerate(chunks)
+        Piece(
+            waiting.submit,
+            part,
+            parts,
+            waiting.is_snapshot,
+            payload[part * PIECE_BYTES_MAX : (part + 1) * PIECE_BYTES_MAX],
+            is_packed,
+        )
+        for part in range(parts)
     ]
 
 

@@ -4,6 +4,8 @@ Decides nothing: the verdict is the view's own. Must not know: links and ballots
 Source: corosync-quorumtool(8) for what is shown and how its flags are called.
 """
 
+from komainu.model.view import View
+from komainu.ring.corosync.interface import QuorumSeen
 from komainu.ring.interface import QuorumReport, VoterReport
 from komainu.ring.packet import Decision
 from komainu.ring.quorum import expected_votes, is_two_node, waits_for_all
@@ -36,6 +38,33 @@ def report(settings: RingSettings, decision: Decision | None, witness_reason: st
         ),
         witness=_witness(settings, has_witness=has_witness, reason=witness_reason),
         witness_votes=witness_votes,
+    )
+
+
+def corosync_report(settings: RingSettings, view: View | None, seen: QuorumSeen | None) -> QuorumReport:
+    """Report on a view whose quorum votequorum decides; `seen` is what it said last."""
+    votes = {} if seen is None else dict(seen.nodes)
+    flags = {
+        "2Node": seen is not None and seen.is_two_node,
+        "Quorate": view is not None and view.quorate,
+        "AutoTieBreaker": seen is not None and seen.has_tie_breaker,
+        "Qdevice": seen is not None and seen.device_votes > 0,
+    }
+    device_votes = 0 if seen is None else seen.device_votes
+    return QuorumReport(
+        quorate=view is not None and view.quorate,
+        reason="no view yet" if view is None else view.quorum_reason,
+        expected_votes=0 if seen is None else seen.expected,
+        highest_expected=0 if seen is None else seen.expected,
+        total_votes=sum(votes.values()) + device_votes,
+        needed=0 if seen is None else seen.needed,
+        flags=tuple(flag for flag, is_on in flags.items() if is_on),
+        voters=tuple(
+            VoterReport(node.node, votes.get(node.node, node.votes), node.node in votes, is_counted=True)
+            for node in settings.nodes
+        ),
+        witness="a quorum device of Corosync gives its votes to this part" if device_votes else "",
+        witness_votes=device_votes,
     )
 
 

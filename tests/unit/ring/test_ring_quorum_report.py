@@ -3,7 +3,9 @@
 from test_ring_builtin import Bench, settings
 
 from komainu.model.ids import NodeId
-from komainu.ring.quorum_report import report
+from komainu.model.view import View, ViewId
+from komainu.ring.corosync.interface import QuorumSeen
+from komainu.ring.quorum_report import corosync_report, report
 from komainu.ring.settings import QuorumOptions, WitnessOptions
 
 
@@ -35,3 +37,20 @@ def test_a_witness() -> None:
     found = report(settings(1, 2, options), None, "it is asked")
     assert found.witness == "w does not give its votes to this part: it is asked"
     assert (found.expected_votes, found.witness_votes, "Qdevice" in found.flags) == (3, 1, True)
+
+
+def test_what_votequorum_says() -> None:
+    assert corosync_report(settings(1, 2), None, None).reason == "no view yet"
+    seen = QuorumSeen(
+        is_quorate=True,
+        nodes=((NodeId(1), 1),),
+        expected=2,
+        needed=1,
+        is_two_node=True,
+        has_tie_breaker=False,
+    )
+    view = View(ViewId(5, NodeId(1)), (NodeId(1),), True, "two_node: 1 of 2 votes is enough")
+    found = corosync_report(settings(1, 2), view, seen)
+    assert (found.quorate, found.expected_votes, found.total_votes, found.needed) == (True, 2, 1, 1)
+    assert found.flags == ("2Node", "Quorate")
+    assert [voter.is_member for voter in found.voters] == [True, False]

@@ -24,8 +24,8 @@ def codes(bench: Bench, node: int) -> list[str]:
 def test_a_cut_pair_goes_over_the_third_and_is_named_on_both_sides() -> None:
     bench = cut_pair()
     assert [bench.members(node) for node in (1, 2, 3)] == [(1, 2, 3)] * 3
-    assert bench.rings[NodeId(1)].relays() == {3: 2}
-    assert bench.rings[NodeId(3)].relays() == {1: 2}
+    assert bench.rings[NodeId(1)]._relays.over == {3: 2}
+    assert bench.rings[NodeId(3)]._relays.over == {1: 2}
     texts = [each.message for each in bench.told[NodeId(1)] if isinstance(each, Note)]
     assert "n1 and n3 do not reach each other: packets go over n2" in texts
     bench.loses = lambda _sender, _sent: False
@@ -63,7 +63,7 @@ def test_nobody_goes_between_two_halves() -> None:
     bench.loses = lambda sender, sent: not any({sender, sent.peer} <= half for half in halves)
     bench.run(3000)
     assert [bench.members(node) for node in (1, 2, 3, 4)] == [(1, 2), (1, 2), (3, 4), (3, 4)]
-    assert not any(ring.relays() for ring in bench.rings.values())
+    assert not any(ring._relays.over for ring in bench.rings.values())
 
 
 def test_a_farewell_takes_the_detour_too() -> None:

@@ -49,6 +49,7 @@ from komainu.ring.interface import (
     LinkReport,
     PacketReceived,
     PeerRefused,
+    QuorumReport,
     RingEffect,
     RingEvent,
     Stored,
@@ -58,6 +59,7 @@ from komainu.ring.interface import (
 from komainu.ring.outbox import Outbox
 from komainu.ring.packet import Gone
 from komainu.ring.quorum import waits_for_all
+from komainu.ring.quorum_report import corosync_report
 from komainu.ring.settings import RingSettings, derive
 
 ENGINE_SILENT_MS: Final = 15_000
@@ -122,6 +124,10 @@ class CorosyncRing:
     def links(self) -> list[LinkReport]:
         """Report every link to every peer, by peer and link."""
         return self._paths.reports()
+
+    def quorum(self) -> QuorumReport:
+        """Report what votequorum says."""
+        return corosync_report(self._settings, self.view, self._self.quorum)
 
     def remarks(self, now: Instant) -> list[str]:
         """Say what an administrator has to know of this engine now."""
@@ -268,24 +274,16 @@ class CorosyncRing:
         }
         return [*out, *self._begin(alone(self._settings, self._self.standing(()), reason))]
 
-    def _may_call(self) -> bool:
-        """Whether it is time to say where we stand."""
-        roll = self._roll
-        if not roll.is_open or roll.has_called or not roll.is_in_group:
-            return False
-        nodes = {process.node for process in roll.live}
-        waited_ms = self._now - roll.since
-        is_first = self._self.stream is None and not roll.standings
-        if is_first and waited_ms < self._timing.startup_ms and nodes != roll.known_nodes:
-            return False  # others may be about to come
-        return self._self.agrees_with(nodes) or waited_ms >= QUORUM_WAIT_MS
-
     # -- after every event ----------------------------------------------------------------------------------
 
     def _settle(self, out: list[Out]) -> list[RingEffect]:
         """Say what is due, carry words to the group, and set the deadline."""
         is_bound = self._roll.is_in_group and (self._roll.has_called or not self._roll.is_open)
-        if self._may_call() or (is_bound and self._self.has_new_ballot):
+        stand = self._self
+        may_call = self._roll.may_call(
+            self._now, self._timing.startup_ms, stand.agrees_with, is_first=stand.stream is None
+        )
+        if may_call or (is_bound and self._self.has_new_ballot):
             self._roll.has_called = True
             out.append(self._self.standing(self._roll.live))
         if self._now >= self._beats.next_at:

@@ -15,6 +15,7 @@ Corosync watches nodes, not daemons: one that hangs stays in the group for ever.
 an accusation, ordered like everything, takes one out: void, on all members alike, if the accused said anything since.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -108,6 +109,18 @@ class RollCall:
         """Let a process count no more until the group changes."""
         self._members[member].is_out = True
         self.open(now)
+
+    def may_call(
+        self, now: Instant, startup_ms: int, agrees_with: Callable[[set[NodeId]], bool], *, is_first: bool
+    ) -> bool:
+        """Whether it is time to say where we stand. `is_first`: we were in no view yet."""
+        if not self.is_open or self.has_called or not self.is_in_group:
+            return False
+        nodes = {process.node for process in self.live}
+        waited_ms = now - self.since
+        if is_first and not self.standings and waited_ms < startup_ms and nodes != self.known_nodes:
+            return False  # others may be about to come
+        return agrees_with(nodes) or waited_ms >= QUORUM_WAIT_MS
 
     # -- what they say ----------------------------------------------------------------------------------
 
