@@ -43,6 +43,7 @@ from komainu.cib.command import (
     RecordOperation,
     ReleaseNode,
     ReplaceConfiguration,
+    RotateKey,
     SetAttribute,
     StartAction,
     StartTransition,
@@ -157,6 +158,7 @@ _FENCINGS = st.builds(
 _SNAPSHOTS = st.sampled_from([store(new_state()), store(two_members(WEB_XML)), "", "x"]) | st.text(max_size=9)
 _COMMON = {"cause": st.just(CAUSE), "at": _TIMES, "user": st.text(max_size=3)}
 _COMMANDS: st.SearchStrategy[AnyCommand] = st.one_of(
+    st.builds(RotateKey, **_COMMON, sealed=st.binary(max_size=60), fingerprint=st.text(max_size=16)),
     st.builds(ReplaceConfiguration, **_COMMON, xml=_XML, expected=_EXPECTED),
     st.builds(
         EditConfiguration, **_COMMON, edits=st.lists(_EDITS, max_size=3).map(tuple), expected=_EXPECTED
@@ -245,7 +247,7 @@ def test_commands_survive_the_ring(command: AnyCommand) -> None:
 
 
 def test_every_command_is_tried() -> None:
-    assert len(get_args(AnyCommand)) == 15
+    assert len(get_args(AnyCommand)) == 16
 
 
 # -- configuration --------------------------------------------------------------------------------------
