@@ -9,7 +9,7 @@ import pytest
 from komainu.sim.faults import KINDS
 from komainu.sim.scenario import run_seed
 
-SEEDS = int(os.environ.get("KOMAINU_SEEDS", "120"))
+SEEDS = int(os.environ.get("KOMAINU_SEEDS", "200"))
 """Runs with every class of faults mixed. `make soak` plays thousands, and each class alone."""
 
 BLOCK = 20

@@ -51,10 +51,15 @@ class ChangeMembership(Command, frozen=True, tag="change-membership"):
 
 
 class JoinNode(Command, frozen=True, tag="join-node"):
-    """Say of the sending node that it holds the state, and replace its history by what its executor knows."""
+    """Say of the sending node that it holds the state, and replace its history by what its executor knows.
+
+    `never_handed` are the transition keys of operations that the state shows as handed to it, and that it never
+    got: they were ordered in a view that it was not in any more. Nobody may wait for their results.
+    """
 
     node: NodeName
     history: tuple[OperationResult, ...]
+    never_handed: tuple[str, ...] = ()
 
 
 class LeaveNode(Command, frozen=True, tag="leave-node"):

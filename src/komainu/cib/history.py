@@ -6,7 +6,7 @@ Source: Pacemaker Explained, "Operation History" (ids R_last_0, R_last_failure_0
 kept apart); the scheduler's reading of it: entries carry `on_node`, a reload is recorded as a start.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from komainu.cib.digest import op_digest
@@ -118,14 +118,20 @@ def change_resources(cib: Element, node: NodeName, change: Callable[[Element], E
 
 
 def with_history(
-    cib: Element, node: NodeName, history: tuple[OperationResult, ...], *, keep_open: bool
+    cib: Element,
+    node: NodeName,
+    history: tuple[OperationResult, ...],
+    *,
+    keep_open: bool,
+    never_handed: Collection[str] = (),
 ) -> Element:
     """Replace a node's history by what its executor knows.
 
     `keep_open`: the node was here all along, so what it was handed and has not answered is still pending,
-    and failures that were recorded stay on record.
+    and failures that were recorded stay on record. `never_handed`: transition keys that are not waited for.
     """
-    kept = () if not keep_open else _open_entries(cib, node, history)
+    settled = {*never_handed, *(result.request.transition_key for result in history)}
+    kept = () if not keep_open else _open_entries(cib, node, settled)
     replaced = update_state(cib, node, _with_empty_lrm)
     for home, entry in kept:
         if not is_pending(entry):
@@ -272,10 +278,9 @@ def _with_empty_lrm(state: Element) -> Element:
 
 
 def _open_entries(
-    cib: Element, node: NodeName, history: tuple[OperationResult, ...]
+    cib: Element, node: NodeName, settled: Collection[str]
 ) -> tuple[tuple[Element, Element], ...]:
-    """Find the pending entries that a history does not answer, and the failures on record."""
-    answered = {result.request.transition_key for result in history}
+    """Find the pending entries that are not settled, and the failures on record."""
     state = node_state(cib, node)
     listing = None if state is None else state.at("lrm", "lrm_resources")
     return tuple(
@@ -283,5 +288,5 @@ def _open_entries(
         for home in (() if listing is None else listing.children)
         for entry in home.children
         if entry.id == f"{home.id}_last_failure_0"
-        or (is_pending(entry) and entry.get("transition-key") not in answered)
+        or (is_pending(entry) and entry.get("transition-key") not in settled)
     )

@@ -94,7 +94,9 @@ def with_join(cib: Element, command: JoinNode) -> Element:
     if any(storable(result.request.key) != result.request.key for result in command.history):
         refuse("cib.bad-text", f"the history of {command.node} has names with control characters")
     stayed = has_joined(state)
-    cib = with_history(cib, command.node, command.history, keep_open=stayed)
+    cib = with_history(
+        cib, command.node, command.history, keep_open=stayed, never_handed=command.never_handed
+    )
     if not stayed:
         cib = update_state(cib, command.node, _without_attributes)
     joined = {"crmd": "online", "join": "member", "expected": "member", "crm-debug-origin": "komainu"}

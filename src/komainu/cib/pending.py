@@ -19,6 +19,7 @@ class PendingOperation(NamedTuple):
     resource: ResourceId
     operation: str
     interval_ms: int
+    transition_key: str
 
 
 def pending_operations(cib: Element) -> tuple[PendingOperation, ...]:
@@ -42,4 +43,5 @@ def _read(state: Element, home: Element, entry: Element) -> PendingOperation:
         resource=ResourceId(home.id),
         operation=entry.get("operation") or "",
         interval_ms=read_int(entry.get("interval")),
+        transition_key=entry.get("transition-key") or "",
     )

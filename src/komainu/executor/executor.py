@@ -159,6 +159,15 @@ class Executor:
             )
         return tuple(sorted(known, key=lambda result: result.call_id))
 
+    def owed(self) -> frozenset[str]:
+        """Return the transition keys of what was asked for and will still be answered."""
+        return frozenset(
+            job.request.transition_key
+            for resource in self._resources.values()
+            for job in (resource.running, *resource.waiting)
+            if job is not None and job.is_owed
+        )
+
     def forget(self, resource_id: ResourceId | None) -> None:
         """Forget the history and the recurring operations of a resource, or with None of all.
 

@@ -45,7 +45,7 @@ class Turns:
     """
 
     begun: Instant
-    place: int  # 0 to PLACES - 1
+    place: int  # 0 to PLACES - 1; more: the first turn is in a later round
     lead_ms: int
     open_ms: int
 

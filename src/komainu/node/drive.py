@@ -21,7 +21,6 @@ from komainu.cib.command import (
     ChangeMembership,
     EditConfiguration,
     ForgetOperations,
-    JoinNode,
     LeaveNode,
     RecordFencing,
     RecordOperation,
@@ -96,7 +95,7 @@ from komainu.node.interface import (
     StopAsked,
 )
 from komainu.node.last_resort import LastResort
-from komainu.node.membership import has_joined
+from komainu.node.membership import has_joined, joining
 from komainu.node.pair import Pair
 from komainu.node.replica import (
     Broadcast,
@@ -191,6 +190,7 @@ class Drive:
 
     def handle(self, event: DriveEvent, now: Instant, wall: WallTime) -> list[DriveEffect]:
         """Apply one event; return what the shells must do, in order."""
+        self.pair.wake(now, due=self.ring.deadline)
         self._now, self._wall = now, wall
         if self._has_ended:
             return []
@@ -457,8 +457,7 @@ class Drive:
                 cause = Cause("membership.joined", f"{self.me} says what runs on it", (str(done.position),))
                 for said in self.last_resort.before_join(self._wall):
                     self._broadcast(said)
-                history = self.executor.history()
-                self._broadcast(JoinNode(cause, self._wall, "", self.me, history))
+                self._broadcast(joining(cause, self._wall, self.executor, self.replica.state.cib))
                 for said in self.last_resort.after_join(self.replica.state.cib, self._wall):
                     self._broadcast(said)
             case ReleaseNode(node=node) if node == self.me and self._stop_by is not None:

@@ -1,4 +1,4 @@
-"""Read from the agreed state what each node is: member, joined, standby, lost. For status and for waiting.
+"""Read from the agreed state what each node is: member, joined, standby, lost. For status, waiting and joining.
 
 Decides nothing; what follows from it is the scheduler's. Source: the CIB's `node_state` (in_ccm, crmd, join,
 expected) and node attributes.
@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from komainu.cib import nodes
+from komainu.cib.command import JoinNode
 from komainu.cib.element import Element
 from komainu.cib.nodes import is_member, name_of, node_entries, node_states
-from komainu.model.ids import NodeName
+from komainu.cib.pending import pending_operations
+from komainu.executor.executor import Executor
+from komainu.model.cause import Cause
+from komainu.model.ids import NodeName, WallTime
 
 _YES: Final = {"true", "yes", "on", "1", "y"}
 
@@ -59,6 +63,15 @@ def has_joined(cib: Element, name: NodeName) -> bool:
 def nodes_joined(cib: Element) -> bool:
     """Whether every member has said what runs on it."""
     return all(node.has_joined for node in node_conditions(cib) if node.is_member)
+
+
+def joining(cause: Cause, at: WallTime, executor: Executor, cib: Element) -> JoinNode:
+    """Say what runs on this node, and what the state shows as handed to it although it never came."""
+    history = executor.history()
+    known = executor.owed() | {result.request.transition_key for result in history}
+    pending = (entry for entry in pending_operations(cib) if entry.node == executor.node)
+    never_handed = tuple(entry.transition_key for entry in pending if entry.transition_key not in known)
+    return JoinNode(cause, at, "", executor.node, history, never_handed)
 
 
 def _condition(node: Element, state: Element | None) -> NodeCondition:

@@ -3,6 +3,8 @@
 Pure; race.py says what is right. Must not know: fence devices, commands under way.
 """
 
+from typing import Final
+
 from komainu.cib.command import SetAttribute
 from komainu.cib.state import ClusterState
 from komainu.fencing.interface import RaceBegan, Turns
@@ -10,7 +12,10 @@ from komainu.model.ids import Instant, NodeId, WallTime
 from komainu.model.view import Position
 from komainu.node import race
 from komainu.ring.interface import InstallView, Ring
-from komainu.ring.settings import RingSettings
+from komainu.ring.settings import RingSettings, derive
+
+LATE_FACTOR: Final = 2
+"""Who stood still within so many times of detection sees the split later than its peer, which counts from then."""
 
 
 class Pair:
@@ -19,15 +24,27 @@ class Pair:
     def __init__(self, settings: RingSettings) -> None:
         self.turns: Turns | None = None  # while there is a race
         self._settings = settings
+        self._timing = derive(settings)
+        self._stood_still_at: Instant | None = None
         self._looked_at = Position(-1, -1)  # where the state stood when it was last looked who goes first
+
+    def wake(self, now: Instant, *, due: Instant | None) -> None:
+        """Take note of an event. One far later than what was due: this node stood still, and its peer did not."""
+        if due is not None and now - due >= self._timing.stall_ms:
+            self._stood_still_at = now
 
     def begin(self, begun: InstallView, state: ClusterState, ring: Ring, now: Instant) -> RaceBegan:
         """A view begins: return whom this node races with in it, and its turns."""
         members = begun.view.members
         if begun.departures or len(members) > 1:  # else a lone half begins anew, in the same race
-            self.turns = race.turns_in(begun, self._settings, state, links=ring.links(), now=now)
+            turns = race.turns_in(begun, self._settings, state, links=ring.links(), now=now)
+            self.turns = turns if turns is None or not self._is_late(now) else race.a_round_later(turns)
         peer = next((node.name for node in self._settings.nodes if node.node not in members), None)
         return RaceBegan(peer, self.turns)
+
+    def _is_late(self, now: Instant) -> bool:
+        recent_ms = LATE_FACTOR * self._timing.detect_within_ms
+        return self._stood_still_at is not None and now - self._stood_still_at <= recent_ms
 
     def goes_first(self, state: ClusterState) -> NodeId | None:
         """Return who was named to go first: a witness prefers its part to an equal one."""

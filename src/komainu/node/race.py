@@ -24,7 +24,7 @@ Proven by sim/races.py; explained in docs/concepts/two-nodes.md.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from komainu.cib.command import SetAttribute
@@ -33,7 +33,7 @@ from komainu.cib.options import cluster_option, is_true, read_int
 from komainu.cib.pairs import pair_value, transient_value
 from komainu.cib.state import ClusterState
 from komainu.fencing import device as options
-from komainu.fencing.interface import Turns
+from komainu.fencing.interface import PLACES, Turns
 from komainu.model import score
 from komainu.model.cause import Cause
 from komainu.model.duration import parse_ms
@@ -92,6 +92,11 @@ def turns_in(
     names = tuple(node.name for node in settings.nodes)
     lead_ms = 2 * detect_ms + fencing_takes_ms(state) * 3 // 2 + delays_ms(state.cib, names)
     return Turns(begun=now, place=place_of(split), lead_ms=lead_ms, open_ms=detect_ms // 2)
+
+
+def a_round_later(turns: Turns) -> Turns:
+    """Let the other side have a whole round: this one does not know when the race began."""
+    return replace(turns, place=turns.place + PLACES)
 
 
 def place_of(split: Split) -> int:

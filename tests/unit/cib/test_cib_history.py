@@ -175,6 +175,13 @@ def test_a_node_that_stayed_keeps_what_it_was_handed_and_what_failed() -> None:
     assert entries(answered)["web_last_0"].get("op-status") == "0"
 
 
+def test_what_a_node_was_never_handed_is_not_waited_for() -> None:
+    lost = request("stop", action=9)
+    state = accepted(two_members(WEB_XML), start_action(lost))
+    told = msgspec.structs.replace(join(A, result(request())), never_handed=(lost.transition_key,))
+    assert entries(accepted(state, told, A))["web_last_0"].get("op-status") == "0"
+
+
 def test_a_history_is_only_of_the_node_that_tells_it() -> None:
     other = result(request(node=NodeName("b")))
     state = accepted(two_members(WEB_XML), join(A, other), A)

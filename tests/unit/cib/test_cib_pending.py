@@ -8,7 +8,7 @@ from komainu.cib.pending import pending_operations
 def test_what_was_handed_out_is_waited_for_until_its_result() -> None:
     asked = request("monitor", interval_ms=10_000)
     state = accepted(two_members(WEB_XML), start_action(asked))
-    assert pending_operations(state.cib) == (("a", "web", "monitor", 10_000),)
+    assert pending_operations(state.cib) == ((A, "web", "monitor", 10_000, asked.transition_key),)
     assert pending_operations(accepted(state, record(asked)).cib) == ()
     assert pending_operations(accepted(state, record(asked, 1)).cib) == ()
 

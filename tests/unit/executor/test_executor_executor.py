@@ -384,3 +384,13 @@ def test_whatever_comes_each_request_has_one_answer_and_each_resource_one_agent(
     assert bench.executor.is_idle
     assert bench.deadline() is None
     assert answers == asked
+
+
+def test_what_is_owed_is_what_waits_or_runs_for_the_cluster() -> None:
+    bench = Bench()
+    run = only_run(bench.ask(request("start")))
+    bench.ask(request("monitor", 10_000))
+    assert bench.executor.owed() == {"1:1:0:uuid"}
+    monitor = only_run(bench.finish(run))
+    bench.finish(monitor)
+    assert bench.executor.owed() == frozenset()

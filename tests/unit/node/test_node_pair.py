@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from komainu.cib.initial import empty_cib
 from komainu.cib.state import ClusterState
+from komainu.fencing.interface import PLACES
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName, WallTime
 from komainu.model.link import LinkEnd
 from komainu.model.view import Position, View, ViewId
@@ -63,3 +64,21 @@ def test_a_race_ends_when_the_pair_is_whole() -> None:
 def test_nobody_is_named_before_there_is_a_view() -> None:
     here = world(Position(0, 0))
     assert here.pair.naming(here.state, here.ring, WallTime(0)) is None
+
+
+def test_who_stood_still_lets_the_other_have_a_round() -> None:
+    awake, late = world(Position(0, 0)), world(Position(0, 0))
+    late.pair.wake(Instant(9_900), due=Instant(7_000))
+    awake.pair.wake(Instant(9_900), due=Instant(9_890))
+    now = Instant(10_000)
+    turns = [
+        here.pair.begin(view(2, ONE, lost=(TWO,)), here.state, here.ring, now).turns for here in (awake, late)
+    ]
+    assert turns[0] is not None
+    assert turns[1] is not None
+    assert turns[1].next(now) - turns[0].next(now) == PLACES * turns[0].lead_ms
+    assert late.pair.begin(view(3, ONE, TWO), late.state, late.ring, now).turns is None
+    much_later = Instant(60_000)
+    again = late.pair.begin(view(4, ONE, lost=(TWO,)), late.state, late.ring, much_later).turns
+    assert again is not None
+    assert again.place == turns[0].place
