@@ -29,7 +29,18 @@ NAME = "engine-live"
 
 def test_the_demonstration_goes_as_it_says_on_corosync_too(tmp_path: Path) -> None:
     program = [sys.executable, "-c", "from komainu.cli.drill import drill; drill()", "run", "demo"]
-    options = ["--engine", "corosync", "--lab", NAME, "--format", "json", "--logs", str(tmp_path)]
+    options = [
+        "--engine",
+        "corosync",
+        "--lab",
+        NAME,
+        "--slack",
+        "10",
+        "--format",
+        "json",
+        "--logs",
+        str(tmp_path),
+    ]
     done = subprocess.run([*program, *options], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (lab.base_directory() / NAME).exists()

@@ -22,6 +22,8 @@ RUN = [
     "run",
     "--lab",
     NAME,
+    "--slack",
+    "10",  # what a quiet machine can do is measured by `make demo`
     "--format",
     "json",
 ]

@@ -80,7 +80,7 @@ def test_an_ordinary_user_raises_a_lab_and_leaves_nothing(own: Path) -> None:
         )
         short = own / "short.toml"
         short.write_text("[[step]]".join([beginning, *steps[:2]]))
-        ran = run("drill", "run", str(short), "--lab", "ordinary")
+        ran = run("drill", "run", str(short), "--lab", "ordinary", "--slack", "10")
         assert ran.returncode == 0, ran.stdout + ran.stderr
         assert not (own / "komainu-lab").exists() or not list((own / "komainu-lab").iterdir())
     finally:

@@ -66,10 +66,25 @@ def check(name: str) -> None:
     show_default=True,
     help="What carries the ring.",
 )
+@click.option(
+    "--slack",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Allow so many times the service gaps: for a computer that is busy with other work.",
+)
 @click.option("--logs", type=click.Path(path_type=Path), help="Copy the daemons' logs into this directory.")
 @incident.options
 def run(
-    name: str, form: str, keep: bool, lab_name: str, *, engine: str, logs: Path | None, **chosen: str | None
+    name: str,
+    form: str,
+    keep: bool,
+    lab_name: str,
+    *,
+    engine: str,
+    slack: int,
+    logs: Path | None,
+    **chosen: str | None,
 ) -> None:
     """Raise a lab, carry out the drill NAME (or a .toml file), and take the lab down.
 
@@ -79,9 +94,10 @@ def run(
     komainu drill run incident --network networkmanager --server-config no --cabling direct
     """
     if name == incident.NAME:
-        if keep or logs is not None or engine != "builtin":
+        if keep or logs is not None or slack != 1 or engine != "builtin":
             raise click.UsageError(
-                "--keep, --logs and --engine: not for the incident; for the engine, --stack komainu-on-corosync"
+                "--keep, --logs, --slack and --engine: not for the incident; "
+                "for the engine, --stack komainu-on-corosync"
             )
         incident.run(lab_name, form, chosen)
         return
@@ -89,7 +105,7 @@ def run(
     console = Console(stderr=True, highlight=False)
     with failures_told(), labs.ended_by_signals():
         stack = Stack.KOMAINU_ON_COROSYNC if engine == "corosync" else Stack.KOMAINU
-        found = drills.for_stack(drills.load(drills.find(name)), stack)
+        found = drills.with_slack(drills.for_stack(drills.load(drills.find(name)), stack), slack)
         console.print(found.title, style="bold", markup=False)
         blueprint = protocol.Blueprint(
             lab_name, found.layout, DAEMON[stack], found.cluster.probe, stack=stack

@@ -123,6 +123,17 @@ def for_stack(drill: Drill, stack: Stack) -> Drill:
     return msgspec.structs.replace(drill, steps=steps)
 
 
+def with_slack(drill: Drill, factor: int) -> Drill:
+    """Allow so many times the service gaps that the drill allows: a busy computer delays the client, too."""
+
+    def slack(step: Step) -> Step:
+        gap_ms = step.expect.gap_max_ms
+        allowed = None if gap_ms is None else gap_ms * factor
+        return msgspec.structs.replace(step, expect=msgspec.structs.replace(step.expect, gap_max_ms=allowed))
+
+    return msgspec.structs.replace(drill, steps=tuple(map(slack, drill.steps)))
+
+
 def parse(text: str, file: str, directory: Path) -> Drill:
     """Read the text of a drill. Raises Refused with every mistake in it."""
     return _Reader(text, file, directory).drill()

@@ -117,3 +117,12 @@ def test_every_verb_is_documented_in_the_guide() -> None:
         assert f"`{verb}`" in guide
     for key in drill.Expect.__struct_fields__:
         assert f"`{key}`" in guide
+
+
+def test_slack_is_for_gaps_only() -> None:
+    shipped = drill.load(drill.find("demo"))
+    loose = drill.with_slack(shipped, 10)
+    for before, after in zip(shipped.steps, loose.steps, strict=True):
+        assert before.expect.gap_max_ms is not None
+        assert after.expect.gap_max_ms == 10 * before.expect.gap_max_ms
+        assert after.expect.reboots == before.expect.reboots
