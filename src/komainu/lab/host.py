@@ -282,11 +282,11 @@ def main() -> None:
     os.set_inheritable(args.lifeline, args.launch)
     if args.launch:
         launch(args.directory, args.lifeline)
-    blueprint = msgspec.json.decode(
-        (args.directory / protocol.BLUEPRINT_FILE).read_bytes(), type=protocol.Blueprint
-    )
     store = args.directory / "store"
-    try:
+    try:  # also when a command that was stopped has just taken the blueprint away: nothing may be left
+        blueprint = msgspec.json.decode(
+            (args.directory / protocol.BLUEPRINT_FILE).read_bytes(), type=protocol.Blueprint
+        )
         files.prepare_store(store)
         asyncio.run(Host(args.directory, blueprint).run(socket.socket(fileno=args.lifeline)))
     finally:
