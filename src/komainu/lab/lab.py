@@ -40,6 +40,8 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}")
 
 DAEMON: Final = (sys.executable, "-m", "komainu.cli.main", "node")
 _POLL_S: Final = 0.01
+REMOVALS_MAX: Final = 20
+_REMOVAL_PAUSE_S: Final = 0.05
 
 
 def base_directory() -> Path:
@@ -262,18 +264,29 @@ def take_down(name: str) -> bool:
     directory = directory_of(name)
     if not directory.is_dir():
         return False
-    held = host_process(directory)
-    if held is not None:
-        with contextlib.suppress(OSError):
-            connection = connect(directory, timeout_s=2)
-            with connection:
-                connection.sendall(msgspec.json.encode(protocol.TakeDown()) + b"\n")
-        if not _wait_gone(held, DOWN_TIMEOUT_S):
-            _kill(held)
-    shutil.rmtree(directory, ignore_errors=True)
+    for _ in range(
+        REMOVALS_MAX
+    ):  # a host that was just launched may write itself down while its directory goes
+        held = host_process(directory)
+        if held is not None:
+            _end(held, directory)
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            break
+        time.sleep(_REMOVAL_PAUSE_S)
     with contextlib.suppress(OSError):
         directory.parent.rmdir()
     return True
+
+
+def _end(held: protocol.HostProcess, directory: Path) -> None:
+    """Ask a host to end; kill it when it does not."""
+    with contextlib.suppress(OSError):
+        connection = connect(directory, timeout_s=2)
+        with connection:
+            connection.sendall(msgspec.json.encode(protocol.TakeDown()) + b"\n")
+    if not _wait_gone(held, DOWN_TIMEOUT_S):
+        _kill(held)
 
 
 def host_process(directory: Path) -> protocol.HostProcess | None:
