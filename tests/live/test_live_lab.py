@@ -74,8 +74,11 @@ def left_over(name: str = NAME) -> list[str]:
         for pid in procfs.all_pids()
         if procfs.environment(pid).get("KOMAINU_LAB") == name or f"/{name}/" in procfs.command_line(pid)
     ]
-    if (lab.base_directory() / name).exists():
-        found.append("its directory")
+    directory = lab.base_directory() / name
+    if directory.exists():
+        found.append(
+            f"its directory with {sorted(str(one.relative_to(directory)) for one in directory.rglob('*'))}"
+        )
     if name in Path("/proc/self/mountinfo").read_text(encoding="utf-8"):
         found.append("a mount")
     return found
@@ -314,7 +317,7 @@ def test_down_cleans_up_after_a_host_that_was_killed() -> None:
     held = lab.host_process(lab.base_directory() / NAME)
     assert held is not None
     os.kill(held.pid, signal.SIGKILL)
-    assert becomes(lambda: not [item for item in left_over() if item != "its directory"])
+    assert becomes(lambda: not [item for item in left_over() if not item.startswith("its directory")])
     assert lab.take_down(NAME)
     one.down()
     assert not left_over()

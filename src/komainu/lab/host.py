@@ -290,8 +290,20 @@ def main() -> None:
         files.prepare_store(store)
         asyncio.run(Host(args.directory, blueprint).run(socket.socket(fileno=args.lifeline)))
     finally:
+        _end_everything()  # a machine in the midst of booting makes its directories anew
         files.detach(store)
         shutil.rmtree(args.directory, ignore_errors=True)
+
+
+def _end_everything() -> None:
+    """Kill every other process of this pid namespace and wait until none is left."""
+    if os.getpid() != 1:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
 if __name__ == "__main__":

@@ -40,7 +40,6 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}")
 
 DAEMON: Final = (sys.executable, "-m", "komainu.cli.main", "node")
 _POLL_S: Final = 0.01
-REMOVALS_MAX: Final = 20
 _REMOVAL_PAUSE_S: Final = 0.05
 
 
@@ -264,9 +263,8 @@ def take_down(name: str) -> bool:
     directory = directory_of(name)
     if not directory.is_dir():
         return False
-    for _ in range(
-        REMOVALS_MAX
-    ):  # a host that was just launched may write itself down while its directory goes
+    until = time.monotonic() + DOWN_TIMEOUT_S
+    while time.monotonic() < until:  # a host just launched may write itself down while its directory goes
         held = host_process(directory)
         if held is not None:
             _end(held, directory)
