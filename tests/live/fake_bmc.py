@@ -2,7 +2,7 @@
 
 import sys
 
-from pyghmi.ipmi.bmc import Bmc  # type: ignore[import-not-found] # only where a machine is played
+from pyghmi.ipmi.bmc import Bmc  # type: ignore[import-untyped] # the library has no types
 
 
 class Machine(Bmc):  # type: ignore[misc] # the library has no types
