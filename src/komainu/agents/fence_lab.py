@@ -1,12 +1,14 @@
 """Fence a machine of a lab: ask the lab's power switch, which answers off only when nothing is left of it.
 
-Source: the fence agent API: options on standard input, one `key=value` a line; status 0 on, 2 off, 1 unknown.
+Source: the fence agent API: status 0 on, 2 off, 1 unknown.
 Wire to the switch: one JSON object a line, each way, over a Unix socket.
 """
 
 import json
 import socket
 import sys
+
+from komainu.agents.fence_agent import failure, read_order
 
 SOCKET = "/run/komainu-lab/power.sock"
 ANSWER_S_MAX = 55.0
@@ -35,21 +37,8 @@ META_DATA = f"""<?xml version="1.0"?>
 
 def main() -> None:
     """Do the action that stands on standard input."""
-    options: dict[str, str] = {}
-    for line in sys.stdin:
-        name, found, text = line.strip().partition("=")
-        if found and not name.startswith("#"):
-            options[name.replace("-", "_")] = text
-    action = options.get("action", "reboot")
-    if action == "metadata":
-        print(META_DATA)
-        sys.exit(0)
-    node = options.get("port") or options.get("plug") or options.get("nodename") or ""
-    if action not in {"on", "off", "reboot", "status", "monitor", "list"}:
-        raise _failure(f"unrecognised action: {action}")
-    if not node and action not in {"monitor", "list"}:
-        raise _failure("no node was named; set port")
-    sys.exit(_switch(options.get("socket") or SOCKET, action, node))
+    order = read_order(META_DATA, {"on", "off", "reboot", "status", "monitor", "list"})
+    sys.exit(_switch(order.options.get("socket") or SOCKET, order.action, order.node))
 
 
 def _switch(path: str, action: str, node: str) -> int:
@@ -58,14 +47,14 @@ def _switch(path: str, action: str, node: str) -> int:
         path, {"action": "list"} if action in {"monitor", "list"} else {"action": action, "node": node}
     )
     if answer.get("ok") is not True:
-        raise _failure(
+        raise failure(
             f"the power switch refused {action} of {node}: {answer.get('error', 'no reason given')}"
         )
     power = answer.get("power")
     if action == "status":
         return {"on": 0, "off": 2}.get(str(power), 1)
     if action == "off" and power != "off":
-        raise _failure(f"the power switch says that {node} is {power} after off")
+        raise failure(f"the power switch says that {node} is {power} after off")
     if action == "list":
         nodes = answer.get("nodes")
         for name in nodes if isinstance(nodes, list) else []:
@@ -87,15 +76,9 @@ def _ask(path: str, question: dict[str, str]) -> dict[str, object]:
                 data += part
         answer = json.loads(data)
     except TimeoutError:
-        raise _failure(f"the power switch at {path} timed out") from None
-    except OSError as failure:
-        raise _failure(f"the power switch at {path} cannot be reached: {failure}; is the lab up?") from None
+        raise failure(f"the power switch at {path} timed out") from None
+    except OSError as error:
+        raise failure(f"the power switch at {path} cannot be reached: {error}; is the lab up?") from None
     except ValueError:
-        raise _failure(f"the power switch at {path} gave no proper answer: {data[:80]!r}") from None
+        raise failure(f"the power switch at {path} gave no proper answer: {data[:80]!r}") from None
     return answer if isinstance(answer, dict) else {}
-
-
-def _failure(reason: str) -> SystemExit:
-    """Say what went wrong, as the last line of the error output; return what ends the program."""
-    print(reason, file=sys.stderr)
-    return SystemExit(1)

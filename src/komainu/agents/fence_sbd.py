@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 
+from komainu.agents.fence_agent import failure, read_order
 from komainu.fencing.sbd import Mail, Message, slots_of
 from komainu.model.ids import NodeName
 from komainu.node.sbd import SbdDisk
@@ -38,24 +39,11 @@ _MESSAGES = {"off": Message.OFF, "reboot": Message.RESET, "on": Message.CLEAR}
 
 def main() -> None:
     """Do the action that stands on standard input."""
-    options: dict[str, str] = {}
-    for line in sys.stdin:
-        name, found, text = line.strip().partition("=")
-        if found and not name.startswith("#"):
-            options[name.replace("-", "_")] = text
-    action = options.get("action", "reboot")
-    if action == "metadata":
-        print(META_DATA)
-        sys.exit(0)
-    node = options.get("port") or options.get("plug") or options.get("nodename") or ""
-    if action not in {*_MESSAGES, "status", "monitor", "list"}:
-        raise _failure(f"unrecognised action: {action}")
-    if not node and action not in {"monitor", "list"}:
-        raise _failure("no node was named; set plug")
-    paths = options.get("devices", "").replace(",", " ").replace(";", " ").split()
+    order = read_order(META_DATA, {*_MESSAGES, "status", "monitor", "list"})
+    paths = order.options.get("devices", "").replace(",", " ").replace(";", " ").split()
     if not paths:
-        raise _failure("no disk was named; set devices")
-    sys.exit(_act(action, NodeName(node), paths))
+        raise failure("no disk was named; set devices")
+    sys.exit(_act(order.action, NodeName(order.node), paths))
 
 
 def _act(action: str, node: NodeName, paths: list[str]) -> int:
@@ -70,7 +58,7 @@ def _act(action: str, node: NodeName, paths: list[str]) -> int:
         except (OSError, ValueError) as error:
             troubles.append(f"{path}: {error.strerror if isinstance(error, OSError) else error}")
     if 2 * done <= len(paths):
-        raise _failure(f"only {done} of {len(paths)} disks: {'; '.join(troubles)}")
+        raise failure(f"only {done} of {len(paths)} disks: {'; '.join(troubles)}")
     if action in {"off", "reboot"}:
         time.sleep(max(waits))
     return 0
@@ -89,9 +77,3 @@ def _do(action: str, node: NodeName, disk: SbdDisk) -> None:
         raise ValueError(f"{node} has no slot on it")
     if action != "status":
         disk.send(slot, Mail(_MESSAGES[action], socket.gethostname()))
-
-
-def _failure(reason: str) -> SystemExit:
-    """Say what went wrong, as the last line of the error output; return what ends the program."""
-    print(reason, file=sys.stderr)
-    return SystemExit(1)
