@@ -66,7 +66,7 @@ class LateGroup(click.Group):
 
             close = get_close_matches(name, COMMANDS, n=1)
             hint = f"did you mean {close[0]}?" if close else "komainu --help lists the commands"
-            raise click.UsageError(f'there is no command "{name}"\nhint: {hint}', ctx)
+            raise click.UsageError(f'there is no command "{name}"\n  hint: {hint}', ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

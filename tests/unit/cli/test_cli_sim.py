@@ -25,6 +25,7 @@ def test_each_class_of_faults_is_listed_with_what_it_is(capsys: pytest.CaptureFi
         (["run", "--nodes", "9"], '"9" is not a number of nodes from 2 to 8, or a range such as 2..7'),
         (["run", "--nodes", "5..2"], '"5..2" is not a number of nodes'),
         (["run", "--faults", "rain"], 'there is no class of faults "rain"; `komainu sim faults` lists them'),
+        (["run", "--seeds", "0"], '"0" is not a number of seeds from 1'),
         (["run", "--seeds", "many"], '"many" is not a number of seeds'),
         (["replay", "1", "--keep", "9"], '"9" does not name faults from 0 to 5'),
         (["replay", "1", "--keep", "a"], '"a" does not name faults from 0 to 5'),
