@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from random import Random
+from typing import Final
 
 import cibs
 import pytest
@@ -58,21 +59,24 @@ def carried_out(cib: Element) -> tuple[Job, Rehearsal, bool]:
 _UNRECORDED = frozenset({"cancel", "do_shutdown", "clear_failcount", "notify"})
 """What a simulation does not write into the CIB, so that it is wanted again."""
 
-_INVALID = frozenset({68})
-"""Seeds whose plan cannot be carried out whole: faults that are still to be found."""
+_ONCE_STUCK: Final = (
+    *((1, seed) for seed in (68, 109, 111, 129, 136, 260)),
+    *((2, seed) for seed in (29, 39, 61, 67, 104, 109, 135, 161, 194, 196)),
+)
+"""Depths and seeds whose plans could once not be carried out whole: circles, and inputs that nobody would do."""
 
 
-@pytest.mark.parametrize("seed", range(COUNT))
-def test_a_plan_that_was_carried_out_leaves_nothing_to_do(seed: int) -> None:
-    cib = cibs.make(Random(seed), depth=1)
+@pytest.mark.parametrize(("depth", "seed"), [*((1, seed) for seed in range(COUNT)), *_ONCE_STUCK])
+def test_a_plan_that_was_carried_out_leaves_nothing_to_do(depth: int, seed: int) -> None:
+    cib = cibs.make(Random(seed), depth=depth)
     for _ in range(ROUNDS_MAX):
         _, rehearsal, is_whole = carried_out(cib)
-        assert is_whole or seed in _INVALID
+        assert is_whole
         cib = rehearsal.cib
         left = [
             action for action in rehearsal.done if not action.is_pseudo and action.task not in _UNRECORDED
         ]
-        if not left or not is_whole:
+        if not left:
             return
     raise AssertionError([f"{action.task} {action.key}" for action in left])
 

@@ -80,7 +80,7 @@ def _add(graph: Graph, action: Action) -> None:
     synapse = Synapse(action, max(rsc_priority, action.priority), [])
     graph.synapses.append(synapse)
     for relation in action.before:
-        if _is_input(action, relation):
+        if holds(action, relation):
             synapse.inputs.append(relation.action)
             graph.edges.add((relation.action.number, action.number))
 
@@ -123,18 +123,7 @@ def belongs(action: Action) -> bool:
     return node.is_clean_online
 
 
-def _is_input(action: Action, relation: Relation) -> bool:
-    """Tell whether an action of the graph has to wait for another; two that change places do not both wait."""
-    if not _holds(action, relation):
-        return False
-    is_about_load = relation.flags == Rel.IF_ON_SAME_NODE_OR_TARGET
-    if is_about_load and action.task == "migrate_to" and _leads_back(action, relation.action):
-        relation.flags = 0
-        return False
-    return True
-
-
-def _holds(action: Action, relation: Relation) -> bool:
+def holds(action: Action, relation: Relation) -> bool:
     """Tell whether a relation holds, as far as its two actions are concerned."""
     first, flags = relation.action, relation.flags
     if flags == 0:
@@ -171,22 +160,6 @@ def _is_load_input(action: Action, relation: Relation) -> bool:
         relation.flags = 0
         return False
     return True
-
-
-def _leads_back(action: Action, first: Action) -> bool:
-    """Tell whether an action would wait for itself, if it waited for this one."""
-    waiting, seen = [first], {first.number}
-    while waiting:
-        here = waiting.pop()
-        for relation in here.before:
-            if not _holds(here, relation):
-                continue
-            if relation.action is action:
-                return True
-            if relation.action.number not in seen:
-                seen.add(relation.action.number)
-                waiting.append(relation.action)
-    return False
 
 
 def _is_ignored_failure(action: Action, first: Action) -> bool:

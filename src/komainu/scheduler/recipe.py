@@ -16,9 +16,11 @@ from komainu.scheduler import (
     graph,
     health,
     history,
+    invalid_orderings,
     location,
     nodes,
     options,
+    possible,
     probes,
     relations,
     remote,
@@ -90,7 +92,10 @@ def schedule(job: Job) -> Graph:
     fencing.schedule(job)
     relations.bind(job)
     fixpoint.settle(job)
-    return graph.build(job)
+    invalid_orderings.drop(job)
+    transition = graph.build(job)
+    possible.leave_out(job, transition)
+    return transition
 
 
 def _new_job(cib: Element, now_s: int) -> Job:
