@@ -107,3 +107,8 @@ def port_name(node: str, cable: Cable) -> str:
 def hardware_address(node_index: int, cable: Cable) -> str:
     """Give an interface the same MAC address at every boot, as real hardware has."""
     return f"02:6b:6f:00:{int(cable.nic[3:]):02x}:{node_index + 1:02x}"
+
+
+def bridge_address(cable: Cable) -> str:
+    """Give a cable's own end in the plant a MAC address that stays, whoever hangs on it."""
+    return f"02:6b:6f:00:{int(cable.bridge[2:]):02x}:00"

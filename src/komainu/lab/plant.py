@@ -21,6 +21,7 @@ from komainu.lab.layout import (
     WITNESS_ADDRESS,
     Cable,
     Layout,
+    bridge_address,
     hardware_address,
     port_name,
 )
@@ -76,7 +77,12 @@ class Plant:
             Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1", encoding="ascii")
         lines = ["link set lo up"]
         for cable in self._layout.cables:
-            lines.append(f"link add {cable.bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
+            # An address of its own: else it takes that of its lowest port, and who knows the witness by it does not
+            # reach it any more, for seconds, when the machine at that port is switched off.
+            lines.append(
+                f"link add {cable.bridge} address {bridge_address(cable)} type bridge "
+                "stp_state 0 forward_delay 0 mcast_snooping 0"
+            )
             lines.append(f"link set {cable.bridge} up")
         run_ip(lines)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from komainu.lab.layout import LAN, Layout, hardware_address, port_name
+from komainu.lab.layout import LAN, Layout, bridge_address, hardware_address, port_name
 
 
 def test_the_interconnect_comes_first_and_the_service_lan_last() -> None:
@@ -24,7 +24,9 @@ def test_layouts_that_can_be_built(layout: Layout) -> None:
     names = [port_name(node, cable) for node in layout.nodes for cable in layout.cables]
     assert all(len(name) <= 15 for name in names)
     places = range(len(layout.nodes))
-    assert len({hardware_address(place, cable) for place in places for cable in layout.cables}) == len(names)
+    addresses = {hardware_address(place, cable) for place in places for cable in layout.cables}
+    assert len(addresses) == len(names)
+    assert not addresses & {bridge_address(cable) for cable in layout.cables}
 
 
 @pytest.mark.parametrize(
