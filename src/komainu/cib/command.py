@@ -42,12 +42,14 @@ class ChangeMembership(Command, frozen=True, tag="change-membership"):
     """Record a new view: members become members, the others leave, each with its reason.
 
     Submitted by the coordinator as its first command in a view. `lost` left without a word; `left` said so.
+    `lives` are those of the members' daemons, in their order; () when they are not known.
     """
 
     view: View
     members: tuple[NodeName, ...]
     lost: tuple[tuple[NodeName, str], ...]  # node, reason
     left: tuple[tuple[NodeName, str], ...]  # node, reason
+    lives: tuple[str, ...] = ()
 
 
 class JoinNode(Command, frozen=True, tag="join-node"):

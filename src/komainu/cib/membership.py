@@ -7,9 +7,10 @@ what runs on it has join="pending"; a node that went without a word keeps expect
 fenced; a node that left or was fenced has expected="down".
 
 Theory of operation. `view` on the status is ours: the newest view that was recorded. What a coordinator
-submitted in an older one may be ordered late, and must not undo it. `fence-request` on a node's state is ours: it stands there from the start of a fencing
-until its end, and goes when the node comes back. A fencing that ends on a member without it is about an
-earlier life of that node, and must not put the present one down.
+submitted in an older one may be ordered late, and must not undo it. `fence-request` on a node's state is ours: it
+stands there from the start of a fencing until its end, and goes when the node comes back in another life
+(`daemon-life`, ours, too). A fencing that ends on a member without it is about an earlier life of that node, and
+must not put the present one down. In the same life the node was only heard again: the fencing will still hit it.
 """
 
 from collections.abc import Mapping
@@ -40,6 +41,7 @@ from komainu.model.ids import NodeName
 from komainu.model.view import ViewId
 
 FENCE_MARK: Final = "fence-request"
+LIFE_MARK: Final = "daemon-life"
 VIEW_MARK: Final = "view"
 
 _DOWN: Final = {"in_ccm": "false", "crmd": "offline", "join": "down", "expected": "down"}
@@ -81,8 +83,9 @@ def with_view(cib: Element, command: ChangeMembership, *, is_quorate: bool) -> E
     gone = {name_of(state) for state in node_states(cib) if is_member(state)} - set(ids)
     for name in sorted(gone | lost | left):
         cib = _with_left(cib, name) if name in left - lost else _with_lost(cib, name)
+    lives = dict(zip(command.members, map(storable, command.lives), strict=False))
     for name in command.members:
-        cib = update_state(cib, name, _arrive)
+        cib = update_state(cib, name, partial(_arrive, life=lives.get(name)))
     return cib
 
 
@@ -143,10 +146,11 @@ def _put_node(nodes: Element, entry: Element) -> Element:
     return nodes.with_children((*nodes.children, entry))
 
 
-def _arrive(state: Element) -> Element:
+def _arrive(state: Element, life: str | None) -> Element:
     """Make a node a member. One that was a member all along stays as it is."""
+    is_same_life = life is not None and state.get(LIFE_MARK) == life
     if is_member(state) and state.get("crmd") == "online":
-        return state
+        return with_all(state, {LIFE_MARK: life})
     # A node that was cleanly down before is expected once it joins; any other may still hold what it ran.
     was_down = state.get("in_ccm") == "false" and state.get("expected") == "down"
     return with_all(
@@ -157,7 +161,8 @@ def _arrive(state: Element) -> Element:
             "join": "pending",
             "expected": "down" if was_down else "member",
             "crm-debug-origin": "komainu",
-            FENCE_MARK: None,
+            FENCE_MARK: state.get(FENCE_MARK) if is_same_life else None,
+            LIFE_MARK: life,
         },
     )
 

@@ -158,6 +158,7 @@ class Replica:
                 members=tuple(self._names[node] for node in begun.view.members),
                 lost=tuple(lost),
                 left=tuple(left),
+                lives=tuple(map(str, begun.lives)),
             )
         )
         return commands

@@ -7,7 +7,7 @@ DESIGN.md, section 5. Nothing here decides.
 from dataclasses import dataclass
 from typing import Protocol
 
-from komainu.model.ids import Instant, LinkNumber, NodeId, NodeName
+from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkState
 from komainu.model.report import Note
 from komainu.model.view import Position, View, ViewId
@@ -191,6 +191,7 @@ class InstallView:
     keeps_state: tuple[NodeId, ...]
     departures: tuple[Departure, ...]
     arrivals: tuple[NodeId, ...]
+    lives: tuple[Incarnation, ...] = ()  # of the members, in their order
 
 
 @dataclass(frozen=True, slots=True)

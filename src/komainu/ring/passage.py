@@ -236,4 +236,5 @@ def _install(decision: Decision) -> InstallView:
         keeps_state=decision.keeps_state,
         departures=tuple(Departure(gone.node, gone.clean, gone.reason) for gone in decision.departures),
         arrivals=decision.arrivals,
+        lives=decision.lives,
     )

@@ -35,6 +35,9 @@ DECIDED_WITHIN_MS: Final = 150_000
 BOOT_MS: Final = (20_000, 40_000)
 """A machine takes so long: what it does when it is back is no part of the race, but must not begin another."""
 
+QUICK_BOOT_MS: Final = (200, 600)
+"""A small virtual machine may be back before anybody has noticed that it went."""
+
 META_DATA: Final = """<resource-agent name="fence_lab"><parameters><parameter name="port"/></parameters>
 <actions><action name="on"/><action name="off"/><action name="reboot"/><action name="status"/></actions>
 </resource-agent>"""
@@ -84,6 +87,8 @@ class RaceWorld(World):
         self.on_standby: NodeName | None = None  # it cannot run anything when it is the one that is left
         has_witness = setup.settings[0].quorum.witness is not None
         self.witness = SimWitness(self) if has_witness else None
+        self.boot_ms = BOOT_MS
+        self.mend_after_strike_ms: int | None = None  # from a strike until the way is mended
         self._frozen: dict[NodeId, list[DriveEvent]] = {}
 
     def freeze(self, node: NodeId, for_ms: int) -> None:
@@ -116,7 +121,7 @@ class RaceWorld(World):
             self._frozen.pop(node, None)
         super().lose_power(node, boot_again=False)
         if boot_again:
-            self.clock.after(self.chance.randint(*BOOT_MS), lambda: self.boot(node))
+            self.clock.after(self.chance.randint(*self.boot_ms), lambda: self.boot(node))
 
     def _carry(self, machine: Machine, effect: DriveEffect) -> None:
         if isinstance(effect, RunFenceAgent):
@@ -133,6 +138,9 @@ class RaceWorld(World):
         works = self.now >= self.bench.works_from and machine.node_id in self.bench.serves
         is_good = works or action == "metadata"
         took = self.chance.randint(*self.bench.takes_ms)
+        if action in {"off", "reboot"} and self.mend_after_strike_ms is not None:
+            self.clock.after(self.mend_after_strike_ms, partial(self.network.join, {PAIR[0]}, {PAIR[1]}))
+            self.mend_after_strike_ms = None
 
         def act() -> None:
             if is_good and action in {"off", "reboot"} and target is not None:
@@ -250,6 +258,14 @@ class Fault:
         self.does_last = False
         self.world.freeze(self._node(), self.chance.randint(500, 8_000))
 
+    def the_way_is_back_before_the_device_strikes(self) -> None:
+        """A slow device is at work when the nodes hear each other again: what was begun cannot be called back."""
+        self.does_last = False
+        self.world.bench = replace(self.world.bench, takes_ms=(1_500, 4_000))
+        self.world.boot_ms = QUICK_BOOT_MS
+        self.world.network.part({PAIR[0]}, {PAIR[1]})
+        self.world.mend_after_strike_ms = self.chance.randint(0, 1_200)
+
     def _node(self) -> NodeId:
         return self.chance.choice(PAIR)
 
@@ -273,6 +289,7 @@ KINDS: Final[tuple[Callable[[Fault], None], ...]] = (
     Fault.a_node_loses_its_power,
     Fault.a_daemon_is_killed,
     Fault.a_machine_freezes,
+    Fault.the_way_is_back_before_the_device_strikes,
 )
 
 

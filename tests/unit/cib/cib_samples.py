@@ -77,6 +77,7 @@ def view_of(
     left: tuple[NodeName, ...] = (),
     is_quorate: bool = True,
     counter: int = 1,
+    lives: tuple[str, ...] = (),
 ) -> ChangeMembership:
     numbers = {A: NodeId(1), B: NodeId(2), NodeName("c"): NodeId(3)}
     ids = tuple(numbers[name] for name in members)
@@ -89,6 +90,7 @@ def view_of(
         members,
         tuple((one, "silent") for one in lost),
         tuple((one, "bye") for one in left),
+        lives,
     )
 
 

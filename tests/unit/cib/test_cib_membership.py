@@ -131,6 +131,26 @@ def test_who_was_away_begins_without_attributes() -> None:
     assert attributes(accepted(back, join(B), B), B) == {}
 
 
+def test_who_is_heard_again_while_its_fencing_runs_is_off_when_that_ends() -> None:
+    """The cable was back before the device struck: the life that was heard again is the one that it ended."""
+    both = accepted(two_members(), view_of(A, B, lives=("a1", "b1")))
+    lost = accepted(both, view_of(A, lost=(B,), counter=2, lives=("a1",)))
+    started = accepted(lost, fencing(FenceState.STARTED))
+    again = accepted(started, view_of(A, B, counter=3, lives=("a1", "b1")))
+    done = accepted(accepted(again, join(B), B), fencing(FenceState.DONE))
+    assert status_of(done, B) == DOWN
+    assert status_of(accepted(done, view_of(A, lost=(B,), counter=4, lives=("a1",))), B) == DOWN
+
+
+def test_a_fencing_that_ends_after_its_target_booted_leaves_the_new_life_alone() -> None:
+    both = accepted(two_members(), view_of(A, B, lives=("a1", "b1")))
+    started = accepted(accepted(both, view_of(A, lost=(B,), counter=2)), fencing(FenceState.STARTED))
+    back = accepted(started, view_of(A, B, counter=3, lives=("a1", "b2")))
+    done = accepted(accepted(back, join(B), B), fencing(FenceState.DONE))
+    assert status_of(done, B) == MEMBER
+    assert status_of(accepted(done, view_of(A, lost=(B,), counter=4)), B) == LOST
+
+
 def test_a_view_that_does_not_name_its_members_is_refused() -> None:
     view: View = view_of(A, B).view
     assert refusal(new_state(), ChangeMembership(CAUSE, AT, "", view, (A,), (), ())) == "cib.bad-view"

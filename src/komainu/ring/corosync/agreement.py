@@ -124,6 +124,7 @@ def _view_of(standings: Standings, verdict: Verdict, *, waiting: bool) -> Agreed
         ),
         departures=tuple(_departure(each, owner, standings) for each in line.members if each not in members),
         arrivals=tuple(each.node for each in members if each not in line.members),
+        lives=tuple(member.life for member in members),
     )
     return Agreed(begun, ViewKey(view_id, members[0].life), members, line.delivered, waiting)
 
