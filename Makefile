@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.komainu-installed
 
-.PHONY: help setup demo test check bench bench-incident bench-scheduler bench-ring soak races differential docs clean
+.PHONY: help setup demo test check bench bench-incident incident-sample bench-scheduler bench-ring soak races differential docs clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,9 +39,13 @@ bench: $(STAMP) ## measure: take-over, memory, idle CPU, simulator speed, the gu
 	@$(BIN)/python benchmarks/run.py
 	@$(BIN)/python benchmarks/links.py
 
-bench-incident: $(STAMP) ## the founding incident with real network managers and peers; rewrites docs/incident.md
+bench-incident: $(STAMP) ## the founding incident with real network managers and peers, 43 set-ups; rewrites docs/incident.md
 	@tools/system-packages incident
 	@$(BIN)/python benchmarks/incident.py
+
+incident-sample: $(STAMP) ## that night's cell of komainu and of each peer, in some three minutes; writes nothing
+	@tools/system-packages incident
+	@$(BIN)/python benchmarks/incident.py --sample
 
 bench-scheduler: $(STAMP) ## the scheduler beside Debian's crm_simulate; rewrites docs/benchmark-scheduler.md (LONG=--long)
 	@tools/system-packages scheduler

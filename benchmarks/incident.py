@@ -1,10 +1,12 @@
 """Run the founding incident's matrix, komainu beside its peers, and write docs/incident.md from what was measured.
 
 Usage: python benchmarks/incident.py [--jobs N] [--cells FILE] [--only TEXT] [--again] [--note TEXT] [--render]
+       python benchmarks/incident.py --sample [--only TEXT]     (make incident-sample)
 
 Every set-up runs as a command of its own: `komainu drill run incident …`. The cells are kept in a file of JSON
 lines: a set-up that stands there already is not run again, so that a run which was stopped can be taken up. With --again the
 chosen set-ups are measured anew, and the others keep their cells: `--only=-komainu --again` after a change of komainu.
+With --sample one cell of each stack is measured, that night's, and shown; no page and no file of cells is written.
 """
 
 import argparse
@@ -26,6 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SETUP_TIMEOUT_S = 900
 """Nine faults of 20 s each, the set-up, and every one of them waited for in vain."""
 
+SAMPLE_FAULT = "cable pulled"
+
 MANAGERS = ((Network.NETWORKMANAGER, False), (Network.NETWORKMANAGER, True), (Network.NETWORKD, False),
             (Network.NETWORKD, True), (Network.STATIC, False))  # fmt: skip
 
@@ -44,7 +48,10 @@ def main() -> None:
     parser.add_argument(
         "--render", action="store_true", help="only write the page from the cells that are there"
     )
+    parser.add_argument("--sample", action="store_true", help="one cell of each stack; writes nothing")
     options = parser.parse_args()
+    if options.sample:
+        sys.exit(sample(options.only))
     options.cells.parent.mkdir(parents=True, exist_ok=True)
     finished = options.cells.with_suffix(".done")
     if (options.again or options.render) and not options.cells.exists() and finished.exists():
@@ -67,6 +74,22 @@ def main() -> None:
         map(name_of, setups())
     ):
         options.cells.replace(finished)  # it is complete: the next run measures anew
+
+
+def sample(only: str) -> int:
+    """Measure that night's cell with each stack and show the page's rows; 1 when a stack gave none."""
+    night = [
+        one
+        for one in setups()
+        if (one.network, one.server_config, one.cabling) == (Network.NETWORKMANAGER, False, Cabling.DIRECT)
+        and only in name_of(one)
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        cells = [cell for found in pool.map(lambda one: run(one, SAMPLE_FAULT), night) for cell in found]
+    from incident_page import section
+
+    print("\n".join(section(Network.NETWORKMANAGER.value, cells, server=False)))
+    return int(not night or len(cells) < len(night))
 
 
 def setups() -> list[Setup]:
@@ -100,13 +123,14 @@ def read(path: Path) -> list[Cell]:
     return [msgspec.json.decode(line, type=Cell) for line in path.read_bytes().splitlines()]
 
 
-def run(setup: Setup) -> list[Cell]:
-    """Run one set-up; what it said on failure is shown, and it has no cells."""
+def run(setup: Setup, fault: str = "") -> list[Cell]:
+    """Run one set-up, or only its faults with this in their name; what it said on failure is shown, and it has no cells."""
     number = setups().index(setup)
     command = [sys.executable, "-m", "komainu.cli.main", "drill", "run", "incident", "--format", "json"]
     command += ["--lab", f"inc-bench-{number}", "--stack", setup.stack.value]
     command += ["--network", setup.network.value, "--cabling", setup.cabling.value]
     command += ["--server-config", "yes" if setup.server_config else "no"]
+    command += ["--fault", fault] if fault else []
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SETUP_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
