@@ -1,4 +1,4 @@
-"""The doctor on a live node with the real NetworkManager: it finds that night's problem, and its fix holds."""
+"""The doctor and the guard with the real NetworkManager: that night's problem is found and mended, and each loss explained."""
 
 import json
 import os
@@ -54,8 +54,12 @@ def has_address(one: lab.Lab, node: str) -> bool:
     return {"a": "192.168.33.101", "b": "192.168.33.102"}[node] in said
 
 
-def status(one: lab.Lab) -> str:
-    return one.run("a", (sys.executable, "-m", "komainu.cli.main", "status", "--format", "json")).stdout
+def status(one: lab.Lab, node: str = "a") -> str:
+    return one.run(node, (sys.executable, "-m", "komainu.cli.main", "status", "--format", "json")).stdout
+
+
+def why(one: lab.Lab, node: str) -> str:
+    return " ".join(one.run(node, (sys.executable, "-m", "komainu.cli.main", "why", "link0")).stdout.split())
 
 
 def doctor(one: lab.Lab, *options: str) -> subprocess.CompletedProcess[str]:
@@ -81,6 +85,8 @@ def test_that_night_is_foreseen_mended_and_tried(raised: lab.Lab) -> None:
     until(lambda: not has_address(raised, "b"), 12)  # nobody mended b: NetworkManager takes its address
     time.sleep(2)
     assert has_address(raised, "a"), "the fix did not hold"
+    until(lambda: "by NetworkManager 6." in why(raised, "b") and "reason 40 (" in why(raised, "b"))
+    assert "(ignore-carrier is not set for eth1)" in why(raised, "b")
     raised.perform(action.Plug(cable="interconnect"))
     until(lambda: has_address(raised, "b"))
 
@@ -89,6 +95,16 @@ def test_the_mending_can_be_taken_back(raised: lab.Lab) -> None:
     assert MENDED in doctor(raised, "--undo").stderr
     assert raised.run("a", ("test", "-e", MENDED)).returncode == 1
     assert "NET001 eth1" in found(raised)
+
+
+def test_networkmanager_says_why_it_deleted_the_address(raised: lab.Lab) -> None:
+    """With the cable in, only its own D-Bus state and reason tell; both nodes and the flight record have it."""
+    assert raised.run("a", ("nmcli", "connection", "down", "eth1")).returncode == 0
+    because = "deleted by NetworkManager (its connection was taken down by a user or a program)"
+    until(lambda: because in status(raised, "a") and because in status(raised, "b"))
+    until(lambda: "NetworkManager says: state 30 (disconnected), reason 39 (" in why(raised, "a"))
+    assert raised.run("a", ("nmcli", "connection", "up", "eth1")).returncode == 0
+    until(lambda: has_address(raised, "a"))
 
 
 def test_a_network_manager_that_hangs_is_said_to(raised: lab.Lab) -> None:

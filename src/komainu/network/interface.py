@@ -114,10 +114,25 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceState:
+    """What NetworkManager says of an interface: its state and the reason of it, as numbers and in its own words.
+
+    `problem` tells why it said nothing: "`nmcli` did not answer within 0.5 s"; the rest is empty then.
+    """
+
+    state: int = 0
+    state_text: str = ""
+    reason: int = 0
+    reason_text: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CulpritFacts:
     """What was found out about who deleted an address, as the answer to `FindCulprit` with this number.
 
-    `managers` name the network managers that run and say that they look after the interface.
+    `managers` name the network managers that run and say that they look after the interface. Where
+    NetworkManager was asked why, the facts come a second time, with its answer.
     """
 
     link: LinkNumber
@@ -125,6 +140,7 @@ class CulpritFacts:
     requester: int
     process: Process | None
     managers: tuple[str, ...] = ()
+    told: DeviceState | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from komainu.model.duration import show_ms
 from komainu.model.ids import Instant
 from komainu.model.link import LinkEnd, LinkState
 from komainu.model.report import Level, Note
-from komainu.network.culprit import NOBODY, Blame, Circumstances, accuse
+from komainu.network.culprit import NOBODY, Blame, Circumstances, accuse, answer_of
 from komainu.network.interface import (
     AddressGone,
     AddressSeen,
@@ -104,14 +104,26 @@ class LinkEnds:
         return effects
 
     def found(self, facts: CulpritFacts, now: Instant) -> list[NetworkEffect]:
-        """Take in who deleted an address, and tell the reason anew; late answers to old questions are dropped."""
+        """Take in who deleted an address, and why; answers to old questions are dropped.
+
+        An address that is back by now has no fault to explain: the deletion is told all the same, since who
+        fights against `keep_address` has to be known.
+        """
         end = next(each for each in self.ends if each.end.link == facts.link)
-        if end.circumstances is None or facts.number != end.question or _Fault.NO_ADDRESS not in end.faults:
+        if end.circumstances is None or facts.number != end.question:
             return []
-        end.blame = accuse(facts, end.circumstances)
-        effects = self.judge(end, now)
-        text = f"{end.name}: address {end.address} was deleted {_blamed(end.blame)}"
-        return [*effects, Remark(end.end.link, Level.NOTICE, "network.address-deleted", text)]
+        blame = accuse(facts, end.circumstances)
+        effects: list[NetworkEffect] = []
+        if _Fault.NO_ADDRESS in end.faults:
+            end.blame = blame
+            effects += self.judge(end, now)
+        code, text = (
+            "network.address-deleted",
+            f"{end.name}: address {end.address} was deleted {_blamed(blame)}",
+        )
+        if facts.told is not None:
+            code, text = "network.manager-says", answer_of(facts.told, end.circumstances.interface)
+        return [*effects, Remark(end.end.link, Level.NOTICE, code, text)]
 
     def frames(self, event: FramesOpened | FramesRefused, now: Instant) -> list[NetworkEffect]:
         """Take in whether raw frames can be used on an interface."""

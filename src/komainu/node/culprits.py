@@ -1,31 +1,41 @@
 """Find out who deleted an address, beside the loop: which program asked, and which managers look after it.
 
-Decides nothing: what the facts mean is network/culprit.py's business. Reads /proc and /run only.
+Decides nothing: what the facts mean is network/culprit.py's business. Reads /proc and /run, and asks nmcli.
 Source: proc(5); /proc/net/netlink lists the sockets with their ports; NetworkManager(8) and systemd-networkd(8)
-keep the state of each interface in /run; dhcpcd(8) and dhclient(8) keep pid files there.
+keep the state of each interface in /run; dhcpcd(8) and dhclient(8) keep pid files there; nmcli(1): GENERAL.STATE
+and GENERAL.REASON are the D-Bus property StateReason of a device, as "40 (Carrier/link changed)".
 """
 
 import asyncio
 import contextlib
+import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from komainu.network.culprit import PID_MAX
-from komainu.network.interface import CulpritFacts, FindCulprit, Process
+from komainu.network.culprit import PID_MAX, may_say_why
+from komainu.network.interface import CulpritFacts, DeviceState, FindCulprit, Process
 
 BUDGET_S: Final = 0.1
 """How long the search may take: an answer that comes later explains nothing that is still open."""
 
+ANSWER_TIMEOUT_S: Final = 0.5
+"""How long NetworkManager may take to say why: nmcli needs 20 ms, on a machine that is busy 200 ms."""
+
 SEARCHES_MAX: Final = 4
 """Searches at a time. Somebody who deletes an address ten times a second need not be named each time."""
 
+_QUESTION: Final = ("-t", "-f", "GENERAL.STATE,GENERAL.REASON", "device", "show")
+_NMCLI_LINE: Final = re.compile(r"GENERAL\.(STATE|REASON):([0-9]+) \((.*)\)")
+_ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _MANAGERS: Final = {"NetworkManager": "NetworkManager", "systemd-network": "systemd-networkd"}
 
 
 class CulpritSearch:
-    """Answers each `FindCulprit` once, by `report`, from the loop."""
+    """Answers each `FindCulprit` by `report`, from the loop: at once, and again if NetworkManager has to be asked why."""
 
     def __init__(self, report: Callable[[CulpritFacts], None]) -> None:
         self._report = report
@@ -49,7 +59,10 @@ class CulpritSearch:
             task.cancel()
 
     async def _search(self, question: FindCulprit, process: Process | None) -> None:
-        self._report(await asyncio.to_thread(_find, question, process))
+        facts = await asyncio.to_thread(_find, question, process)
+        self._report(facts)
+        if may_say_why(facts):
+            self._report(replace(facts, told=await asyncio.to_thread(ask_networkmanager, question.name)))
 
 
 def _find(question: FindCulprit, process: Process | None) -> CulpritFacts:
@@ -67,6 +80,34 @@ def _find(question: FindCulprit, process: Process | None) -> CulpritFacts:
         if _looks_after(name, question.index, question.name)
     )
     return CulpritFacts(question.link, question.number, question.requester, process, managers)
+
+
+def ask_networkmanager(interface: str, program: str = "nmcli") -> DeviceState:
+    """Ask NetworkManager for the state of an interface and the reason of it; a problem is told, not raised."""
+    if interface.startswith("-"):
+        return DeviceState(problem=f"nmcli takes the name {interface} for an option")
+    try:
+        said = subprocess.run(
+            (program, *_QUESTION, interface),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=ANSWER_TIMEOUT_S,
+            env=_ENVIRONMENT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return DeviceState(problem=f"nmcli did not answer within {ANSWER_TIMEOUT_S:g} s")
+    except OSError as error:
+        return DeviceState(problem=f"nmcli: {error.strerror}")
+    found = {name: (int(number), text) for name, number, text in _NMCLI_LINE.findall(_decoded(said.stdout))}
+    if found.keys() != {"STATE", "REASON"}:
+        words = _decoded(said.stderr).strip().splitlines()
+        return DeviceState(problem=f"nmcli: {words[0] if words else 'it gave no state'}")
+    return DeviceState(*found["STATE"], *found["REASON"])
+
+
+def _decoded(said: bytes) -> str:
+    return said.decode(errors="replace")
 
 
 def _process(port: int) -> Process | None:

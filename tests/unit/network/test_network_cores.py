@@ -4,10 +4,11 @@ import pytest
 
 from komainu.model.ids import Instant, LinkNumber, NodeId
 from komainu.model.link import LinkEnd
-from komainu.network.culprit import Blame, Circumstances, accuse
+from komainu.network.culprit import Blame, Circumstances, accuse, may_say_why
 from komainu.network.interface import (
     AddressSeen,
     CulpritFacts,
+    DeviceState,
     DumpBegins,
     DumpEnds,
     InterfaceSeen,
@@ -65,6 +66,44 @@ def facts(requester: int, process: Process | None = None, *managers: str) -> Cul
 )
 def test_who_is_blamed(found: CulpritFacts, after_carrier_ms: int | None, blame: Blame) -> None:
     assert accuse(found, Circumstances("eth1", after_carrier_ms)) == blame
+
+
+@pytest.mark.parametrize(
+    ("told", "because"),
+    [
+        (DeviceState(20, "unavailable", 40, "Carrier/link changed"), "ignore-carrier is not set for eth1"),
+        (DeviceState(30, "disconnected", 38, "x"), "its connection profile was deleted"),
+        (DeviceState(10, "unmanaged", 3, "x"), "it was told not to manage eth1 any more"),
+        (
+            DeviceState(100, "connected", 0, "No reason given"),
+            "its connection was changed, or brought up anew",
+        ),
+        (DeviceState(110, "deactivating", 39, "x"), "its connection was taken down by a user or a program"),
+        (
+            DeviceState(120, "connection failed", 5, "IP configuration could not be reserved"),
+            "it says: connection failed, IP configuration could not be reserved",
+        ),
+        (DeviceState(problem="nmcli: No such file or directory"), "ignore-carrier is not set for eth1"),
+    ],
+)
+def test_what_networkmanager_says_beats_what_its_settings_suggest(told: DeviceState, because: str) -> None:
+    """With the cable out, a connection that is taken down by hand is nothing that ignore-carrier prevents."""
+    found = CulpritFacts(LINK, 1, 815, Process(815, NM), (NM,), told)
+    assert accuse(found, Circumstances("eth1", 6000)) == Blame(f"by {NM}", because)
+
+
+@pytest.mark.parametrize(
+    ("found", "is_asked"),
+    [
+        (facts(815, Process(815, NM)), True),
+        (facts(0, None, NM), True),
+        (facts(0, None, NM, "dhclient"), False),
+        (facts(46, Process(46, "ip"), NM), False),
+        (facts(46, None, NM), False),
+    ],
+)
+def test_networkmanager_is_asked_only_where_it_may_have_done_it(found: CulpritFacts, is_asked: bool) -> None:
+    assert may_say_why(found) is is_asked
 
 
 def eth1(

@@ -1,7 +1,12 @@
 """network/guard.py with the cores behind it: raw frames, blame, kept addresses, released links, services."""
 
+from dataclasses import replace
+
+import pytest
+
 from komainu.model.ids import Instant, LinkNumber, ResourceId
 from komainu.model.link import LinkEnd, LinkState
+from komainu.model.report import Level
 from komainu.network.address_guard import PER_MINUTE_MAX
 from komainu.network.guard import NetworkGuard
 from komainu.network.interface import (
@@ -11,6 +16,7 @@ from komainu.network.interface import (
     AddressSeen,
     CulpritFacts,
     DeadlinePassed,
+    DeviceState,
     DumpBegins,
     DumpEnds,
     EndChanged,
@@ -181,9 +187,46 @@ def test_who_deleted_the_address_is_told_once_it_is_known() -> None:
 def test_an_answer_that_comes_too_late_is_dropped() -> None:
     core = standing(LinkEnd(LINK, ADDRESS, "eth1"))
     give(core, AddressGone(3, ADDRESS, 46), AddressSeen(3, ADDRESS, 24))
-    assert give(core, CulpritFacts(LINK, 1, 46, Process(46, "ip"))) == []
     give(core, AddressGone(3, ADDRESS, 47))
     assert give(core, CulpritFacts(LINK, 1, 46, Process(46, "ip"))) == []
+
+
+def test_who_deleted_an_address_that_is_back_already_is_told() -> None:
+    """It is put back within milliseconds, and who fights against it has to be known."""
+    core = standing(KEPT)
+    give(core, AddressGone(3, ADDRESS, 46), AddressSeen(3, ADDRESS, 24))
+    text = "eth1: address 192.168.33.101 was deleted by ip (process 46)"
+    assert give(core, CulpritFacts(LINK, 1, 46, Process(46, "ip"))) == [
+        Remark(LINK, Level.NOTICE, "network.address-deleted", text)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "because", "remark"),
+    [
+        (
+            DeviceState(30, "disconnected", 39, "Device disconnected by user or client"),
+            "its connection was taken down by a user or a program",
+            "eth1: NetworkManager says: state 30 (disconnected), reason 39 (Device disconnected by user or client)",
+        ),
+        (
+            DeviceState(problem="nmcli did not answer within 0.5 s"),
+            "while there was carrier: its connection was taken down or changed",
+            "eth1: why NetworkManager deleted the address is unknown: nmcli did not answer within 0.5 s",
+        ),
+    ],
+)
+def test_why_networkmanager_deleted_it_is_told_when_it_says_so(
+    state: DeviceState, because: str, remark: str
+) -> None:
+    core = standing(LinkEnd(LINK, ADDRESS, "eth1", keep_talking=False))
+    give(core, AddressGone(3, ADDRESS, 815))
+    facts = CulpritFacts(LINK, 1, 815, Process(815, "NetworkManager"), ("NetworkManager",))
+    give(core, facts)
+    told = give(core, replace(facts, told=state))
+    reason = f"eth1: address 192.168.33.101/24 deleted by NetworkManager ({because})"
+    assert ends(told) == ([] if state.problem else [(LinkState.NO_ADDRESS, reason)])
+    assert [one.text for one in told if isinstance(one, Remark)] == [remark]
 
 
 # -- kept addresses -------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ import os
 import struct
 from pathlib import Path
 
+import pytest
+
 from komainu.cib.document import parse_cib
 from komainu.cib.initial import empty_cib
 from komainu.cib.state import ClusterState
@@ -18,6 +20,7 @@ from komainu.network.interface import (
     AddressGone,
     AddressSeen,
     CulpritFacts,
+    DeviceState,
     DumpBegins,
     DumpEnds,
     FindCulprit,
@@ -25,6 +28,7 @@ from komainu.network.interface import (
     InterfaceSeen,
     NetworkEvent,
 )
+from komainu.node import culprits
 from komainu.node.addresses import request_of
 from komainu.node.culprits import CulpritSearch
 from komainu.node.drive import Drive
@@ -164,3 +168,44 @@ def test_nobody_is_found_where_nobody_is_named() -> None:
 def test_more_searches_than_there_may_be_are_answered_at_once() -> None:
     answers = answers_to(*(FindCulprit(LINK, number, 3, "eth1", 0) for number in range(20)))
     assert sorted(facts.number for facts in answers) == list(range(20))
+
+
+def nmcli(folder: Path, script: str) -> str:
+    """Write a program that answers as nmcli does, or does not."""
+    path = folder / "nmcli"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_networkmanager_is_asked_for_state_and_reason(tmp_path: Path) -> None:
+    says = 'test "$6" = "eth 1" && printf "GENERAL.STATE:20 (unavailable)\\nGENERAL.REASON:40 (Carrier/link (x) changed)\\n"'
+    told = culprits.ask_networkmanager("eth 1", nmcli(tmp_path, says))
+    assert told == DeviceState(20, "unavailable", 40, "Carrier/link (x) changed")
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("exec sleep 9", "nmcli did not answer within 0.01 s"),
+        (
+            "echo 'Error: NetworkManager is not running.' >&2; exit 8",
+            "nmcli: Error: NetworkManager is not running.",
+        ),
+        ("printf '\\377GENERAL.STATE:\\n'", "nmcli: it gave no state"),
+    ],
+)
+def test_a_networkmanager_that_says_nothing_is_a_problem_and_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, problem: str
+) -> None:
+    if "did not answer" in problem:
+        monkeypatch.setattr(culprits, "ANSWER_TIMEOUT_S", 0.01)
+    assert culprits.ask_networkmanager("eth1", nmcli(tmp_path, script)) == DeviceState(problem=problem)
+
+
+def test_nmcli_is_not_there_or_would_misunderstand(tmp_path: Path) -> None:
+    assert (
+        culprits.ask_networkmanager("eth1", str(tmp_path / "no")).problem
+        == "nmcli: No such file or directory"
+    )
+    assert culprits.ask_networkmanager("-h").problem == "nmcli takes the name -h for an option"
