@@ -43,7 +43,7 @@ bench-incident: $(STAMP) ## the founding incident with real network managers and
 	@tools/system-packages incident
 	@$(BIN)/python benchmarks/incident.py
 
-incident-sample: $(STAMP) ## that night's cell of komainu and of each peer, in some three minutes; writes nothing
+incident-sample: $(STAMP) ## that night's cell of komainu and of each peer, in a few minutes; writes nothing
 	@tools/system-packages incident
 	@$(BIN)/python benchmarks/incident.py --sample
 
