@@ -17,7 +17,7 @@ from komainu.cli.examples import examples
 from komainu.client.client import Client
 from komainu.model.report import Refused
 from komainu.model.request import AskConfiguration, Configuration
-from komainu.node.survey.mend import mend, undo
+from komainu.node.survey.mend import mend, remember_run, undo
 from komainu.node.survey.survey import examine
 
 CIB_TIMEOUT_S: Final = 0.3
@@ -80,7 +80,7 @@ def doctor(context: click.Context, /, **options: str | bool | tuple[str, ...] | 
         show_json(checkup.report())
     else:
         click.echo(checkup.text())
-        if checkup.changes:
+        if checkup.changes or checkup.reloads:
             click.echo("  hint: komainu doctor --fix", err=True)
     return checkup.exit_code
 
@@ -134,6 +134,7 @@ def _fix(context: click.Context, root: str, *, is_asked: bool) -> int:
         checkup = examine(root, _cib(context, root))
         changes = checkup.next_changes
         if not changes:
+            _only_reload(root, checkup.reloads, is_asked=is_asked)
             break
         for change in changes:
             click.echo(change.diff(), nl=False)
@@ -153,6 +154,15 @@ def _fix(context: click.Context, root: str, *, is_asked: bool) -> int:
     return after.exit_code
 
 
+def _only_reload(root: str, commands: tuple[str, ...], *, is_asked: bool) -> None:
+    """Run commands that belong to no change, each after it was asked for."""
+    for command in commands:
+        if root == "/" and is_asked and not click.confirm(f"Run `{command}`?", err=True):
+            click.echo(f"not run: {command}", err=True)
+            continue
+        _reload(root, (command,))
+
+
 def _reload(root: str, commands: tuple[str, ...]) -> None:
     """Run what makes a running program read its files again; nothing runs in a file tree."""
     for command in commands:
@@ -166,6 +176,8 @@ def _reload(root: str, commands: tuple[str, ...]) -> None:
             problem = done.stderr.strip() if done.returncode else ""
         except (OSError, subprocess.TimeoutExpired) as error:
             problem = str(error)
+        if not problem:
+            remember_run(command)
         click.echo(f"{command}: {problem}" if problem else f"ran: {command}", err=True)
 
 

@@ -48,6 +48,12 @@ class Checkup:
         return tuple(dict.fromkeys(found))
 
     @property
+    def reloads(self) -> tuple[str, ...]:
+        """Return the commands that mend something by themselves, without a change of a file."""
+        fixes = [finding.fix for finding in self.findings if finding.fix is not None]
+        return tuple(dict.fromkeys(one for fix in fixes if not fix.changes for one in fix.reload))
+
+    @property
     def next_changes(self) -> tuple[Change, ...]:
         """Return the changes that can be made at once: of several of one file, only the first."""
         return tuple({change.path: change for change in reversed(self.changes)}.values())[::-1]

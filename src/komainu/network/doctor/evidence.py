@@ -68,7 +68,18 @@ STATE: Final = (
 )
 """Files that programs and the kernel write. One that is absent or refuses to be read is no news."""
 
+RELOAD: Final = "nmcli general reload conf"
+"""Makes the running NetworkManager read its files again; it disturbs no connection, and may be repeated."""
+
+RELOADED: Final = "/run/komainu/networkmanager-reloaded"
+"""Made by `komainu doctor --fix` when it had NetworkManager read its files: its time says when."""
+
 MARKS: Final = (
+    RELOADED,
+    "/etc/NetworkManager/conf.d",
+    "/run/NetworkManager/conf.d",
+    "/usr/lib/NetworkManager/conf.d",
+    "/run/systemd/netif/links/*",
     "/etc/corosync/authkey",
     "/etc/komainu/cluster.key",
     "/etc/pacemaker/authkey",
@@ -93,7 +104,7 @@ MARKS: Final = (
     "/sys/class/watchdog/*",
     "/dev/watchdog*",
 )
-"""Paths whose being there, mode, owner or target is all that counts; their content is never read."""
+"""Paths whose being there, mode, owner, time or target is all that counts; their content is never read."""
 
 COMMANDS: Final = {
     "addresses": ("ip", "-json", "address", "show"),
@@ -102,6 +113,10 @@ COMMANDS: Final = {
     "nftables": ("nft", "-j", "list", "ruleset"),
     "iptables": ("iptables-save",),
     "cib": ("cibadmin", "--query"),
+    "journal": (
+        *("journalctl", "--quiet", "--no-pager", "-b", "-u", "NetworkManager"),
+        *("-o", "cat", "-n", "2000"),
+    ),
 }
 """What is asked of a running machine; each command only looks, and has a fraction of a second for it."""
 
@@ -116,7 +131,7 @@ class File:
     mode: int = 0o644
     owner: int = 0
     target: str = ""
-    changed_s: int = 0  # wall clock
+    changed_s: float = 0  # its inode, by the wall clock: a copy that keeps the time of the content is new
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +153,7 @@ class Evidence:
 
     files: Mapping[str, File]
     outputs: Mapping[str, Output] = field(default_factory=dict)
-    processes: Mapping[str, int] | None = None
+    processes: Mapping[str, float] | None = None
     is_clock_synchronised: bool | None = None
     by_depth: Mapping[int, list[str]] = field(init=False, repr=False, compare=False)
 
@@ -153,6 +168,11 @@ class Evidence:
         """Return a file's text; the empty text where there is none."""
         found = self.files.get(path)
         return "" if found is None else found.text
+
+    def changed_s(self, path: str) -> float:
+        """Return when a path was changed; 0 where there is none."""
+        found = self.files.get(path)
+        return 0 if found is None else found.changed_s
 
     def has(self, path: str) -> bool:
         """Tell whether a path was there."""

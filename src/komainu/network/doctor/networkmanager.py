@@ -27,7 +27,8 @@ IGNORES_BY_ITSELF: Final = frozenset({"bond", "bridge", "team"})
 
 CONFIGURATION_FOLDER: Final = "/etc/NetworkManager/conf.d"
 
-_FOLDERS: Final = ("/usr/lib/NetworkManager/conf.d", "/run/NetworkManager/conf.d", CONFIGURATION_FOLDER)
+FOLDERS: Final = ("/usr/lib/NetworkManager/conf.d", "/run/NetworkManager/conf.d", CONFIGURATION_FOLDER)
+
 _MAIN: Final = "/etc/NetworkManager/NetworkManager.conf"
 _INTERN: Final = "/var/lib/NetworkManager/NetworkManager-intern.conf"
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$")
@@ -171,7 +172,7 @@ def _in_order(evidence: Evidence) -> Iterator[File]:
     """Give the files that count, the first read first; a name in /etc hides that in /run and /usr/lib."""
     by_folder = [
         {file.path.rpartition("/")[2]: file for file in evidence.matching(f"{folder}/*.conf")}
-        for folder in _FOLDERS
+        for folder in FOLDERS
     ]
     vendor, running, local = by_folder
     yield from (file for name, file in vendor.items() if name not in running and name not in local)

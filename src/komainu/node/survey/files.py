@@ -94,14 +94,14 @@ def read_file(tree: Tree, path: str, limit: int) -> File | None:
         return File(path, problem=error.strerror or "unreadable")
     mode = stat.S_IMODE(status.st_mode)
     if limit == 0:
-        return File(path, mode=mode, owner=status.st_uid, target=target)
+        return File(path, mode=mode, owner=status.st_uid, target=target, changed_s=status.st_ctime)
     if stat.S_ISDIR(status.st_mode):
         return None
     if not stat.S_ISREG(status.st_mode):
         # A unit or a .network file that is a link to /dev/null is switched off on purpose.
         return File(path, problem="" if target == "/dev/null" else "no plain file", target=target)
     text, problem = _text(place, limit)
-    return File(path, text, problem, mode, status.st_uid, target, int(status.st_mtime))
+    return File(path, text, problem, mode, status.st_uid, target, status.st_ctime)
 
 
 def _text(place: Path, limit: int) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import ctypes
 import os
 import shutil
 import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -23,22 +24,22 @@ OUTPUT_BYTES_MAX: Final = 16 * 1024 * 1024
 
 _TIME_ERROR: Final = 5  # adjtimex(2): the clock is not synchronised
 _TIMEX_BYTES: Final = 512  # more than struct timex has on any machine; modes 0 only reads
-_NEEDS: Final = {"devices": "NetworkManager", "cib": "pacemaker-based"}
+_NEEDS: Final = {"devices": "NetworkManager", "journal": "NetworkManager", "cib": "pacemaker-based"}
 
 
-def processes() -> dict[str, int]:
+def processes() -> dict[str, float]:
     """Return running programs, by the name that the kernel keeps (15 characters), and when the last one started.
 
     Those of containers, which have a network of their own, are left out where that may be seen.
     """
     mine = _network(Path("/proc/self"))
-    found: dict[str, int] = {}
-    booted = _booted_s()
+    found: dict[str, float] = {}
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and _network(entry) in {mine, ""}:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 name, ticks = _stat((entry / "stat").read_text(encoding="utf-8", errors="replace"))
-                found[name] = max(found.get(name, 0), booted + ticks // os.sysconf("SC_CLK_TCK"))
+                found[name] = max(found.get(name, 0), booted + ticks / os.sysconf("SC_CLK_TCK"))
     return found
 
 
@@ -48,13 +49,6 @@ def _network(process: Path) -> str:
         return str((process / "ns" / "net").readlink())
     except OSError:
         return ""
-
-
-def _booted_s() -> int:
-    """Return when the machine was booted; 0 where the kernel does not tell."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(Path("/proc/stat").read_text(encoding="utf-8").partition("btime ")[2].split()[0])
-    return 0
 
 
 def _stat(text: str) -> tuple[str, int]:
@@ -72,7 +66,7 @@ def is_clock_synchronised() -> bool | None:
     return None if state < 0 else state != _TIME_ERROR
 
 
-def outputs(running: Mapping[str, int]) -> dict[str, Output]:
+def outputs(running: Mapping[str, float]) -> dict[str, Output]:
     """Run every command that is installed and whose program runs; return what each said."""
     wanted = {
         name: command

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from komainu.model.report import Place, Refused, Report
+from komainu.network.doctor.evidence import RELOAD, RELOADED
 from komainu.network.doctor.finding import Change, SetMode
 from komainu.node.survey.files import Tree
 
@@ -88,6 +89,15 @@ def undo(root: str) -> Undone | None:
         raise _refused("doctor.unwritable", error.strerror or "unwritable", str(error.filename)) from None
     _write_journal(root, batches[:-1])
     return Undone(last.at, tuple(step.path for step in last.steps), last.reload)
+
+
+def remember_run(command: str) -> None:
+    """Leave a mark of when NetworkManager was made to read its files; where that cannot be, it is only done again."""
+    if command != RELOAD:
+        return
+    with contextlib.suppress(OSError):
+        Path(RELOADED).parent.mkdir(parents=True, exist_ok=True)
+        Path(RELOADED).touch()
 
 
 def _place(root: str, path: str) -> Path:

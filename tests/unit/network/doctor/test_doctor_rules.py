@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from komainu.network.doctor.checkup import check_up
-from komainu.network.doctor.evidence import Evidence, File, Output
-from komainu.network.doctor.finding import Finding, Gravity
+from komainu.network.doctor.evidence import RELOADED, Evidence, File, Output
+from komainu.network.doctor.finding import Finding, Gravity, Sureness
 from komainu.network.doctor.rules.table import RULES
 
 COROSYNC = "/etc/corosync/corosync.conf"
@@ -127,6 +127,31 @@ SBD: dict[str, str | None] = {
 NO_DEVICE = '<primitive id="off" class="stonith" type="fence_ipmilan"/>'
 MORE_OPTIONS = '<nvpair id="w" name="stonith-watchdog-timeout" value="{}"/></cluster_property_set>'
 
+CONF_D = "/etc/NetworkManager/conf.d"
+DROP_IN = "/etc/systemd/network/10-eth1.network.d/90-komainu.conf"
+NETIF = "/run/systemd/netif/links/3"
+
+
+def at(evidence: Evidence, times: dict[str, float]) -> Evidence:
+    """Give paths a time; one that is no file yet becomes a folder's mark."""
+    files = {**{path: File(path) for path in times}, **evidence.files}
+    return replace(
+        evidence, files={path: replace(file, changed_s=times.get(path, 0)) for path, file in files.items()}
+    )
+
+
+NETWORKD = replace(
+    machine(
+        {
+            KEYFILE.format("eth1"): None,
+            "/sys/class/net/eth1/uevent": "INTERFACE=eth1\nIFINDEX=3\n",
+            "/etc/systemd/network/10-eth1.network": "[Match]\nName=eth1\n[Network]\nAddress=192.168.33.101/24\n",
+            DROP_IN: "[Network]\nConfigureWithoutCarrier=yes\n",
+        }
+    ),
+    processes={"systemd-network": STARTED},
+)
+
 WRONG: list[tuple[str, str, Evidence]] = [
     ("NET001", "lost without carrier", machine({DEVICES: device("eth0")})),
     ("NET002", "global", machine({DEVICES: "[main]\nignore-carrier=*\n"})),
@@ -147,8 +172,10 @@ WRONG: list[tuple[str, str, Evidence]] = [
     ("NET013", "missing", machine(addresses='[{"ifname":"eth0","addr_info":[{"local":"10.77.0.1","prefixlen":24}]},{"ifname":"eth1","addr_info":[]}]')),
     ("NET014", "blocked", machine(iptables="*filter\n:INPUT DROP [0:0]\nCOMMIT\n")),
     ("NET015", "unmanaged", machine(devices="eth0:connected\neth1:unmanaged\n")),
-    ("NET017", "younger than NetworkManager", replace(machine(), files={
-        path: replace(file, changed_s=STARTED + 1 if path == DEVICES else 0) for path, file in machine().files.items()})),
+    ("NET017", "younger than NetworkManager", at(machine(), {DEVICES: STARTED + 1})),
+    ("NET017", "a file was taken away", at(machine(), {CONF_D: STARTED + 1})),
+    ("NET017", "read before", at(machine(journal=f"<info>  [{STARTED + 1}.5] config: signal: CONF\n"), {DEVICES: STARTED + 2})),
+    ("NET017", "younger than networkd's state", at(NETWORKD, {DROP_IN: STARTED + 9, NETIF: STARTED + 8})),
     ("NET018", "networkd, too", replace(
         machine({"/etc/systemd/network/10-eth1.network": "[Match]\nName=eth1\n[Network]\nAddress=192.168.33.101/24\n"}),
         processes={"NetworkManager": STARTED, "systemd-network": STARTED})),
@@ -287,3 +314,37 @@ def test_two_links_over_one_bond_are_one() -> None:
     (found,) = [one for one in findings(machine(files, addresses=told)) if one.rule == "NET007"]
     assert found.title == "both hang on the interface eth0"
     assert found.gravity is Gravity.WARNING
+
+
+READ = f"<info>  [{STARTED + 5}.25] config: signal: CONF,config-files,values (/etc/NetworkManager/NetworkManager.conf)\n"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "gravity", "sureness"),
+    [
+        (at(machine(), {DEVICES: STARTED + 1}), Gravity.WARNING, Sureness.UNKNOWN),
+        (at(machine(journal="<info>  [1.5] startup complete\n"), {DEVICES: STARTED + 1}), Gravity.WARNING, Sureness.UNKNOWN),
+        (at(machine(journal=READ), {DEVICES: STARTED + 6}), Gravity.WARNING, Sureness.LIKELY),
+        (at(machine(journal=READ), {CONF_D: STARTED + 6}), Gravity.NOTE, Sureness.LIKELY),
+        (at(NETWORKD, {DROP_IN: STARTED + 9, NETIF: STARTED + 8}), Gravity.WARNING, Sureness.LIKELY),
+    ],
+)  # fmt: skip
+def test_how_sure_it_is_that_a_setting_was_not_read(
+    evidence: Evidence, gravity: Gravity, sureness: Sureness
+) -> None:
+    (finding,) = (one for one in findings(evidence) if (one.rule, one.subject) == ("NET017", "eth1"))
+    assert (finding.gravity, finding.sureness) == (gravity, sureness)
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        at(machine(journal=READ), {DEVICES: STARTED + 5.2, CONF_D: STARTED + 5}),
+        at(machine(), {DEVICES: STARTED + 1, RELOADED: STARTED + 1.5}),
+        at(machine(), {DEVICES: STARTED - 0.01}),
+        at(NETWORKD, {DROP_IN: STARTED + 8, NETIF: STARTED + 8}),
+        at(NETWORKD, {DROP_IN: STARTED + 8}),
+    ],
+)
+def test_a_setting_that_was_read_is_no_finding(evidence: Evidence) -> None:
+    assert "NET017" not in {one.rule for one in findings(evidence)}

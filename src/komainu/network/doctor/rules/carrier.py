@@ -12,7 +12,7 @@ from komainu.network.doctor import netplan, networkd
 from komainu.network.doctor.cluster import Stack
 from komainu.network.doctor.corosync import reaction
 from komainu.network.doctor.distribution import Family
-from komainu.network.doctor.evidence import File
+from komainu.network.doctor.evidence import RELOAD, File
 from komainu.network.doctor.finding import Finding, Fix, Gravity, Seen, Sureness, Write
 from komainu.network.doctor.machine import End, Machine
 from komainu.network.doctor.networkmanager import CONFIGURATION_FOLDER
@@ -20,7 +20,6 @@ from komainu.network.doctor.profile import Interface, Manager
 from komainu.network.doctor.wiring import Keeping
 
 _FILE_NAMES = ("90-komainu.conf", "zz-komainu.conf")
-_RELOAD_NM = "nmcli general reload conf"
 
 
 def carrier_takes_address(machine: Machine) -> Iterator[Finding]:
@@ -133,7 +132,7 @@ def fix_networkmanager(machine: Machine) -> Fix:
             )
             named = " and ".join(name for name, _ in losing)
             advice = f"tell NetworkManager to keep {named} without carrier, and no other interface{package}"
-            return Fix(advice, (change,), (_RELOAD_NM,))
+            return Fix(advice, (change,), (RELOAD,))
     return Fix("remove the setting that overrules every other, then run this again")
 
 
@@ -370,31 +369,4 @@ def two_managers(machine: Machine) -> Iterator[Finding]:
                 f"let one of them have {name}: `nmcli device set {name} managed no` and a line `unmanaged-devices`, "
                 f"`Unmanaged=yes` for networkd, or take it out of the other's files"
             ),
-        )
-
-
-def not_loaded(machine: Machine) -> Iterator[Finding]:
-    """NET017: the setting that keeps the address is younger than the NetworkManager that runs."""
-    started = (machine.evidence.processes or {}).get("NetworkManager")
-    for end in machine.ends:
-        keeping = end.keeping
-        if started is None or keeping is None or end.interface is None:
-            continue
-        if keeping.manager is not Manager.NETWORKMANAGER or keeping.after_ms is not None:
-            continue
-        claim = machine.wiring.networkmanager.carrier(end.interface).claim
-        file = None if claim is None else machine.evidence.files.get(claim.entry.place.file)
-        if claim is None or file is None or file.changed_s <= started:
-            continue
-        yield Finding(
-            "NET017",
-            Gravity.NOTE,
-            end.interface.name,
-            "NetworkManager may not know yet that it is to keep its address",
-            (Seen(f"{claim.entry}, written after NetworkManager started", claim.entry.place),),
-            f"If it was not told to read its files again, this node still loses {end.address} when the cable is "
-            "pulled.",
-            Sureness.UNKNOWN,
-            "what a running NetworkManager has loaded is not visible from outside",
-            Fix(f"{_RELOAD_NM} (it disturbs no connection, and may be repeated)"),
         )

@@ -9,7 +9,17 @@ from typing import Final
 
 from komainu.network.doctor.finding import Finding
 from komainu.network.doctor.machine import Machine
-from komainu.network.doctor.rules import carrier, firewall, host, links, names, resources, timing, unchecked
+from komainu.network.doctor.rules import (
+    carrier,
+    firewall,
+    host,
+    links,
+    loaded,
+    names,
+    resources,
+    timing,
+    unchecked,
+)
 
 Rule = Callable[[Machine], Iterable[Finding]]
 
@@ -30,7 +40,7 @@ RULES: Final[dict[str, Rule]] = {
     "NET014": firewall.blocked_port,
     "NET015": carrier.nobody_manages,
     "NET016": links.odd_name,
-    "NET017": carrier.not_loaded,
+    "NET017": loaded.not_loaded,
     "NET018": carrier.two_managers,
     "CLU001": timing.corosync_version,
     "CLU002": timing.token,
