@@ -175,8 +175,7 @@ def derive(settings: RingSettings) -> Timing:
         near_ms=beat_ms
         * 5
         // 2,  # two beats lost: time for three over another node before anybody is convicted
-        # Five beats lost on every link. Two and a half beats remain for the members to agree on the view.
-        convict_ms=beat_ms * 11 // 2,
+        convict_ms=beat_ms * _convict_half_beats(settings, links) // 2,
         refused_ms=beat_ms * 3 // 2,  # a socket may be opened anew within that; a dead daemon stays refused
         agree_ms=beat_ms * 2,  # members hear the last beat of a dead node up to one beat apart
         ballot_ms=beat_ms * 2,
@@ -186,6 +185,16 @@ def derive(settings: RingSettings) -> Timing:
         startup_ms=detect_ms,
         stall_ms=beat_ms,
     )
+
+
+def _convict_half_beats(settings: RingSettings, links: int) -> int:
+    """Return for how many halves of a beat a peer may be silent on every link.
+
+    Five beats lost and half a beat for being late: two and a half remain for the members to agree on the view. Who
+    will be alone agrees with nobody; of a pair with one link, where a cable that is put back at once still costs a
+    second until the kernel asks again for the peer's hardware address, seven beats may be lost.
+    """
+    return 15 if len(settings.nodes) <= 2 and links == 1 else 11
 
 
 def check(settings: RingSettings) -> list[Report]:

@@ -33,6 +33,14 @@ def test_a_silent_peer_is_replaced_in_time(detect_ms: int) -> None:
     assert timing.silent_ms > 3 * timing.heartbeat_ms
 
 
+def test_a_pair_with_one_link_waits_for_nearly_all_of_the_time() -> None:
+    # A cable that was out for 1.5 s, a beat before it, and the second until the kernel asks for the address again.
+    timing = derive(pair(1))
+    assert 1_500 + timing.heartbeat_ms // 2 + 1_000 < timing.convict_ms < timing.detect_within_ms
+    third = replace(pair(1), nodes=(node(1, 1), node(2, 1), node(3, 1)))
+    assert derive(third).convict_ms + derive(third).agree_ms < timing.detect_within_ms
+
+
 @pytest.mark.parametrize(
     ("settings", "code"),
     [
