@@ -32,6 +32,7 @@ from komainu.ring.interface import (
     PeerRefused,
     RingEffect,
     RingEvent,
+    RouteChanged,
     SendPacket,
     Stable,
     Stored,
@@ -247,6 +248,8 @@ class RingWorld:
                     self.say(f"{life.node} link {link} to {peer}: {state.value} ({reason})")
                 case PeerEndChanged(link=link, peer=peer, state=state):
                     self.say(f"{life.node} hears that the end of link {link} at {peer} is {state.value}")
+                case RouteChanged(reason=reason):
+                    self.say(f"{life.node} {reason}")
                 case Note(message=message):
                     self.say(f"{life.node} {message}")
                 case Multicast() | LeaveGroup() | Reconnect():

@@ -3,13 +3,13 @@
 A core without input or output. Causes of commands refer to earlier flight records by their position.
 """
 
-from typing import Final
+from typing import Final, assert_never
 
 from komainu.model.cause import Cause
 from komainu.model.fencing import FenceRecord
 from komainu.model.ids import NodeName, ResourceId
 from komainu.model.operation import OperationResult
-from komainu.ring.interface import LinkChanged, PeerEndChanged
+from komainu.ring.interface import LinkChanged, PeerEndChanged, RouteChanged
 
 ASKED_MAX: Final = 1_000
 """Operations whose command position is remembered; far more than are ever under way."""
@@ -55,14 +55,19 @@ class Causes:
         return () if position is None else (position,)
 
 
-def of_peer_end(change: PeerEndChanged, peer: NodeName) -> Cause:
-    """Say what a peer told of its own end of a link."""
-    what = change.reason or change.state.label
-    return Cause(f"link.peer-{change.state.value}", f"{peer}'s end of link {change.link}: {what}")
-
-
-def of_link(change: LinkChanged, peer: NodeName) -> Cause:
-    """Say what became of a link."""
-    return Cause(
-        f"link.{change.state.value}", f"link {change.link} to {peer}: {change.reason or change.state.label}"
-    )
+def seen_by_ring(
+    change: LinkChanged | PeerEndChanged | RouteChanged, me: NodeName, peer: NodeName
+) -> tuple[str, Cause, tuple[str, ...]]:
+    """Say what the ring saw of a way to a peer: the kind of record, the cause, and whom it concerns."""
+    match change:
+        case LinkChanged(link=link, state=state, reason=reason):
+            cause = Cause(f"link.{state.value}", f"link {link} to {peer}: {reason or state.label}")
+            return "link", cause, (f"link{link}", me, peer)
+        case PeerEndChanged(link=link, state=state, reason=reason):
+            text = f"{peer}'s end of link {link}: {reason or state.label}"
+            return "peer-link", Cause(f"link.peer-{state.value}", text), (f"link{link}", peer)
+        case RouteChanged(links=links, over=over, reason=reason):
+            cause = Cause("ring.direct" if over is None else "ring.relayed", reason)
+            return "link", cause, (*(f"link{link}" for link in links), me, peer)
+        case _:
+            assert_never(change)

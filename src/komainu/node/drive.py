@@ -72,7 +72,7 @@ from komainu.model.view import Position
 from komainu.network import interface as network
 from komainu.network.guard import NetworkGuard
 from komainu.node import groups, status
-from komainu.node.causes import Causes, of_link, of_peer_end
+from komainu.node.causes import Causes, seen_by_ring
 from komainu.node.coordination import Coordination, MakePlan
 from komainu.node.desk import NOT_JOINED, Desk, command_of, may_promise, refused
 from komainu.node.devices import WATCHDOG_MARK, fencing_of
@@ -327,12 +327,8 @@ class Drive:
                 self._take_replica(self.replica.raise_line(position))
             case ring.Stable():
                 pass  # _keep_promises looks at the ring's mark after every event
-            case ring.LinkChanged():
-                cause = of_link(effect, self.names[effect.peer])
-                self._note_local("link", cause, (f"link{effect.link}", self.me, self.names[effect.peer]))
-            case ring.PeerEndChanged():
-                cause = of_peer_end(effect, self.names[effect.peer])
-                self._note_local("peer-link", cause, (f"link{effect.link}", self.names[effect.peer]))
+            case ring.LinkChanged() | ring.PeerEndChanged() | ring.RouteChanged():
+                self._note_local(*seen_by_ring(effect, self.me, self.names[effect.peer]))
             case _:
                 assert_never(effect)
 

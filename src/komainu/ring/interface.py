@@ -225,6 +225,16 @@ class PeerEndChanged:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class RouteChanged:
+    """Packets to a peer go over another node now; `over` None: they reach it directly again, by these links."""
+
+    links: tuple[LinkNumber, ...]
+    peer: NodeId
+    over: NodeId | None
+    reason: str
+
+
 RingEffect = (
     SendPacket
     | CorosyncEffect
@@ -236,6 +246,7 @@ RingEffect = (
     | Stable
     | LinkChanged
     | PeerEndChanged
+    | RouteChanged
     | Note
 )
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from komainu.model.ids import Incarnation, Instant, NodeId
 from komainu.model.report import Level, Note
-from komainu.ring.interface import SendPacket
+from komainu.ring.interface import RouteChanged, SendPacket
 from komainu.ring.packet import DirectPacket, Relay
 from komainu.ring.routes import Routes
 from komainu.ring.watch import Watch
@@ -66,9 +66,9 @@ class Relays:
             return []
         return self._step(Relay(life, relay.origin, relay.target, relay.cargo), relay.target, now)
 
-    def tick(self, now: Instant) -> list[Note]:
+    def tick(self, now: Instant) -> list[Note | RouteChanged]:
         """Look, with every beat, who is reached by a detour, and say what changed."""
-        notes: list[Note] = []
+        changes: list[Note | RouteChanged] = []
         for peer in self._watch.peers.values():
             ways = [] if self._routes.is_near(peer.node, now) else self.ways(peer.node, now)
             over = ways[0] if ways and peer.alive and self._routes.is_relayed(peer.node, now) else None
@@ -77,15 +77,16 @@ class Relays:
                 self.over[peer.node] = over
             if before == over or (over is None and not peer.alive):
                 continue  # that the peer is lost has its own note
-            fields = {"peer": peer.node}
-            if over is None:
-                text = f"{peer.name} is reached directly again"
-                notes.append(Note(Level.NOTICE, "ring.direct", text, fields))
-                continue
-            name = self._watch.peers[over].name
-            text = f"{self._watch.my_name} and {peer.name} do not reach each other: packets go over {name}"
-            notes.append(Note(Level.WARNING, "ring.relayed", text, fields))
-        return notes
+            reason = f"{peer.name} is reached directly again"
+            if over is not None:
+                name = self._watch.peers[over].name
+                reason = (
+                    f"{self._watch.my_name} and {peer.name} do not reach each other: packets go over {name}"
+                )
+            code, level = ("ring.direct", Level.NOTICE) if over is None else ("ring.relayed", Level.WARNING)
+            changes.append(Note(level, code, reason, {"peer": peer.node}))
+            changes.append(RouteChanged(self._routes.links(peer.node), peer.node, over, reason))
+        return changes
 
     def _step(self, relay: Relay, to: NodeId, now: Instant) -> list[SendPacket]:
         link = self._routes.best(to, now)

@@ -44,6 +44,10 @@ class Routes:
             return self.route(peer, now)
         return tuple(link for link, path in self._links.by_link(peer).items() if self.carries(path, now))
 
+    def links(self, peer: NodeId) -> tuple[LinkNumber, ...]:
+        """Return the links that join us to this peer."""
+        return tuple(sorted(self._links.by_link(peer)))
+
     def best(self, peer: NodeId, now: Instant) -> LinkNumber | None:
         """Return the first link that carries both ways; None when none does.
 

@@ -4,7 +4,7 @@ from test_ring_builtin import Bench
 
 from komainu.model.ids import Incarnation, LinkNumber, NodeId
 from komainu.model.report import Note
-from komainu.ring.interface import Leave, PacketReceived, PeerRefused, SendPacket
+from komainu.ring.interface import Leave, PacketReceived, PeerRefused, RouteChanged, SendPacket
 from komainu.ring.packet import Leaving, Relay
 
 PAIR = {NodeId(1), NodeId(3)}
@@ -34,6 +34,8 @@ def test_a_cut_pair_goes_over_the_third_and_is_named_on_both_sides() -> None:
         "ring.relayed",
         "ring.direct",
     ]
+    changes = [each for each in bench.told[NodeId(3)] if isinstance(each, RouteChanged)]
+    assert [(each.peer, each.over) for each in changes] == [(1, 2), (1, None)]
 
 
 def test_who_goes_between_passes_on_for_current_lives_and_known_nodes_only() -> None:
