@@ -19,6 +19,7 @@ from komainu.cib.command import (
     AnyCommand,
     CancelAction,
     ChangeMembership,
+    ConfirmOff,
     EditConfiguration,
     ForgetOperations,
     LeaveNode,
@@ -95,6 +96,7 @@ from komainu.node.interface import (
     StopAsked,
 )
 from komainu.node.last_resort import LastResort
+from komainu.node.lone_start import LoneStart
 from komainu.node.membership import has_joined, joining
 from komainu.node.pair import Pair
 from komainu.node.replica import (
@@ -161,6 +163,7 @@ class Drive:
         self.desk = Desk()
         self.groups = Groups(self.me)
         self.rotation = Rotation(self.names)
+        self.lone_start = LoneStart(self.names)
         self.causes = Causes(self.me)
         self.make_plan = make_plan
         self._now, self._wall = now, wall
@@ -309,6 +312,7 @@ class Drive:
                     self._out += self.desk.abandon()
                 race = self.pair.begin(effect, self.replica.state, self.ring, self._now)
                 self.rotation.begin_view(view.members)
+                self.lone_start.begin_view(view.members)
                 self.coordination.begin_view(
                     view.view_id,
                     is_coordinator=view.coordinator == self.settings.me,
@@ -461,6 +465,8 @@ class Drive:
                 self._stop_by = Instant(self._now + FAREWELL_MS)
             case ReplaceConfiguration() | EditConfiguration():
                 self._change_configuration()
+            case ConfirmOff(node=node) if self.lone_start.confirmed(node, self.ring.view):
+                self._to_ring.append(ring.StartAlone())
             case RotateKey() as rotate:
                 self._out.append(self.rotation.applied(rotate, done.position))
             case _:

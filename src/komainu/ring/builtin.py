@@ -41,6 +41,7 @@ from komainu.ring.interface import (
     RingEvent,
     SendPacket,
     Stable,
+    StartAlone,
     Stored,
     Submit,
     WitnessVoted,
@@ -131,9 +132,17 @@ class BuiltinRing:
         return self._names[node]
 
     def remarks(self, now: Instant) -> list[str]:
-        """Say what an administrator has to know: nothing, the links say it."""
+        """Say what an administrator has to know and the links do not say: for whom a part waits, and what ends that."""
         del now
-        return []
+        current = self._formation.passage.current
+        if current is None or current.decision.view.quorate or not current.decision.waits_for_all:
+            return []
+        members = current.decision.view.members
+        missing = [node.name for node in self._settings.nodes if node.node not in members]
+        steps = "; ".join(f"komainu fence confirm {name}" for name in missing)
+        return [
+            f"nothing is started before {', '.join(missing)} was seen. To start without, once it is off: {steps}"
+        ]
 
     def links(self) -> list[LinkReport]:
         """Report every link to every peer, by peer and link."""
@@ -175,6 +184,8 @@ class BuiltinRing:
                 out += self._formation.voted(event, now)
             case Confirmed():
                 out += self._formation.passage.confirm()
+            case StartAlone():
+                out += self._formation.passage.start_alone()
             case Leave():
                 return self._effects([*out, *self._say_farewell(now)], now)
             case (

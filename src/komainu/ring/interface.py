@@ -73,6 +73,14 @@ class Confirmed:
 
 
 @dataclass(frozen=True, slots=True)
+class StartAlone:
+    """An operator confirmed that every node which is not here is off: wait_for_all waits for them no longer.
+
+    What they know and this part of the cluster does not is given up: the state goes on from here.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class WitnessVoted:
     """The witness says whether it gives its votes to the view with this id, which `AskWitness` named.
 
@@ -103,6 +111,7 @@ RingEvent = (
     | Submit
     | Stored
     | Confirmed
+    | StartAlone
     | WitnessVoted
     | Leave
     | DeadlinePassed

@@ -25,6 +25,10 @@ from komainu.ring.watch import Watch
 RESTART_STRIDE: Final = 1000
 """View counters that a starting node skips (see `first_counter`)."""
 
+LONE_STRIDE: Final = 1_000_000
+"""View counters that a part skips which starts without the others at an operator's word: it is the line from now on,
+whatever they have on their disks. They would have to be started five hundred times more to be beyond it."""
+
 Out = Mail | Deliver | InstallView | Absorbed | LineRaised | AskWitness | Note
 
 
@@ -173,6 +177,15 @@ class Passage:
             return []
         delivery.position = Position(counter, 0)
         return [LineRaised(delivery.position)]
+
+    def start_alone(self) -> list[Out]:
+        """Wait for nobody any more: who is not here is off, as an operator says. The same members are judged anew."""
+        if not self.waits_for_all:
+            return []
+        self.waits_for_all = False
+        self.seen += LONE_STRIDE
+        text = "wait_for_all waits no longer: an operator confirmed that who is not here is off"
+        return [Note(Level.WARNING, "ring.start-alone", text)]
 
     def begin(self, decision: Decision, now: Instant) -> list[Out]:
         """Leave the old view at the place that was agreed on, and begin the new one."""

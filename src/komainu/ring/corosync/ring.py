@@ -52,6 +52,7 @@ from komainu.ring.interface import (
     QuorumReport,
     RingEffect,
     RingEvent,
+    StartAlone,
     Stored,
     Submit,
     WitnessVoted,
@@ -168,6 +169,8 @@ class CorosyncRing:
                 self._self.store(position)
             case Confirmed():
                 out += [] if self._roll.is_open else self._self.raise_line()
+            case StartAlone():
+                pass  # votequorum waits: `corosync-cmapctl -s quorum.cancel_wait_for_all u8 1` ends that
             case Leave():
                 self._deadline = None
                 return [LeaveGroup()]
