@@ -17,9 +17,12 @@ from typing import Final
 from komainu.lab.layout import WITNESS_ADDRESS, Layout
 from komainu.lab.managers import MachineFile
 from komainu.lab.plant import LabFailure
+from komainu.lab.watchdog_file import MODE
 
 POWER_SOCKET: Final = "/run/komainu-lab/power.sock"
 WATCHDOG_SOCKET: Final = "/run/komainu-machine/watchdog.sock"
+WATCHDOG_FILE: Final = "/run/komainu-machine/watchdog"
+FUSE_DEVICE: Final = "/dev/fuse"
 DAEMON_LOG: Final = "/var/log/komainu/daemon.log"
 WITNESS_KEY: Final = "witness.key"
 OVERLAID: Final = ("/etc", "/var", "/usr/lib/ocf")
@@ -55,6 +58,34 @@ def bind(source: Path, target: str) -> None:
 def detach(target: Path) -> None:
     """Take a mount off, at once; nothing happens where none is."""
     _LIBC.umount2(str(target).encode(), _MNT_DETACH)
+
+
+def mount_watchdog(target: Path) -> int:
+    """Let a file be served by us as a watchdog; return the descriptor that gives the kernel's requests.
+
+    Raises OSError where this computer has no FUSE, or not for us.
+    """
+    target.touch(mode=0o600)
+    descriptor = os.open(FUSE_DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    options = f"fd={descriptor},rootmode={MODE:o},user_id={os.getuid()},group_id={os.getgid()}"
+    try:
+        mount("komainu-watchdog", str(target), "fuse", flags=_MS_NOSUID | _MS_NODEV, options=options)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def can_play_watchdog(scratch: Path) -> bool:
+    """Whether machines can have a watchdog that is a file; else they have one that is a socket."""
+    try:
+        os.close(mount_watchdog(scratch))
+    except OSError:
+        return False
+    finally:
+        detach(scratch)
+        scratch.unlink(missing_ok=True)
+    return True
 
 
 def prepare_store(store: Path) -> None:
@@ -122,12 +153,12 @@ def _fresh_tmp(root: Path) -> None:
         mount("tmp", "/tmp", "tmpfs", flags=_MS_NOSUID | _MS_NODEV, options="mode=1777")
 
 
-def write_settings(root: Path, *, layout: Layout, name: str, key: bytes, engine: str) -> None:
+def write_settings(root: Path, *, layout: Layout, name: str, key: bytes, engine: str, watchdog: str) -> None:
     """Write a node's komainu.toml and cluster key where `prepare_machine` will show them in /etc/komainu."""
     directory = root / "private/etc/komainu"
     directory.mkdir(parents=True, exist_ok=True)
     settings = directory / "komainu.toml"
-    settings.write_text(settings_text(layout, name, engine), encoding="utf-8")
+    settings.write_text(settings_text(layout, name, engine, watchdog), encoding="utf-8")
     secret = directory / "cluster.key"
     secret.touch(mode=0o600)
     secret.write_bytes(base64.b64encode(key) + b"\n")
@@ -150,7 +181,14 @@ def write_witness(directory: Path, name: str) -> Path:
     return settings
 
 
-def settings_text(layout: Layout, name: str, engine: str = "builtin") -> str:
+def watchdog_line(*, is_file: bool) -> str:
+    """Write by what a machine's daemon reaches its watchdog."""
+    return f'device = "{WATCHDOG_FILE}"' if is_file else f'socket = "{WATCHDOG_SOCKET}"'
+
+
+def settings_text(
+    layout: Layout, name: str, engine: str = "builtin", watchdog: str = f'device = "{WATCHDOG_FILE}"'
+) -> str:
     """Write komainu.toml for every node of a lab: the same text for all, as the daemon wants it."""
     lines = [
         "# Written by `komainu lab`: the machines of a rehearsal.",
@@ -159,7 +197,7 @@ def settings_text(layout: Layout, name: str, engine: str = "builtin") -> str:
         'key_file = "/etc/komainu/cluster.key"',
         "",
         "[watchdog]",
-        f'socket = "{WATCHDOG_SOCKET}"',
+        watchdog,
         "",
         "[ring]",
         f'engine = "{engine}"',

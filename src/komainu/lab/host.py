@@ -75,10 +75,16 @@ class Host:
         """Build the plant, then boot all machines at once, then start the client."""
         key = secrets.token_bytes(32)
         layout = self._blueprint.layout
+        is_file = files.can_play_watchdog(self._directory / "watchdog")
         for node in layout.nodes:
             root = self._directory / "store" / node
             files.write_settings(
-                root, layout=layout, name=self._blueprint.name, key=key, engine=self._blueprint.stack.engine
+                root,
+                layout=layout,
+                name=self._blueprint.name,
+                key=key,
+                engine=self._blueprint.stack.engine,
+                watchdog=files.watchdog_line(is_file=is_file),
             )
             files.write_extra(root, self._extra_files(node))
         self._plant.build()

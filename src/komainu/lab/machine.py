@@ -3,8 +3,9 @@
 It is pid 1 of the node's namespaces: it mounts the node's files, waits for its cables, starts the daemon,
 reaps what is orphaned, and tells the host what happened. It restarts nothing by itself: a daemon that ends
 stays ended, so that a drill sees it. Power and reset are the host's: it kills this process, and all others
-of the machine die with it. The watchdog's contract (a Unix socket): `{"arm": MS}`, then any line pets it,
-`{"disarm": true}` ends it; a connection that is lost while armed does not disarm.
+of the machine die with it. Its watchdog is a file that answers as a driver does (watchdog_file.py); where this
+computer has no FUSE, a Unix socket: `{"arm": MS}`, then any line pets it, `{"disarm": true}` ends it; a connection
+that is lost while armed does not disarm.
 Source: linux/watchdog.h for what a watchdog must do; pid_namespaces(7).
 """
 
@@ -23,8 +24,15 @@ from typing import Final
 import msgspec
 
 from komainu.lab import protocol
-from komainu.lab.files import DAEMON_LOG, WATCHDOG_SOCKET, prepare_machine
+from komainu.lab.files import (
+    DAEMON_LOG,
+    WATCHDOG_FILE,
+    WATCHDOG_SOCKET,
+    mount_watchdog,
+    prepare_machine,
+)
 from komainu.lab.plant import LabFailure
+from komainu.lab.watchdog_file import REQUEST_BYTES_MAX, WatchdogFile
 
 LINE_BYTES_MAX: Final = 4096
 RESTARTS_MAX: Final = 50
@@ -32,6 +40,9 @@ RESTARTS_MAX: Final = 50
 start must not fill the log."""
 
 SERVICE_LOG: Final = "/var/log/komainu/services.log"
+NICENESS: Final = -20
+"""A pet waits for the answer of this process, which has next to nothing to do. Its children do not inherit it."""
+
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -46,8 +57,9 @@ class Watchdog:
     """One connection to the watchdog: whether it is armed, and until when. Times are monotonic seconds."""
 
     def __init__(self) -> None:
-        self.timeout_s: float | None = None
+        self.timeout_s = 0.0
         self.expires: float | None = None
+        self._is_armed = False
 
     def line(self, line: bytes, now: float) -> None:
         """Take one line of the petter; whatever it says, it lives."""
@@ -56,16 +68,18 @@ class Watchdog:
             with contextlib.suppress(msgspec.MsgspecError):
                 said = msgspec.json.decode(line, type=Arm)
         if said.disarm:
-            self.timeout_s = None
+            self._is_armed = False
         elif said.arm is not None:
-            self.timeout_s = said.arm / 1000
-        self.expires = None if self.timeout_s is None else now + self.timeout_s
+            self._is_armed, self.timeout_s = True, said.arm / 1000
+        self.expires = now + self.timeout_s if self._is_armed else None
 
 
 class Machine:
     """The first process of one node."""
 
-    def __init__(self, bus: socket.socket, daemon: list[str], services: list[list[str]]) -> None:
+    def __init__(
+        self, bus: socket.socket, daemon: list[str], services: list[list[str]], *, was_reset: bool
+    ) -> None:
         self._bus = bus
         self._command = daemon
         self._services = services
@@ -73,7 +87,8 @@ class Machine:
         self._restarts = 0
         self._daemon: int | None = None
         self._selector = selectors.DefaultSelector()
-        self._watchdogs: list[Watchdog] = []
+        self._file = WatchdogFile(was_reset=was_reset)
+        self._watchdogs: list[Watchdog | WatchdogFile] = [self._file]
 
     def run(self) -> None:
         """Serve until the power goes."""
@@ -87,6 +102,12 @@ class Machine:
         door = socket.socket(socket.AF_UNIX)
         door.bind(WATCHDOG_SOCKET)
         door.listen()
+        with contextlib.suppress(OSError):  # the host has looked before, and named the socket in the settings
+            kernel = mount_watchdog(Path(WATCHDOG_FILE))
+            self._selector.register(kernel, selectors.EVENT_READ, lambda: self._serve_file(kernel))
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+            os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
         self._tell(protocol.MachineUp())
         self._selector.register(self._bus, selectors.EVENT_READ, self._hear_host)
         self._selector.register(wake, selectors.EVENT_READ, lambda: self._reap(wake))
@@ -166,6 +187,12 @@ class Machine:
             if watchdog.expires is None:
                 self._watchdogs.remove(watchdog)
 
+    def _serve_file(self, kernel: int) -> None:
+        with contextlib.suppress(BlockingIOError, FileNotFoundError):  # who asked was killed meanwhile
+            reply = self._file.handle(os.read(kernel, REQUEST_BYTES_MAX), time.monotonic())
+            if reply is not None:
+                os.write(kernel, reply)
+
     def _patience(self) -> float | None:
         armed = [watchdog.expires for watchdog in self._watchdogs if watchdog.expires is not None]
         return max(0.0, min(armed) - time.monotonic()) if armed else None
@@ -204,6 +231,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--power-socket", type=Path, required=True)
     parser.add_argument("--bus", type=int, required=True)
+    parser.add_argument("--was-reset", action="store_true", help="its watchdog made this boot")
     parser.add_argument("--services", default="[]", help="JSON: a list of commands")
     parser.add_argument("daemon", nargs="+")
     args = parser.parse_args()
@@ -215,7 +243,8 @@ def main() -> None:
     os.chdir("/")
     bus = socket.socket(fileno=args.bus)
     bus.set_inheritable(False)
-    Machine(bus, args.daemon, msgspec.json.decode(args.services, type=list[list[str]])).run()
+    services = msgspec.json.decode(args.services, type=list[list[str]])
+    Machine(bus, args.daemon, services, was_reset=args.was_reset).run()
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ class _Machine:
     bus: asyncio.StreamWriter | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of power at a time
     is_up: asyncio.Event = field(default_factory=asyncio.Event)
+    was_reset: bool = False  # its watchdog made, or is about to make, this boot
     daemon: str = "off"
     daemon_pid: int = 0  # as the machine counts; 0: none runs
 
@@ -136,10 +137,9 @@ class Rack:
             return
         ours, theirs = socket.socketpair()
         env = machine.environment(self._blueprint.name)
-        one.shell = self._children.spawn(
-            self._command(one.node, theirs.fileno()), env=env, fds=(theirs.fileno(),)
-        )
+        one.shell = self._children.spawn(self._command(one, theirs.fileno()), env=env, fds=(theirs.fileno(),))
         theirs.close()
+        one.was_reset = False
         reader, one.bus = await asyncio.open_connection(sock=ours)
         one.boots, one.is_up, one.daemon = one.boots + 1, asyncio.Event(), "not started"
         self._note(one.node, "boot", reason)
@@ -210,9 +210,11 @@ class Rack:
             raise LabFailure(f"{order.node} runs no process that is meant by: {order}")
         return f"{number.name} to {len(hit)} process(es)"
 
-    def _command(self, node: str, bus: int) -> list[str]:
+    def _command(self, one: _Machine, bus: int) -> list[str]:
         spaces = ["--net", "--mount", "--pid", "--uts", "--ipc", "--propagation", "private"]
-        arguments = ["--node", node, "--root", str(self._directory / "store" / node), "--bus", str(bus)]
+        root = str(self._directory / "store" / one.node)
+        arguments = ["--node", one.node, "--root", root, "--bus", str(bus)]
+        arguments += ["--was-reset"] if one.was_reset else []
         arguments += ["--power-socket", str(self._directory / protocol.POWER_SOCKET)]
         services = msgspec.json.encode(SERVICES[self._blueprint.network]).decode()
         arguments += ["--services", services]
@@ -240,6 +242,7 @@ class Rack:
                 one.daemon, one.daemon_pid = how, 0
                 self._note(one.node, "daemon-exited", how)
             case protocol.WatchdogExpired(reason):
+                one.was_reset = True
                 self._keep(self.reset(one.node, reason))
 
     def _keep(self, work: Coroutine[None, None, None]) -> None:
