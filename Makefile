@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.komainu-installed
 
-.PHONY: help setup demo test check bench bench-incident incident-sample bench-scheduler bench-ring soak races differential docs clean
+.PHONY: help setup demo test check bench bench-incident incident-sample bench-scheduler bench-ring bench-watchdog soak races differential docs clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -58,6 +58,10 @@ soak: $(STAMP)  ## the simulator at length: every class of faults alone, then al
 bench-ring: $(STAMP) ## measure the ring beside Corosync 3; rewrites docs/benchmark-ring.md
 	@tools/system-packages engine
 	@$(BIN)/python benchmarks/ring.py
+
+bench-watchdog: $(STAMP) ## measure how steadily the watchdog is petted while every core is busy
+	@tools/system-packages demo
+	@$(BIN)/python benchmarks/petting.py
 
 races: $(STAMP) ## run 1,000 fence races of a pair in the simulator (RACES=1000)
 	@KOMAINU_RACES=$${RACES:-1000} $(BIN)/python -m pytest -q tests/simulation/test_races.py

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from komainu.lab import action, lab, preflight, procfs, protocol
+from komainu.lab.files import DAEMON_LOG, WATCHDOG_FILE
 from komainu.lab.layout import Layout
 from komainu.lab.plant import LabFailure
 from komainu.model.report import Refused
@@ -51,6 +52,19 @@ for _ in range(10):
     time.sleep(0.1)
     watchdog.sendall(b"pet\\n")
 time.sleep(60)
+"""
+
+REAL_PETTER = f"""
+import asyncio
+from komainu.node.petting import Petting
+from komainu.node.settings import WatchdogSettings
+from komainu.node.watchdog import arm
+async def main():
+    watchdog = arm(WatchdogSettings("{WATCHDOG_FILE}", is_socket=False, timeout_ms=1000))
+    print(watchdog.identity, watchdog.timeout_ms, watchdog.was_reset, flush=True)
+    Petting(watchdog, watchdog.timeout_ms).start()
+    await asyncio.sleep(60)
+asyncio.run(main())
 """
 
 
@@ -239,6 +253,25 @@ def test_a_watchdog_that_is_not_petted_resets_the_machine() -> None:
         assert reset.reason == "the watchdog was not petted for 0.4 s"
         assert reset.at - started.at > 1000, "it was petted for a second, and armed for 0.4 s more"
     assert not left_over()
+
+
+def test_the_daemons_own_petting_holds_a_device_off_until_it_hangs() -> None:
+    """The code that speaks to /dev/watchdog, on a file that answers its calls; the next boot knows what made it."""
+    with raised(blueprint((sys.executable, "-c", REAL_PETTER))) as one:
+        if not inside(one, "a", "grep", WATCHDOG_FILE, "/proc/self/mounts"):
+            pytest.skip("this computer gives no FUSE: machines have a socket in place of a device")
+        time.sleep(1.2)  # longer than the time-out
+        assert not [event for event in one.events() if event.kind == "reset"]
+        stopped = time.monotonic_ns() // 1_000_000
+        one.perform(action.KillDaemon("a", "STOP"))
+        assert becomes(lambda: one.describe().machines[0].boots == 2)
+        assert becomes(lambda: one.describe().machines[0].daemon == "running")
+        (reset,) = [event for event in one.events() if event.kind == "reset"]
+        assert (reset.node, reset.reason) == ("a", "the watchdog was not petted for 1 s")
+        assert 900 <= reset.at - stopped <= 2000
+        assert becomes(lambda: inside(one, "a", "grep", "-c", "komainu lab 1000", DAEMON_LOG) == "2\n")
+        said = inside(one, "a", "grep", "komainu lab", DAEMON_LOG).splitlines()
+        assert said == ["komainu lab 1000 False", "komainu lab 1000 True"]
 
 
 def test_the_client_measures_how_long_the_service_was_away() -> None:

@@ -10,6 +10,7 @@ from enum import Enum
 from textwrap import wrap
 from typing import Final
 
+from komainu.model.duration import show_ms
 from komainu.model.ids import WallTime
 from komainu.model.link import LinkState
 from komainu.model.request import (
@@ -88,6 +89,9 @@ def _head(status: Status) -> Iterator[Line]:
     yield from _wrapped("; ".join(parts), "  ")
     seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.at / 1000))
     yield Line(f"seen by {status.node} at {seen}, komainu {status.version}")
+    if status.watchdog is not None:
+        gap, limit = show_ms(status.watchdog.longest_gap_ms), show_ms(status.watchdog.timeout_ms)
+        yield Line(f"watchdog of {status.node}: armed, {limit}; the longest time between two pets: {gap}")
 
 
 def _nodes(nodes: tuple[NodeView, ...]) -> Iterator[Line]:

@@ -216,6 +216,13 @@ class FenceView(msgspec.Struct, frozen=True):
     device: str = ""
 
 
+class WatchdogView(msgspec.Struct, frozen=True):
+    """The armed watchdog of the node that answers, and how near it came to firing."""
+
+    timeout_ms: int
+    longest_gap_ms: int  # the longest time between two pets in this life of the daemon
+
+
 class Status(msgspec.Struct, frozen=True, tag="status-reply"):
     """The state of the cluster as one node sees it."""
 
@@ -234,6 +241,7 @@ class Status(msgspec.Struct, frozen=True, tag="status-reply"):
     fencing: tuple[FenceView, ...]  # newest first, at most ten
     warnings: tuple[str, ...]  # "fencing is off: a lost node's resources …"
     at: WallTime
+    watchdog: WatchdogView | None = None
 
 
 class Fencing(msgspec.Struct, frozen=True, tag="fencing-reply"):

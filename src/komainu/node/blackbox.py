@@ -78,10 +78,12 @@ def _read(block: bytes) -> LastWords:
 class StallWatch:
     """A thread that writes down where the loop stands still, before the watchdog resets the machine for it."""
 
-    def __init__(self, box: BlackBox, timeout_ms: int, say: Callable[[float], str]) -> None:
-        """`say` writes the reason from the seconds that the loop has been standing."""
-        self.petted = time.monotonic()  # set by the loop each time it pets
+    def __init__(
+        self, box: BlackBox, timeout_ms: int, petted_s: Callable[[], float], say: Callable[[float], str]
+    ) -> None:
+        """`petted_s`: when the loop petted last. `say` writes the reason from the seconds that it has been standing."""
         self._box = box
+        self._petted_s = petted_s
         self._timeout_s = timeout_ms / 1000
         self._say = say
         self._is_over = threading.Event()
@@ -100,7 +102,7 @@ class StallWatch:
     def _watch(self) -> None:
         is_written = False
         while not self._is_over.wait(self._timeout_s / LOOKS_PER_TIMEOUT):
-            stood_s = time.monotonic() - self.petted
+            stood_s = time.monotonic() - self._petted_s()
             if stood_s > STALLED_PART * self._timeout_s and not is_written:
                 where = place_of(sys._current_frames().get(self._main))  # noqa: SLF001 - the one way to see it
                 self._box.explain(f"{self._say(stood_s)}{where}", WallTime(time.time_ns() // 1_000_000))

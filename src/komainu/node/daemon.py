@@ -63,6 +63,7 @@ from komainu.node.key_keeper import KeyKeeper
 from komainu.node.link_settings import refuse_kept_addresses
 from komainu.node.log import Log
 from komainu.node.netlink import NetlinkListener, look_now
+from komainu.node.petting import Petting
 from komainu.node.sbd import SbdWatch, refuse_short_waits
 from komainu.node.settings import SETTINGS_FILE, DaemonSettings, WatchdogSettings, read_settings
 from komainu.node.startup import Prepared, prepare
@@ -91,8 +92,8 @@ EXIT_AT_ONCE: Final = 75
 DISK_END_TIMEOUT_S: Final = 5.0
 """How long the end of the daemon waits for the disk."""
 
-PETS_PER_TIMEOUT: Final = 4
-"""The watchdog is petted so many times within its time-out; two may be missed."""
+DISK_LOOKS_PER_TIMEOUT: Final = 4
+"""How often within the watchdog's time-out it is looked whether the shared disks are there."""
 
 NICENESS: Final = -15
 """Before the work that the machine is for, behind what the kernel and its administrator put further ahead."""
@@ -102,9 +103,6 @@ DROPS_EVERY_S: Final = 1.0
 
 NO_DROPS: Final = frozenset({"sealed", "opened"})
 """Counters of packets that all is well with."""
-
-LATE_MS_MAX: Final = 250
-"""A deadline that is overdue by more was not met, and the watchdog is not petted then."""
 
 
 class Daemon:
@@ -126,6 +124,7 @@ class Daemon:
             last_reset=_last_reset(prepared.box.earlier),
         )
         self._box = prepared.box
+        self._petting: Petting | None = None
         self._stall_watch: StallWatch | None = None
         self._is_doomed = False
         self._sbd: SbdWatch | None = None
@@ -297,6 +296,8 @@ class Daemon:
     def _set_timer(self) -> None:
         """Wake at the drive's deadline. An earlier timer is left to fire: it costs less than to move it."""
         deadline = self._drive.deadline
+        if self._petting is not None:
+            self._petting.expect(deadline)
         if deadline is None or (self._timer_at is not None and self._timer_at <= deadline):
             return
         if self._timer is not None:
@@ -312,23 +313,6 @@ class Daemon:
             self.feed(DeadlinePassed())
         self._set_timer()
 
-    def _pet(self) -> None:
-        """Pet the watchdog if the drive keeps up: that this runs says only that the loop turns."""
-        assert self._watchdog is not None
-        assert self._stall_watch is not None
-        if self._is_doomed:
-            return
-        view = self._drive.ring.view
-        if self._sbd is not None and self._sbd.has_lost_majority() and not (view and view.quorate):
-            self._doom(f"{self._drive.me} lost its shared disks and has no quorum: no pill would reach it")
-            return
-        deadline = self._drive.deadline
-        if deadline is None or now_ms() <= deadline + LATE_MS_MAX:
-            self._watchdog.pet()
-            self._stall_watch.petted = time.monotonic()
-        pause_s = self._watchdog.timeout_ms / PETS_PER_TIMEOUT / 1000
-        asyncio.get_running_loop().call_later(pause_s, self._pet)
-
     # -- the last resort --------------------------------------------------------------------------------
 
     def _arm(self, settings: WatchdogSettings) -> None:
@@ -341,9 +325,12 @@ class Daemon:
             text = f"the last boot of {me} was made by its watchdog"
             self._log.write(Note(Level.WARNING, "watchdog.was-reset", text))
         self._drive.last_resort.armed(timeout_ms)
+        petting = self._petting = Petting(self._watchdog, timeout_ms)
+        self._complete.petting = petting
         self._stall_watch = StallWatch(
             self._box,
             timeout_ms,
+            lambda: petting.petted_s,
             lambda stood_s: (
                 f"the watchdog of {me} ({timeout_ms} ms) was about to fire: its daemon stood still for "
                 f"{stood_s * 1000:.0f} ms"
@@ -352,7 +339,7 @@ class Daemon:
         self._stall_watch.start()
         if self._settings.sbd_devices:
             self._watch_disks(self._settings.sbd_devices)
-        self._pet()
+        petting.start()
 
     def _watch_disks(self, paths: tuple[str, ...]) -> None:
         """Watch the shared disks; what their threads see is handed to the loop."""
@@ -368,10 +355,21 @@ class Daemon:
         timeout_ms = self._watchdog.timeout_ms
         self._sbd = SbdWatch(paths, self._drive.me, poisoned, say, watchdog_ms=timeout_ms)
         self._sbd.start()
+        self._look_at_disks(self._sbd, timeout_ms / DISK_LOOKS_PER_TIMEOUT / 1000)
+
+    def _look_at_disks(self, sbd: SbdWatch, pause_s: float) -> None:
+        """Reset this machine when no pill would reach it and no quorum vouches for it."""
+        view = self._drive.ring.view
+        if sbd.has_lost_majority() and not (view and view.quorate):
+            self._doom(f"{self._drive.me} lost its shared disks and has no quorum: no pill would reach it")
+            return
+        asyncio.get_running_loop().call_later(pause_s, self._look_at_disks, sbd, pause_s)
 
     def _doom(self, reason: str) -> None:
         """Have the watchdog reset this machine: from now on nothing pets it."""
         self._is_doomed = True
+        if self._petting is not None:
+            self._petting.stop()
         self._explain(reason)
         self._log.write(Note(Level.ERROR, "reset.doomed", reason))
         if self._stall_watch is not None:
@@ -440,6 +438,8 @@ class Daemon:
             self._witness.close()
         self._addresses.close()
         self._agents.close()
+        if self._petting is not None:
+            self._petting.close()
         self._journal.end(DISK_END_TIMEOUT_S)
         if self._stall_watch is not None:
             self._stall_watch.close()

@@ -16,6 +16,7 @@ import msgspec
 from komainu.model.duration import show_ms
 from komainu.model.ids import LinkNumber, NodeId, NodeName
 from komainu.model.request import Reply, RingStatus, Status
+from komainu.node.petting import Petting
 from komainu.ring.wire import Drop
 
 STRANGERS_MAX: Final = 16
@@ -71,7 +72,7 @@ class Strangers:
 
 
 class Completing:
-    """Adds to what the drive answers what only the sockets know: who is not believed, and what was counted."""
+    """Adds to what the drive answers what only the shells know: who is not believed, what was counted, how it was petted."""
 
     def __init__(
         self, strangers: Strangers, names: Mapping[NodeId, NodeName], counted: Iterable[Counter[str]]
@@ -79,6 +80,7 @@ class Completing:
         self._strangers = strangers
         self._names = names
         self._counted = tuple(counted)
+        self.petting: Petting | None = None  # once a watchdog is armed
 
     def __call__(self, reply: Reply) -> Reply:
         """Return the answer with it; answers to other questions as they are."""
@@ -86,7 +88,8 @@ class Completing:
         if isinstance(reply, Status):
             lately = self._strangers.sentences(self._names, now_s, within_s=STRANGERS_SHOWN_S)
             warnings = (*reply.warnings, *(f"not believed: {sentence}" for sentence in lately))
-            return msgspec.structs.replace(reply, warnings=warnings)
+            watchdog = None if self.petting is None else self.petting.view()
+            return msgspec.structs.replace(reply, warnings=warnings, watchdog=watchdog)
         if isinstance(reply, RingStatus):
             sentences = self._strangers.sentences(self._names, now_s)
             counters: Counter[str] = sum(self._counted, Counter())

@@ -42,7 +42,8 @@ def test_a_broken_box_says_nothing(tmp_path: Path, garbage: bytes) -> None:
 def test_a_stall_is_written_down_with_its_place_and_taken_back_when_it_ends(tmp_path: Path) -> None:
     path = tmp_path / "box"
     box = BlackBox(path)
-    watch = StallWatch(box, 100, lambda stood_s: f"stood {stood_s >= 0.05}")
+    petted = [time.monotonic()]
+    watch = StallWatch(box, 100, lambda: petted[0], lambda stood_s: f"stood {stood_s >= 0.05}")
     watch.start()
     until = time.monotonic() + 10
     while not reopened(path).reason and time.monotonic() < until:
@@ -50,7 +51,7 @@ def test_a_stall_is_written_down_with_its_place_and_taken_back_when_it_ends(tmp_
     reason = reopened(path).reason
     assert reason.startswith("stood True; it stands in ")
     while reopened(path).reason and time.monotonic() < until:
-        watch.petted = time.monotonic()
+        petted[0] = time.monotonic()
     assert reopened(path) == LastWords(is_running=True)
     watch.close()
     box.close()
