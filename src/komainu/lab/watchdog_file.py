@@ -96,9 +96,9 @@ class WatchdogFile:
 
     def _answer(self, call: int, body: bytes, now: float) -> bytes:
         match call:
-            case _Call.INIT:  # INIT: the first of all
+            case _Call.INIT:
                 return _INIT.pack(_MAJOR, _MINOR, 0, 0, 1, 1, _WRITE_BYTES_MAX, 1, 0, 0, 0)
-            case _Call.GETATTR | _Call.SETATTR:  # GETATTR, SETATTR: a file of one inode that nothing changes
+            case _Call.GETATTR | _Call.SETATTR:  # a file of one inode that nothing changes
                 return _ATTRIBUTES.pack(
                     0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, MODE, 1, os.getuid(), os.getgid(), 0, 512, 0
                 )
@@ -109,7 +109,7 @@ class WatchdogFile:
             case _Call.RELEASE:
                 self._release()
                 return b""
-            case _Call.FLUSH:  # FLUSH: somebody closed one of its descriptors
+            case _Call.FLUSH:  # somebody closed one of its descriptors
                 return b""
             case _Call.IOCTL:
                 return self._call(body, now)
