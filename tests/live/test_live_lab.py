@@ -62,7 +62,9 @@ from komainu.node.watchdog import arm
 async def main():
     watchdog = arm(WatchdogSettings("{WATCHDOG_FILE}", is_socket=False, timeout_ms=1000))
     print(watchdog.identity, watchdog.timeout_ms, watchdog.was_reset, flush=True)
-    Petting(watchdog, watchdog.timeout_ms).start()
+    class Disk:
+        busy_since_s = float("inf")
+    Petting(watchdog, watchdog.timeout_ms, Disk()).start()
     await asyncio.sleep(60)
 asyncio.run(main())
 """

@@ -325,15 +325,15 @@ class Daemon:
             text = f"the last boot of {me} was made by its watchdog"
             self._log.write(Note(Level.WARNING, "watchdog.was-reset", text))
         self._drive.last_resort.armed(timeout_ms)
-        petting = self._petting = Petting(self._watchdog, timeout_ms)
+        petting = self._petting = Petting(self._watchdog, timeout_ms, self._journal)
         self._complete.petting = petting
         self._stall_watch = StallWatch(
             self._box,
             timeout_ms,
             lambda: petting.petted_s,
             lambda stood_s: (
-                f"the watchdog of {me} ({timeout_ms} ms) was about to fire: its daemon stood still for "
-                f"{stood_s * 1000:.0f} ms"
+                f"the watchdog of {me} ({timeout_ms} ms) was about to fire: {petting.reason()}; it was not petted "
+                f"for {stood_s * 1000:.0f} ms"
             ),
         )
         self._stall_watch.start()

@@ -6,6 +6,7 @@ all of them count as stored (node/interface.py, `Persist`).
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -40,6 +41,7 @@ class Journal:
         self._flight = flight
         self._report = report
         self._note = note
+        self.busy_since_s = math.inf  # since when the disk has been at one piece of work; inf: it is idle
         self._is_flight_sick = False
         self._work = threading.Condition()
         self._persists: list[Persist] = []
@@ -91,6 +93,7 @@ class Journal:
                 persists, self._persists = self._persists, []
                 lines, self._lines = self._lines, []
                 is_ending = self._is_ending
+            self.busy_since_s = time.monotonic()
             if persists:
                 self._store(persists)
             if lines and self._try_flight(partial(self._flight.append, lines)):
@@ -101,6 +104,7 @@ class Journal:
             if is_ending and not persists and not lines:
                 self._try_flight(self._flight.close)
                 return
+            self.busy_since_s = math.inf
 
     def _store(self, persists: list[Persist]) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,7 @@ def run(tmp_path: Path, folder: SlowFolder, count: int) -> list[Persisted | Pers
         for token in range(1, count):
             journal.persist(Persist(token, f"text {token}"))
         journal.append("a record\n")
+        assert journal.busy_since_s <= time.monotonic(), "the watchdog sees that the disk stands still"
         folder.go_on.set()
         async with asyncio.timeout(5):
             await enough.wait()

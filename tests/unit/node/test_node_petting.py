@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 import os
 import select
 import time
@@ -15,7 +16,7 @@ import pytest
 
 from komainu.model.ids import Instant
 from komainu.model.request import WatchdogView
-from komainu.node.petting import PETS_PER_TIMEOUT, Petting
+from komainu.node.petting import DISK_S_MAX, PETS_PER_TIMEOUT, Petting
 from komainu.node.settings import WatchdogSettings
 from komainu.node.watchdog import arm
 
@@ -36,6 +37,12 @@ class Counting:
 
     def disarm(self) -> None:
         raise AssertionError
+
+
+class IdleDisk:
+    """A disk that does what it is told at once, until it is told otherwise."""
+
+    busy_since_s = math.inf
 
 
 @contextmanager
@@ -60,7 +67,7 @@ def beat_late(petting: Petting, watchdog: Counting, *, deadline_s_ago: float) ->
 
 def test_it_pets_while_deadlines_are_met_and_not_else() -> None:
     watchdog = Counting()
-    petting = Petting(watchdog, TIMEOUT_MS)
+    petting = Petting(watchdog, TIMEOUT_MS, IdleDisk())
     with beating(petting):
         assert beat_late(petting, watchdog, deadline_s_ago=0.0) == 1
         first_s = petting.petted_s
@@ -74,13 +81,28 @@ def test_it_pets_while_deadlines_are_met_and_not_else() -> None:
     assert view.longest_gap_ms >= gap_ms > TIMEOUT_MS // PETS_PER_TIMEOUT, "one beat was left out"
 
 
+def test_it_does_not_pet_while_the_disk_does_not_answer() -> None:
+    watchdog, disk = Counting(), IdleDisk()
+    petting = Petting(watchdog, TIMEOUT_MS, disk)
+    with beating(petting):
+        disk.busy_since_s = time.monotonic() - DISK_S_MAX / 2
+        assert beat_late(petting, watchdog, deadline_s_ago=0.0) == 1, "it is only slow"
+        disk.busy_since_s = time.monotonic() - DISK_S_MAX - 1
+        assert beat_late(petting, watchdog, deadline_s_ago=0.0) == 0
+        assert petting.reason() == "its disk has not answered for 21 s"
+        disk.busy_since_s = math.inf
+        assert beat_late(petting, watchdog, deadline_s_ago=0.0) == 1
+        assert petting.reason() == "its daemon stood still"
+
+
 @pytest.mark.parametrize("size", [1, 200_000])
 def test_a_pet_allocates_nothing(tmp_path: Path, size: int) -> None:
     """Of a real device's path, however much the daemon holds: no block of memory more, not even for a moment."""
     held = [object() for _ in range(size)]
     path = tmp_path / "watchdog"
     path.touch()
-    petting = Petting(arm(WatchdogSettings(str(path), is_socket=False, timeout_ms=TIMEOUT_MS)), TIMEOUT_MS)
+    device = arm(WatchdogSettings(str(path), is_socket=False, timeout_ms=TIMEOUT_MS))
+    petting = Petting(device, TIMEOUT_MS, IdleDisk())
     petting.expect(Instant(2**60))
     reader, writer = os.pipe()
     timer, petting._timer = petting._timer, FileIO(reader)
