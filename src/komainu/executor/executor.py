@@ -53,6 +53,10 @@ TIMEOUT_MS_DEFAULT: Final = 20_000
 """Time-out of an operation that came without one; the field's default."""
 
 _STATE_CHANGES: Final = frozenset({"start", "stop", "promote", "demote", "migrate_to", "migrate_from"})
+_CLASSES: Final = frozenset({"ocf", "stonith", "lsb", "systemd", "service"})
+_OWN_PROCESSES: Final = frozenset({"ocf", "lsb"})
+"""Classes of agents that start processes of their own; those of a unit are systemd's."""
+
 _LEAVES_PROCESSES: Final = frozenset({"start", "promote", "demote", "migrate_from", "reload", "reload-agent"})
 
 
@@ -294,7 +298,7 @@ class Executor:
                     environment_of(job.request),
                     job.timeout_ms,
                     action=self._agents.action_of(job.request),
-                    watch=job.request.agent.agent_class == "ocf"
+                    watch=job.request.agent.agent_class in _OWN_PROCESSES
                     and (is_probe or job.request.operation in _LEAVES_PROCESSES),
                 )
             )
@@ -358,7 +362,7 @@ def _keep(resource: _Resource, result: OperationResult) -> None:
 
 def _refusal(request: ActionRequest, waiting: int) -> Verdict | None:
     """Say why an operation is not run at all; None when it is."""
-    if request.agent.agent_class not in {"ocf", "stonith"}:
+    if request.agent.agent_class not in _CLASSES:
         reason = (
             f"agents of class {request.agent.agent_class} are not supported: {request.agent} cannot be run"
         )

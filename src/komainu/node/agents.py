@@ -197,7 +197,7 @@ class AgentRunner:
             device = Device(request.resource, request.agent.agent_type, request.parameters)
             options = fence_device.options_of(device, "monitor", None)
             return self._fence_order(device.agent, options, effect.timeout_ms)
-        command = self._ocf_command(request.agent)
+        command = self._command_of(request.agent)
         if command is None:
             return None
         environment = {**_machine_environment(), **dict(effect.environment), "OCF_ROOT": str(self._ocf_root)}
@@ -238,6 +238,13 @@ class AgentRunner:
         own = OWN_AGENTS / "fence" / agent
         command = _own_command(own) if own.is_file() else [str(self._fence_folder / agent)]
         return _Order(command, _machine_environment(), "".join(lines).encode(), timeout_ms)
+
+    def _command_of(self, agent: AgentName) -> list[str] | None:
+        """Give the command line of an agent, up to the action; None when it cannot be one."""
+        if agent.agent_class == "ocf":
+            return self._ocf_command(agent)
+        own = _own_command(OWN_AGENTS / "service/run")
+        return [*own, agent.agent_class, agent.agent_type] if _is_plain(agent.agent_type) else None
 
     def _ocf_command(self, agent: AgentName) -> list[str] | None:
         provider, kind = agent.provider or "heartbeat", agent.agent_type

@@ -293,9 +293,17 @@ def test_hanging_monitors_leave_room_for_what_is_asked() -> None:
 
 def test_agents_of_other_classes_are_refused_with_a_reason() -> None:
     bench = Bench()
-    result = only_result(bench.ask(request("start", agent=AgentName("systemd", None, "nginx"))))
+    result = only_result(bench.ask(request("start", agent=AgentName("upstart", None, "nginx"))))
     assert (result.status, result.exit_code) == (OpStatus.NOT_INSTALLED, 5)
-    assert "systemd" in result.exit_reason
+    assert "upstart" in result.exit_reason
+
+
+@pytest.mark.parametrize(("agent_class", "watch"), [("lsb", True), ("systemd", False), ("service", False)])
+def test_services_of_the_machine_are_run_and_systemds_own_are_not_watched(
+    agent_class: str, *, watch: bool
+) -> None:
+    run = only_run(Bench().ask(request("start", agent=AgentName(agent_class, None, "nginx"))))
+    assert (run.action, run.watch) == ("start", watch)
 
 
 def test_a_fence_device_is_started_by_its_monitor_and_stopped_by_nothing() -> None:

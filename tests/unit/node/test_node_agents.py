@@ -141,6 +141,19 @@ def test_an_agent_reads_nothing_and_leads_its_own_session(play: Play) -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("kind", ["no-such-script", "../init.d/x"])
+def test_a_script_of_the_machine_that_is_missing_is_not_installed(play: Play, kind: str) -> None:
+    async def scene(stage: Stage) -> None:
+        ended = await stage.run("monitor", kind=kind, agent_class="lsb")
+        if "/" in kind:
+            assert ended.missing
+        else:
+            assert ended.exit_code == 5
+            assert ended.error_output == f"ocf-exit-reason:/etc/init.d/{kind} is not installed\n"
+
+    play(scene)
+
+
 @pytest.mark.parametrize("kind", ["nothing", "../test/thing", ".hidden", ""])
 def test_a_missing_agent_is_missing(play: Play, kind: str) -> None:
     async def scene(stage: Stage) -> None:
