@@ -57,11 +57,17 @@ def test_a_script_that_is_not_there_or_cannot_be_run(tmp_path: Path) -> None:
         machine_service.by_script(unreadable, "start")
 
 
-def test_a_machine_without_systemd_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Failure, match="this machine does not run systemd") as caught:
+@pytest.fixture(name="_no_systemd")
+def without_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_service, "UNIT_FOLDER", str(tmp_path / "nothing"))
+
+
+@pytest.mark.usefixtures("_no_systemd")
+def test_on_a_machine_without_systemd_no_unit_is_installed_and_none_is_left_to_stop() -> None:
+    with pytest.raises(Failure, match="cannot load web.service: there is no systemd here") as caught:
         machine_service.by_systemd("web.service", "monitor")
     assert caught.value.code == 5
+    assert machine_service.by_systemd("web.service", "stop") == 0
 
 
 @pytest.mark.parametrize(
@@ -71,18 +77,18 @@ def test_a_name_without_a_suffix_is_a_service(name: str, unit: str) -> None:
     assert machine_service.unit_of(name) == unit
 
 
+@pytest.mark.usefixtures("_no_systemd")
 def test_class_service_takes_the_script_where_there_is_no_unit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script(tmp_path, 3)
     monkeypatch.setattr(machine_service, "INIT_FOLDER", str(tmp_path))
-    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     assert exit_code(monkeypatch, "service", "web", "monitor") == 7
     assert exit_code(monkeypatch, "service", "other", "monitor") == 5
     assert exit_code(monkeypatch, "lsb", "web", "promote") == 3
     said = capsys.readouterr().err.splitlines()
     assert said == [
-        "ocf-exit-reason:there is no systemctl: this machine does not run systemd",
+        "ocf-exit-reason:systemd cannot load other.service: there is no systemd here",
         "ocf-exit-reason:services of the machine have no action promote",
     ]
 
