@@ -64,7 +64,7 @@ def without_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_no_systemd")
 def test_on_a_machine_without_systemd_no_unit_is_installed_and_none_is_left_to_stop() -> None:
-    with pytest.raises(Failure, match="cannot load web.service: there is no systemd here") as caught:
+    with pytest.raises(Failure, match="there is no systemd here") as caught:
         machine_service.by_systemd("web.service", "monitor")
     assert caught.value.code == 5
     assert machine_service.by_systemd("web.service", "stop") == 0
