@@ -192,6 +192,10 @@ def wishes_for_sorting(rsc: Resource, *, follows_primaries: bool, table: Table |
     return walk.start(rsc, table)
 
 
+Scores = dict[str, int]
+"""A node table without anything but its scores, by node id: a walk makes many, and they are quickly copied."""
+
+
 class _Walk:
     """One walk along colocations, each resource visited once, the factor multiplied along the chain."""
 
@@ -199,6 +203,9 @@ class _Walk:
         self._target = target
         self._keeps_positive = keeps_positive
         self._follows_primaries = follows_primaries
+        self._table: Table = {}  # that which is walked for
+        self._available: frozenset[str] = frozenset()  # its nodes that can take anything
+        self._values: dict[str, list[tuple[str, str | None]]] = {}  # by attribute: what its nodes have
         self.keeps_hopeless = False  # whether a table without any node left counts, too
 
     def start(self, rsc: Resource, table: Table | None) -> Table:
@@ -208,57 +215,74 @@ class _Walk:
             rsc.is_visited = True
         self._target = speaker
         speaker.is_visited = True
-        result = self._spread(speaker, copy_table(speaker.table if table is None else table), 1.0)
+        result = self._spread(speaker, self._begin(speaker.table if table is None else table), 1.0)
         speaker.is_visited = rsc.is_visited = False
-        return speaker.table if result is None else result
+        return speaker.table if result is None else self._as_table(result)
 
     def add(self, source: Resource, table: Table, colocation: Colocation, factor: float) -> Table:
         """Return the table with the source's wishes, and those of what is colocated with it."""
+        before = self._begin(table)
+        after = self._add(source, before, colocation, factor)
+        return table if after is before else self._as_table(after)
+
+    def _begin(self, table: Table) -> Scores:
+        self._table = table
+        self._available = frozenset(node_id for node_id, row in table.items() if row.node.is_available)
+        return {node_id: row.score for node_id, row in table.items()}
+
+    def _as_table(self, scores: Scores) -> Table:
+        return {
+            node_id: Candidate(row.node, scores[node_id], row.count, row.discovery)
+            for node_id, row in self._table.items()
+        }
+
+    def _add(self, source: Resource, scores: Scores, colocation: Colocation, factor: float) -> Scores:
         if source.is_visited:
-            return table
+            return scores
         speaker = source.variant.representative(source, sorting=False)
         if speaker.is_visited:
-            return table
+            return scores
         source.is_visited = speaker.is_visited = True
-        work = copy_table(table)
-        self._add_matching(work, speaker, colocation, factor)
+        work = self._with_matching(scores, speaker, colocation, factor)
         result = self._spread(speaker, work, factor)
-        if result is not None and self._keeps_positive:
-            for row in result.values():
-                if row.score == _TURNED_NEGATIVE:
-                    row.score = 1
+        if result is not None and self._keeps_positive and _TURNED_NEGATIVE in result.values():
+            result = {node_id: 1 if score == _TURNED_NEGATIVE else score for node_id, score in result.items()}
         source.is_visited = speaker.is_visited = False
-        return table if result is None else result
+        return scores if result is None else result
 
-    def _spread(self, source: Resource, work: Table, factor: float) -> Table | None:
+    def _spread(self, source: Resource, work: Scores, factor: float) -> Scores | None:
         """Go on to what is colocated with the source; None when no node is left."""
-        if not any_available(work):
+        if not any(work[node_id] >= 0 for node_id in self._available):
             return work if self.keeps_hopeless else None
         colocations = this_with(source) if self._follows_primaries else with_this(source)
         for colocation in colocations:
             other = colocation.primary if self._follows_primaries else colocation.dependent
             if not self._follows_primaries and not has_influence(colocation):
                 continue
-            work = self.add(other, work, colocation, factor * colocation.score / INFINITY)
+            work = self._add(other, work, colocation, factor * colocation.score / INFINITY)
         return work
 
-    def _add_matching(self, work: Table, source: Resource, colocation: Colocation, factor: float) -> None:
+    def _with_matching(
+        self, scores: Scores, source: Resource, colocation: Colocation, factor: float
+    ) -> Scores:
+        """Return the scores with those that the source gives to nodes of the same value."""
         name = colocation.node_attribute
+        if name not in self._values:
+            rows = self._table.items()
+            self._values[name] = [(key, attribute_of(row.node, name, self._target)) for key, row in rows]
         best = _best_scores(colocation, source)
-        for row in work.values():
-            score = best.get(attribute_of(row.node, name, self._target), -INFINITY)
-            if factor < 0 and score < 0 and not self._outweighs(source, colocation):
+        silent_below = 0 if factor < 0 and not self._outweighs(source, colocation) else -INFINITY
+        result = scores.copy()
+        for node_id, value in self._values[name]:
+            score = best.get(value, -INFINITY)
+            before = result[node_id]
+            if score == 0 or score < silent_below or before == _TURNED_NEGATIVE:
                 continue
-            if row.score == _TURNED_NEGATIVE:
-                continue
-            new = add_scores(_round(factor, score), row.score)
-            if self._keeps_positive and new < 0:
-                if row.score > 0:
-                    row.score = _TURNED_NEGATIVE
-                    continue
-                if row.score == 0:
-                    continue
-            row.score = new
+            after = add_scores(score if factor == 1 else _round(factor, score), before)
+            if self._keeps_positive and after < 0 and before >= 0:
+                after = _TURNED_NEGATIVE if before > 0 else before
+            result[node_id] = after
+        return result
 
     def _outweighs(self, source: Resource, colocation: Colocation) -> bool:
         """A dependent that wants to be apart and has one node only moves a primary that is less sticky."""
@@ -268,8 +292,6 @@ class _Walk:
 
 def _round(factor: float, score: int) -> int:
     """Multiply, half away from zero; what is not nothing stays at least one."""
-    if factor == 1:
-        return score
     product = factor * score
     delta = int(product - 0.5) if product < 0 else int(product + 0.5)
     if delta == 0 and score != 0:
