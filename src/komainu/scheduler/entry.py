@@ -10,6 +10,7 @@ from functools import cmp_to_key
 from typing import Final
 
 from komainu.cib.element import Element
+from komainu.model.operation import ExitCode, OpStatus
 from komainu.scheduler.options import parse_int
 
 _KEY: Final = re.compile(r"(-?\d+):(-?\d+):(-?\d+):(.*)$")
@@ -54,19 +55,22 @@ class History:
     ordered: tuple[Entry, ...]  # from oldest to newest
     last_start: int  # the index, in `ordered`, of the last start or what implies one; -1: none
     last_stop: int
-
-    @property
-    def agent(self) -> tuple[str, str, str]:
-        """The class, provider and type with which it was run."""
-        xml = self.xml
-        return (xml.get("class") or "", xml.get("provider") or "", xml.get("type") or "")
+    agent: tuple[str, str, str]  # the class, provider and type with which it was run
+    is_plainly_inactive: bool  # nothing is told but that it was looked for once and, as expected, did not run
 
 
 def read(xml: Element) -> History:
     """Read the history of one resource."""
     entries = [parse(op) for op in xml.all("lrm_rsc_op")]
     ordered = sort(entries)
-    return History(xml, tuple(entries), tuple(ordered), *_bounds(ordered))
+    agent = (xml.get("class") or "", xml.get("provider") or "", xml.get("type") or "")
+    is_plain = len(entries) == 1 and _found_inactive(entries[0])
+    return History(xml, tuple(entries), tuple(ordered), *_bounds(ordered), agent, is_plain)
+
+
+def _found_inactive(entry: Entry) -> bool:
+    is_expected = entry.rc == entry.target_rc == ExitCode.NOT_RUNNING and entry.status == OpStatus.DONE
+    return entry.is_probe and is_expected and not entry.id.endswith("_last_failure_0")
 
 
 def _bounds(ordered: list[Entry]) -> tuple[int, int]:

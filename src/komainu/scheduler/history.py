@@ -193,12 +193,17 @@ def _read_resource(job: Job, node: Node, history: History) -> Resource | None:
     if job.options.shutdown_lock:
         shutdown_lock.read(job, rsc, node, element)
     before = rsc.role
-    rsc.role = Role.UNKNOWN
-    reading = Reading(job, rsc, node)
-    for entry in history.ordered:
-        results.read(reading, entry)
-    _note_recurring(job, rsc, node, history)
-    _settle(job, rsc, node, reading.on_fail)
+    if history.is_plainly_inactive and not rsc.failure_timeout_ms:
+        # Most of all histories; to read the entry would come to the same.
+        rsc.role, rsc.next_role = Role.STOPPED, Role.UNKNOWN
+        _settle(job, rsc, node, OnFail.IGNORE)
+    else:
+        rsc.role = Role.UNKNOWN
+        reading = Reading(job, rsc, node)
+        for entry in history.ordered:
+            results.read(reading, entry)
+        _note_recurring(job, rsc, node, history)
+        _settle(job, rsc, node, reading.on_fail)
     wanted = resources.target_role(rsc)
     if wanted is not None and (rsc.next_role is Role.UNKNOWN or wanted < rsc.next_role):
         rsc.next_role = wanted
