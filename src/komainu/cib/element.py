@@ -36,7 +36,10 @@ class Element:
 
     def first(self, tag: str) -> "Element | None":
         """Return the first child with this tag."""
-        return next(self.all(tag), None)
+        for child in self.children:  # no generator: this is asked for all day
+            if child.tag == tag:
+                return child
+        return None
 
     def at(self, *tags: str) -> "Element | None":
         """Follow the first child of each tag in turn: `cib.at("configuration", "resources")`."""

@@ -25,6 +25,8 @@ def read_sets(parent: Element, set_tag: str, context: RuleContext, *, first_id: 
 def merge(sets: Iterable[Element], context: RuleContext, *, first_id: str = "") -> dict[str, str]:
     """Merge sets of one owner."""
     numbered = list(enumerate(sets))
+    if not numbered:
+        return {}
     numbered.sort(
         key=lambda pair: (
             (pair[1].id != first_id, -score.parse(pair[1].get("score")), -pair[0])

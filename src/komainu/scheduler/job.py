@@ -370,6 +370,7 @@ class Resource:
     operation_meta: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)  # task, interval
     parameter_cache: dict[str | None, dict[str, str]] = field(default_factory=dict)
     history_name: str | None = None
+    agent: tuple[str, str, str] | None = None  # class, provider and type, once asked for
     # -- flags
     managed: bool = True
     maintenance: bool = False
@@ -522,6 +523,7 @@ class Job:
     explain: bool = False
     ledger: Ledger = field(default_factory=Ledger)
     is_simulated: bool = False  # read from a file: secret parameters may have been removed
+    op_defaults: Element | None = None
     nodes: list[Node] = field(default_factory=list)
     node_by_id: dict[str, Node] = field(default_factory=dict)
     node_by_name: dict[str, Node] = field(default_factory=dict)

@@ -55,7 +55,10 @@ def context(job: Job, rsc: Resource | None, op: Element | None = None) -> RuleCo
 
 def agent_of(rsc: Resource) -> tuple[str, str, str]:
     """Return class, provider and type."""
-    return (rsc.xml.get("class") or "", rsc.xml.get("provider") or "", rsc.xml.get("type") or "")
+    if rsc.agent is None:
+        xml = rsc.xml
+        rsc.agent = (xml.get("class") or "", xml.get("provider") or "", xml.get("type") or "")
+    return rsc.agent
 
 
 def find(
@@ -122,7 +125,7 @@ def _explicit_timeout(monitor: Element, about: RuleContext) -> str | None:
 
 
 def _op_defaults(job: Job, about: RuleContext) -> dict[str, str]:
-    defaults = job.cib.at("configuration", "op_defaults")
+    defaults = job.op_defaults
     return {} if defaults is None else attributes.read_sets(defaults, "meta_attributes", about)
 
 
