@@ -15,7 +15,7 @@ import click
 
 from komainu.cib import document
 from komainu.cib.element import Element
-from komainu.cli import cib_source, what_if
+from komainu.cli import cib_source, profile, what_if
 from komainu.cli.asking import show_json
 from komainu.cli.simulate_options import Wanted, with_options
 from komainu.client.client import Client
@@ -106,6 +106,10 @@ def simulate(context: click.Context, /, **options: Any) -> None:
         return
     client = context.obj if isinstance(context.obj, Client) else Client()
     try:
+        if wanted.profile is not None:
+            for line in profile.lines(wanted.profile, wanted.repeat, int(time.time())):
+                click.echo(line)
+            return
         _simulate(wanted, client)
     except Refused as refused:
         click.echo(str(refused), err=True)

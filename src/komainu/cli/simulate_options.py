@@ -1,7 +1,7 @@
 """List the options of `komainu simulate`: those of the field's `crm_simulate`, and our own.
 
-Source: `crm_simulate --help-all`. Left out: `--profile` and `--repeat` (see benchmarks/), and XML as a form of
-output, for which there is `--format json`.
+Source: `crm_simulate --help-all`. Left out: XML as a form of output, which nobody in the field is known to read;
+for programs there is `--format json`.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import click
+
+REPEAT_MAX: Final = 1_000_000
+"""Plans a file with --profile; more would take days."""
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -51,6 +54,8 @@ class Wanted:
     quiet: bool
     verbose: int
     server: bool
+    profile: str | None
+    repeat: int
 
     @property
     def source(self) -> str | None:
@@ -131,6 +136,15 @@ _OPTIONS: Final[tuple[Callable[[Callable[..., object]], Callable[..., object]], 
     click.option("--output-as", "output_as", type=click.Choice(["text"]), hidden=True),
     _flag("-Q", "--quiet", text="Show scores without headings, and no status."),
     click.option("-V", "--verbose", count=True, help="Accepted for compatibility."),
+    click.option("-P", "--profile", metavar="DIR", help="Say how long each CIB in a folder takes to plan."),
+    click.option(
+        "-N",
+        "--repeat",
+        metavar="N",
+        type=click.IntRange(1, REPEAT_MAX),
+        default=1,
+        help="With --profile: plan each so many times.",
+    ),
     _flag("--server", text="Answer a JSON line for each JSON line on standard input."),
     click.argument("file", required=False),
 )

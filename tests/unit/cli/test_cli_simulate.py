@@ -213,3 +213,22 @@ def test_two_changes_are_made_together(running: str) -> None:
 def test_a_change_without_a_difference_says_so(running: str) -> None:
     _, out, _ = run("-x", running, "-W", "option batch-limit=3")
     assert "nothing else would be done" in out
+
+
+def test_profile_says_how_long_each_file_takes(tmp_path: Path) -> None:
+    path = service(tmp_path)
+    code, out, _ = run("--profile", str(tmp_path), "--repeat", "2")
+    assert code == 0
+    heading, line = out.splitlines()
+    assert heading == "Timings:"
+    assert line.startswith(f"  * Testing {path} ... ")
+    assert line.endswith(" secs")
+
+
+def test_profile_wants_a_folder_with_cibs(tmp_path: Path) -> None:
+    for folder, wrong in ((tmp_path, "holds no CIB"), (tmp_path / "none", "is no folder")):
+        code, out, said = run("--profile", str(folder))
+        assert code == 1
+        assert out == ""
+        assert wrong in said
+        assert "files that end in .xml" in said
