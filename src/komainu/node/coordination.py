@@ -94,7 +94,7 @@ class Coordination:
         self._reset(is_coordinator=False)
 
     def _reset(self, *, is_coordinator: bool) -> None:
-        self._is_coordinator = is_coordinator
+        self.is_coordinator = is_coordinator
         self._view_is_known = False  # the view's ChangeMembership was applied
         self._controller = Controller(self._life)
         self._proposed: Proposed | None = None
@@ -119,7 +119,7 @@ class Coordination:
 
     def doing(self) -> str:
         """Say what the coordinator is at, for status."""
-        if not self._is_coordinator:
+        if not self.is_coordinator:
             return ""
         if self._is_active:
             done, total = self._controller.progress()
@@ -152,7 +152,7 @@ class Coordination:
         self, done: CommandApplied, state: ClusterState, now: Instant, wall: WallTime
     ) -> list[CoordinationEffect]:
         """Take note of an applied command; go on with the transition or plan anew."""
-        if not self._is_coordinator:
+        if not self.is_coordinator:
             return []
         effects: list[CoordinationEffect] = []
         match done.command:
@@ -210,7 +210,7 @@ class Coordination:
 
     def _go_on(self, state: ClusterState, now: Instant, wall: WallTime) -> list[CoordinationEffect]:
         """Abort what a trigger made stale, and plan when the way is free."""
-        if not self._is_coordinator or not self._wants_plan:
+        if not self.is_coordinator or not self._wants_plan:
             return []
         effects: list[CoordinationEffect] = []
         if self._is_active:

@@ -53,6 +53,7 @@ from komainu.node.interface import (
     DriveEvent,
     Exit,
     Persist,
+    ResetComing,
     ResetMachine,
     StopAsked,
     UseKey,
@@ -350,6 +351,7 @@ class Daemon:
 
         def poisoned(reason: str) -> None:
             loop.call_soon_threadsafe(self._doom, reason)
+            loop.call_soon_threadsafe(self.feed, ResetComing(reason))
 
         assert self._watchdog is not None
         timeout_ms = self._watchdog.timeout_ms

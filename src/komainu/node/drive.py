@@ -92,6 +92,7 @@ from komainu.node.interface import (
     Persist,
     Persisted,
     PersistFailed,
+    ResetComing,
     ResetMachine,
     StopAsked,
 )
@@ -228,6 +229,8 @@ class Drive:
             case KeyDrawn(client=client, user=user, sealed=sealed, fingerprint=name):
                 cause = Cause("operator", f"{user or 'somebody'} replaced the cluster key by {name}")
                 self._broadcast(RotateKey(cause, wall, user, sealed, name), client)
+            case ResetComing(reason=reason):
+                self._broadcast(self.last_resort.farewell(reason, wall))
             case StopAsked():
                 self._stop()
             case DeadlinePassed():
@@ -479,6 +482,9 @@ class Drive:
         if fresh != self._fencing:
             self._fencing = fresh
             self._take_fencer(self.fencer.handle(fresh, self._now))
+        if self.coordination.is_coordinator:
+            for edit in self.last_resort.planned_with(cib, self._wall):
+                self._broadcast(edit)
         addresses = network.ServiceAddresses(service_addresses(cib))
         self._take_network(self.network.handle(addresses, self._now))
 

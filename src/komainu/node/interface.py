@@ -66,6 +66,13 @@ class StopAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class ResetComing:
+    """This machine is about to be reset, for a reason that only a shell saw: the others shall know it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """The drive's deadline has come."""
 
@@ -96,6 +103,7 @@ DriveEvent = (
     | ClientAsked
     | ProgramEvent
     | StopAsked
+    | ResetComing
     | DeadlinePassed
 )
 

@@ -7,18 +7,20 @@ Source: sbd(8), "Watchdog only" operation; docs/concepts/fencing.md.
 
 from typing import Final
 
-from komainu.cib.command import RecordFencing, SetAttribute
+from komainu.cib.command import EditConfiguration, RecordFencing, SetAttribute
 from komainu.cib.element import Element
 from komainu.cib.nodes import has_joined, is_member, node_state, node_states
+from komainu.cib.options import cluster_option, is_true
 from komainu.cib.pairs import transient_value
 from komainu.fencing.interface import FenceRequested
 from komainu.model.cause import Cause
+from komainu.model.edit import SetOption
 from komainu.model.fencing import FenceRecord, FenceState
 from komainu.model.ids import NodeName, WallTime
 from komainu.model.request import Done, FenceNode, Refusal, RefusedReply
 from komainu.model.view import View
 from komainu.node.coordination import delegate_of, fence_request
-from komainu.node.devices import WATCHDOG_MARK, watchdog_timeout_ms
+from komainu.node.devices import WATCHDOG_MARK, armed_watchdogs, fencing_option, watchdog_timeout_ms
 from komainu.node.interface import Answer, ClientId
 from komainu.node.replica import CommandApplied
 
@@ -111,6 +113,10 @@ class LastResort:
             f"that it is reset within {timeout_ms} ms"
         )
 
+    def farewell(self, reason: str, at: WallTime) -> SetAttribute:
+        """Tell the others why this machine is about to be reset, while it still can."""
+        return SetAttribute(Cause("reset.coming", reason), at, "", self._me, RESET_MARK, str(at))
+
     def before_join(self, at: WallTime) -> list[SetAttribute]:
         """Say to all why this node was reset, once: who asks about a node that is back wants to know."""
         if not self._last_reset:
@@ -118,6 +124,24 @@ class LastResort:
         cause = Cause("reset.explained", self._last_reset)
         self._last_reset = ""
         return [SetAttribute(cause, at, "", self._me, RESET_MARK, str(at))]
+
+    def planned_with(self, cib: Element, at: WallTime) -> list[EditConfiguration]:
+        """Let have-watchdog say whether watchdogs can be planned with, as Pacemaker's daemons do where sbd runs.
+
+        Only where stonith-watchdog-timeout is set: without it the option alone would pass for a fence device.
+        """
+        armed = armed_watchdogs(cib)
+        asked_for = (fencing_option(cib, "watchdog-timeout") or "0").strip()
+        is_wanted = asked_for.startswith("-") or bool(watchdog_timeout_ms(cib))
+        has = is_true(cluster_option(cib, "have-watchdog"), default=False)
+        if has or not is_wanted or not armed:
+            return []
+        names = ", ".join(node for node, _ in armed)
+        cause = Cause(
+            "watchdog.planned-with", f"stonith-watchdog-timeout is set, and armed is the watchdog of {names}"
+        )
+        edit = SetOption("crm_config", "cluster_property_set", "have-watchdog", "true")
+        return [EditConfiguration(cause, at, "", (edit,), None)]
 
     def after_join(self, cib: Element, at: WallTime) -> list[SetAttribute]:
         """Say to all whether this node's watchdog is armed; a join wipes what was said in an earlier life."""

@@ -8,6 +8,7 @@ from komainu.cib.command import RecordFencing
 from komainu.cib.document import parse, show
 from komainu.cib.state import Applied, ClusterState
 from komainu.fencing.interface import FenceRequested
+from komainu.model.edit import SetOption
 from komainu.model.fencing import FenceState
 from komainu.model.ids import NodeId, NodeName, WallTime
 from komainu.model.report import Report
@@ -94,6 +95,25 @@ def test_a_node_that_joins_says_why_it_was_reset_and_that_its_watchdog_is_armed(
     joined = "<node_state id='1' in_ccm='true' join='member'"
     still = parse(show(cib(marks=(5000, 0, 0))).replace('<node_state id="1"', joined))
     assert resort.after_join(still, WALL) == []
+
+
+def test_the_others_are_told_before_a_reset_that_a_shell_saw_coming() -> None:
+    said = armed().farewell("a read the poison pill `reset`", WALL)
+    assert (said.node, said.name, said.cause.code) == (A, RESET_MARK, "reset.coming")
+    assert said.cause.text == "a read the poison pill `reset`"
+
+
+def test_have_watchdog_is_set_where_a_watchdog_is_armed_and_asked_for() -> None:
+    marks = (5000, 0, 0)
+    for options in (TIMEOUT, option("stonith-watchdog-timeout", "-1")):
+        (command,) = armed().planned_with(cib(options, marks=marks), WALL)
+        (edit,) = command.edits
+        assert edit == SetOption("crm_config", "cluster_property_set", "have-watchdog", "true")
+        assert command.cause.text == "stonith-watchdog-timeout is set, and armed is the watchdog of a"
+    assert armed().planned_with(cib(TIMEOUT), WALL) == [], "none is armed"
+    assert armed().planned_with(cib(marks=marks), WALL) == [], "nobody asked for it"
+    has = TIMEOUT + option("have-watchdog", "true")
+    assert armed().planned_with(cib(has, marks=marks), WALL) == []
 
 
 def warnings(options: str = "", levels: str = "", **parts: object) -> str:
