@@ -11,11 +11,14 @@ from komainu.model.report import Refused, Report
 from komainu.model.request import (
     AskConfiguration,
     AskFencing,
+    AskRing,
     Configuration,
     ConfirmNodeOff,
     Done,
     FenceNode,
     Fencing,
+    RecordTrial,
+    RingStatus,
 )
 
 FENCE_TIMEOUT_S = 900.0
@@ -69,7 +72,7 @@ def now(client: Client, *, name: str, action: str, yes: bool) -> None:
 @with_format
 @click.pass_obj
 def history(client: Client, *, form: str) -> None:
-    """Show which nodes were fenced, by what, and why, the newest first."""
+    """Show which nodes were fenced, by what, and why, the newest first; then the last trial of each node."""
     reply = ask(client, AskFencing(), Fencing)
     if form == "json":
         show_json(reply)
@@ -84,6 +87,8 @@ def history(client: Client, *, form: str) -> None:
         click.echo(f"    because {one.reason}")
         if one.outcome:
             click.echo(f"    {one.outcome}")
+    for trial in reply.trials:
+        click.echo(f"{clock(trial.at, reply.at)}  the devices were tried from {trial.node}: {trial.text}")
     if not reply.history:
         click.echo("nothing was fenced since the cluster began", err=True)
 
@@ -100,7 +105,8 @@ def test(context: click.Context, *, name: str | None, for_real: bool, yes: bool,
     """Try each fence device for each node (or only NAME) from this machine, without harm.
 
     Each device is asked for its monitor, its list, and the power of each node. What it takes is compared with
-    its time-outs. Run it on every node: each must be able to fence the others.
+    its time-outs, and what in the configuration contradicts itself is named with the sum that shows it. The times are
+    written down: `komainu fence history` shows them. Run it on every node: each must be able to fence the others.
     """
     client = context.find_object(Client)
     assert client is not None, "the command line always has a client"
@@ -113,14 +119,17 @@ def test(context: click.Context, *, name: str | None, for_real: bool, yes: bool,
             click.confirm(f"Really reboot {node}, with all that runs on it?", abort=True, err=True)
         _fence(client, node, "reboot")
         return
-    from komainu.node.fence_trial import try_devices
+    from komainu.cib.state import ClusterState
+    from komainu.node import fence_warnings
+    from komainu.node.fence_trial import in_short, try_devices
 
-    xml = ask(client, AskConfiguration(status=True), Configuration).xml
-    tried, unreached = try_devices(
-        parse_cib(xml, "the configuration"), node, halves_stay=len(status.nodes) < 3
-    )
+    cib = parse_cib(ask(client, AskConfiguration(status=True), Configuration).xml, "the configuration")
+    halves_stay = "2Node" in ask(client, AskRing(), RingStatus).quorum.flags
+    tried, unreached = try_devices(cib, node, halves_stay=halves_stay)
+    contradictions = fence_warnings.of(ClusterState(cib), {}, halves_stay=halves_stay)
+    ask(client, RecordTrial(status.node, in_short(tried)), Done)
     if form == "json":
-        show_json({"tried": tried, "unreached": unreached})
+        show_json({"tried": tried, "unreached": unreached, "contradictions": contradictions})
     else:
         for one in tried:
             what = one.action if one.target is None else f"{one.action} of {one.target}"
@@ -132,7 +141,9 @@ def test(context: click.Context, *, name: str | None, for_real: bool, yes: bool,
             click.echo(
                 f"FAILED  no device could tell the power of {missed}: it could not be fenced from here"
             )
-    if unreached or not all(one.verdict.is_good for one in tried):
+        for text in contradictions:
+            click.echo(f"FAILED  {text}")
+    if unreached or contradictions or not all(one.verdict.is_good for one in tried):
         context.exit(1)
 
 

@@ -49,6 +49,13 @@ class Cleanup(msgspec.Struct, frozen=True, tag="cleanup"):
     node: NodeName | None
 
 
+class RecordTrial(msgspec.Struct, frozen=True, tag="record-trial"):
+    """Write down what came of trying the fence devices from this node, for all to see."""
+
+    node: NodeName
+    text: str
+
+
 class ConfirmNodeOff(msgspec.Struct, frozen=True, tag="confirm-off"):
     """The operator says that this node is off."""
 
@@ -103,6 +110,7 @@ Request = (
     | EditConfigurationRequest
     | Cleanup
     | ConfirmNodeOff
+    | RecordTrial
     | FenceNode
     | RotateClusterKey
     | AskFencing
@@ -244,11 +252,20 @@ class Status(msgspec.Struct, frozen=True, tag="status-reply"):
     watchdog: WatchdogView | None = None
 
 
+class TrialView(msgspec.Struct, frozen=True):
+    """What came of the last trial of the fence devices from one node."""
+
+    node: NodeName
+    at: WallTime
+    text: str  # "pdu: monitor 120 ms, status of b 90 ms"
+
+
 class Fencing(msgspec.Struct, frozen=True, tag="fencing-reply"):
-    """The fencing history, newest first."""
+    """The fencing history, newest first, and the last trial from each node."""
 
     history: tuple[FenceView, ...]
     at: WallTime
+    trials: tuple[TrialView, ...] = ()
 
 
 class Links(msgspec.Struct, frozen=True, tag="links-reply"):

@@ -355,7 +355,9 @@ class Daemon:
 
         assert self._watchdog is not None
         timeout_ms = self._watchdog.timeout_ms
-        self._sbd = SbdWatch(paths, self._drive.me, poisoned, say, watchdog_ms=timeout_ms)
+        self._sbd = self._complete.disks = SbdWatch(
+            paths, self._drive.me, poisoned, say, watchdog_ms=timeout_ms
+        )
         self._sbd.start()
         self._look_at_disks(self._sbd, timeout_ms / DISK_LOOKS_PER_TIMEOUT / 1000)
 

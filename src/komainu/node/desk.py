@@ -12,6 +12,7 @@ from komainu.cib.command import (
     EditConfiguration,
     ForgetOperations,
     ReplaceConfiguration,
+    SetAttribute,
 )
 from komainu.cib.element import Element
 from komainu.cib.options import cluster_option
@@ -23,6 +24,7 @@ from komainu.model.request import (
     ConfirmNodeOff,
     Done,
     EditConfigurationRequest,
+    RecordTrial,
     Refusal,
     RefusedReply,
     Reply,
@@ -32,8 +34,11 @@ from komainu.node.interface import Answer, ClientId
 from komainu.node.membership import node_conditions
 from komainu.node.replica import CommandApplied
 
-Change = ApplyConfiguration | EditConfigurationRequest | Cleanup | ConfirmNodeOff
+Change = ApplyConfiguration | EditConfigurationRequest | Cleanup | ConfirmNodeOff | RecordTrial
 """The requests that become commands."""
+
+TRIAL_MARK: Final = "#fence-tried"
+"""The transient attribute with what came of the last `komainu fence test` on a node, and when."""
 
 _CHECK_HINT: Final = "see what holds with `komainu config show`, then ask again"
 
@@ -72,6 +77,9 @@ def command_of(request: Change, user: str, at: WallTime) -> AnyCommand:
             return ForgetOperations(cause, at, user, resource, node, failures_only=False)
         case ConfirmNodeOff(node=node):
             return ConfirmOff(because(f"confirmed that {node} is off"), at, user, node)
+        case RecordTrial(node=node, text=text):
+            cause = because(f"tried the fence devices from {node}: {text}")
+            return SetAttribute(cause, at, user, node, TRIAL_MARK, f"{at} {text}")
 
 
 class Desk:

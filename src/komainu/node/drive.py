@@ -65,6 +65,7 @@ from komainu.model.request import (
     Done,
     EditConfigurationRequest,
     FenceNode,
+    RecordTrial,
     ReleaseLink,
     RotateClusterKey,
     StopNode,
@@ -483,10 +484,8 @@ class Drive:
             self._fencing = fresh
             self._take_fencer(self.fencer.handle(fresh, self._now))
         if self.coordination.is_coordinator:
-            for edit in self.last_resort.planned_with(cib, self._wall):
-                self._broadcast(edit)
-        addresses = network.ServiceAddresses(service_addresses(cib))
-        self._take_network(self.network.handle(addresses, self._now))
+            self._take_replica(self.last_resort.planned_with(cib, self._wall))
+        self._take_network(self.network.handle(network.ServiceAddresses(service_addresses(cib)), self._now))
 
     # -- commands and clients ---------------------------------------------------------------------------
 
@@ -534,6 +533,7 @@ class Drive:
                 | EditConfigurationRequest()
                 | Cleanup()
                 | ConfirmNodeOff()
+                | RecordTrial()
                 | FenceNode()
                 | RotateClusterKey()
             ):

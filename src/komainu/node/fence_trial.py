@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from komainu.cib.element import Element
 from komainu.cib.nodes import node_entries
@@ -17,6 +18,9 @@ from komainu.fencing.trial import Answered, Try, Verdict, first_tries, judge, tr
 from komainu.model.ids import NodeName
 from komainu.node.agents import AgentEvent, AgentRunner
 from komainu.node.devices import fencing_of
+
+TEXT_CHARACTERS_MAX: Final = 2_000
+"""What is kept of a trial: some forty devices with their times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,18 @@ def try_devices(
 ) -> tuple[list[Tried], list[NodeName]]:
     """Ask every device; return the answers, and the nodes whose power no device could tell."""
     return asyncio.run(_try_devices(cib, only, halves_stay=halves_stay))
+
+
+def in_short(tried: list[Tried]) -> str:
+    """Write down what was tried and how long it took, in one line that a state can hold."""
+    parts: dict[str, list[str]] = {}
+    for one in tried:
+        what = one.action if one.target is None else f"{one.action} of {one.target}"
+        took = f"{one.took_ms} ms" if one.verdict.is_good else "FAILED"
+        slow = ", too slow for its time-out" if one.verdict.warning else ""
+        parts.setdefault(one.device, []).append(f"{what} {took}{slow}")
+    text = "; ".join(f"{device}: {', '.join(said)}" for device, said in sorted(parts.items()))
+    return text[:TEXT_CHARACTERS_MAX] or "there is none"
 
 
 async def _try_devices(

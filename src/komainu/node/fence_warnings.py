@@ -37,6 +37,7 @@ def of(state: ClusterState, troubles: Mapping[str, str], *, halves_stay: bool) -
                 *(f"fence agent {agent}: {text}" for agent, text in sorted(troubles.items())),
                 *_unreached(known, nodes),
                 *_wrong_names(known, nodes),
+                *_levels(known),
                 *_slow(known),
                 *_watchdogs(cib, halves_stay=halves_stay),
             )
@@ -80,12 +81,35 @@ def _wrong_names(known: DevicesChanged, nodes: tuple[NodeName, ...]) -> Iterator
         said = options.option_of(device, "pcmk_host_check")
         if said is not None and options.said_check(device) is None:
             yield f"fence device {device.name}: pcmk_host_check={said} is none of its values and is ignored"
+        unread = [
+            part
+            for part in (options.option_of(device, "pcmk_host_map") or "").replace(";", " ").split()
+            if not set(part) & {":", "="}
+        ]
+        if unread:
+            yield (
+                f"fence device {device.name}: pcmk_host_map has {', '.join(unread)}, which is no NODE:PLUG and is "
+                "ignored"
+            )
+
+
+def _levels(known: DevicesChanged) -> Iterator[str]:
+    """Levels that cannot be what was meant."""
     names = {device.name for device in known.devices} | {"watchdog"}
     for level in known.levels:
         missing = [name for name in level.devices if name not in names]
         if missing:
             listed = ", ".join(missing)
             yield f"level {level.index} for {level.target} names {listed}, which is no enabled fence device"
+
+    for level in known.levels:
+        twice = sorted({name for name in level.devices if level.devices.count(name) > 1})
+        if twice:
+            yield f"level {level.index} for {level.target} names {', '.join(twice)} twice: it would be run twice"
+    for target, index in sorted({(level.target, level.index) for level in known.levels}):
+        count = sum((level.target, level.index) == (target, index) for level in known.levels)
+        if count > 1:
+            yield f"there are {count} levels {index} for {target}: which is tried first is not said"
 
 
 def _slow(known: DevicesChanged) -> Iterator[str]:

@@ -22,7 +22,7 @@ from komainu.model.view import View
 from komainu.node.coordination import delegate_of, fence_request
 from komainu.node.devices import WATCHDOG_MARK, armed_watchdogs, fencing_option, watchdog_timeout_ms
 from komainu.node.interface import Answer, ClientId
-from komainu.node.replica import CommandApplied
+from komainu.node.replica import Broadcast, CommandApplied
 
 RESET_MARK: Final = "#last-reset"
 """The transient attribute by which a node that is back says why it was reset."""
@@ -125,7 +125,7 @@ class LastResort:
         self._last_reset = ""
         return [SetAttribute(cause, at, "", self._me, RESET_MARK, str(at))]
 
-    def planned_with(self, cib: Element, at: WallTime) -> list[EditConfiguration]:
+    def planned_with(self, cib: Element, at: WallTime) -> list[Broadcast]:
         """Let have-watchdog say whether watchdogs can be planned with, as Pacemaker's daemons do where sbd runs.
 
         Only where stonith-watchdog-timeout is set: without it the option alone would pass for a fence device.
@@ -141,7 +141,7 @@ class LastResort:
             "watchdog.planned-with", f"stonith-watchdog-timeout is set, and armed is the watchdog of {names}"
         )
         edit = SetOption("crm_config", "cluster_property_set", "have-watchdog", "true")
-        return [EditConfiguration(cause, at, "", (edit,), None)]
+        return [Broadcast(EditConfiguration(cause, at, "", (edit,), None))]
 
     def after_join(self, cib: Element, at: WallTime) -> list[SetAttribute]:
         """Say to all whether this node's watchdog is armed; a join wipes what was said in an earlier life."""

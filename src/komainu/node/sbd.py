@@ -59,7 +59,8 @@ class SbdDisk:
 
     def content(self) -> bytes:
         """Read all that is used of the disk."""
-        return self._read(0, -(-self.header.disk_bytes // HEADER_BYTES) * HEADER_BYTES)
+        rounded = -(-self.header.disk_bytes // HEADER_BYTES) * HEADER_BYTES
+        return _whole(self._read(0, rounded), self.header.disk_bytes)
 
     def allocate(self, node: NodeName) -> int:
         """Find a node's slot or take a free one. Raises ValueError when the disk is full."""
@@ -78,7 +79,8 @@ class SbdDisk:
 
     def mail(self, slot: int) -> Mail | None:
         """Read a slot's mailbox."""
-        return read_mail(self._read(self.header.mailbox_at(slot), self.header.sector_bytes))
+        size = self.header.sector_bytes
+        return read_mail(_whole(self._read(self.header.mailbox_at(slot), size), size))
 
     def clear(self, slot: int, owner: NodeName) -> None:
         """Empty the owner's own mailbox. What comes in at the same moment is read the next time."""
@@ -109,6 +111,13 @@ class SbdDisk:
         with mmap.mmap(-1, len(data)) as buffer:
             buffer[:] = data
             os.pwritev(self._descriptor, [buffer], at)
+
+
+def _whole(data: bytes, wanted: int) -> bytes:
+    """Give what was read. Raises ValueError when the disk ends before: it is too small, or became so."""
+    if len(data) < wanted:
+        raise ValueError(f"it is too small: it ends {wanted - len(data)} bytes before its last slot")
+    return data
 
 
 def refuse_short_waits(paths: tuple[str, ...], watchdog_ms: int) -> None:
@@ -146,6 +155,7 @@ class SbdWatch:
         self._note = note
         self._is_over = threading.Event()
         self._heard: dict[str, float] = {}  # when each disk was last read
+        self.troubles: dict[str, str] = {}  # by disk, why it cannot be used now
         self._watchdog_s = 5  # until a disk says what it is
         self._had_majority = False
         self._threads = [
@@ -173,6 +183,13 @@ class SbdWatch:
         self._had_majority = self._had_majority or has_it
         return self._had_majority and not has_it
 
+    def warnings(self) -> tuple[str, ...]:
+        """Say which disks cannot be used now, before they are needed."""
+        return tuple(
+            f"the shared disk {path} cannot be used: {reason}; no poison pill is read from it"
+            for path, reason in sorted(self.troubles.items())
+        )
+
     def _watch(self, path: str) -> None:
         said = ""
         while not self._is_over.is_set():
@@ -183,6 +200,7 @@ class SbdWatch:
                         self._take(disk, mail)
             except (OSError, ValueError) as error:
                 reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+                self.troubles[path] = reason
                 if reason != said:
                     self._note(f"the shared disk {path} cannot be used: {reason}")
                 said = reason
@@ -202,6 +220,7 @@ class SbdWatch:
         while not self._is_over.is_set():
             mail = disk.mail(slot)
             self._heard[disk.path] = time.monotonic()
+            self.troubles.pop(disk.path, None)
             if mail is not None and mail.message is not Message.CLEAR:
                 yield mail
                 if mail.message in POISON:

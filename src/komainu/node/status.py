@@ -3,13 +3,15 @@
 Decides nothing. Where a resource is comes from the same reading of the history that plans are made from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 import komainu
 from komainu.cib.document import show
 from komainu.cib.element import Element
+from komainu.cib.nodes import node_entries
 from komainu.cib.options import cluster_option
+from komainu.cib.pairs import transient_value
 from komainu.cib.state import ClusterState
 from komainu.cib.version import version_of
 from komainu.model.ids import Instant, NodeName, ResourceId, WallTime
@@ -30,9 +32,11 @@ from komainu.model.request import (
     ResourceView,
     RingStatus,
     Status,
+    TrialView,
     VoterView,
 )
 from komainu.node import fence_warnings
+from komainu.node.desk import TRIAL_MARK
 from komainu.node.membership import NodeCondition, node_conditions
 from komainu.ring.quorum import is_two_node
 from komainu.ring.settings import derive
@@ -298,8 +302,16 @@ def _number(text: str | None) -> int:
 
 
 def fencing_of(state: ClusterState, at: WallTime) -> Fencing:
-    """Show the whole fencing history."""
-    return Fencing(_fencing(state, len(state.fencing)), at)
+    """Show the whole fencing history, and how the devices did when they were last tried."""
+    return Fencing(_fencing(state, len(state.fencing)), at, tuple(_trials(state.cib)))
+
+
+def _trials(cib: Element) -> Iterator[TrialView]:
+    for node in node_entries(cib):
+        name = NodeName(node.get("uname") or "")
+        at, _, text = (transient_value(cib, name, TRIAL_MARK) or "").partition(" ")
+        if at.isdigit() and text:
+            yield TrialView(name, WallTime(int(at)), text)
 
 
 def _fencing(state: ClusterState, limit: int) -> tuple[FenceView, ...]:

@@ -17,6 +17,7 @@ from komainu.model.duration import show_ms
 from komainu.model.ids import LinkNumber, NodeId, NodeName
 from komainu.model.request import Reply, RingStatus, Status
 from komainu.node.petting import Petting
+from komainu.node.sbd import SbdWatch
 from komainu.ring.wire import Drop
 
 STRANGERS_MAX: Final = 16
@@ -81,6 +82,7 @@ class Completing:
         self._names = names
         self._counted = tuple(counted)
         self.petting: Petting | None = None  # once a watchdog is armed
+        self.disks: SbdWatch | None = None  # once shared disks are watched
 
     def __call__(self, reply: Reply) -> Reply:
         """Return the answer with it; answers to other questions as they are."""
@@ -88,6 +90,8 @@ class Completing:
         if isinstance(reply, Status):
             lately = self._strangers.sentences(self._names, now_s, within_s=STRANGERS_SHOWN_S)
             warnings = (*reply.warnings, *(f"not believed: {sentence}" for sentence in lately))
+            if self.disks is not None:
+                warnings += self.disks.warnings()
             watchdog = None if self.petting is None else self.petting.view()
             return msgspec.structs.replace(reply, warnings=warnings, watchdog=watchdog)
         if isinstance(reply, RingStatus):

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from test_node_devices import cib, option
 
-from komainu.cib.command import RecordFencing
+from komainu.cib.command import EditConfiguration, RecordFencing
 from komainu.cib.document import parse, show
 from komainu.cib.state import Applied, ClusterState
 from komainu.fencing.interface import FenceRequested
@@ -106,7 +106,9 @@ def test_the_others_are_told_before_a_reset_that_a_shell_saw_coming() -> None:
 def test_have_watchdog_is_set_where_a_watchdog_is_armed_and_asked_for() -> None:
     marks = (5000, 0, 0)
     for options in (TIMEOUT, option("stonith-watchdog-timeout", "-1")):
-        (command,) = armed().planned_with(cib(options, marks=marks), WALL)
+        (wish,) = armed().planned_with(cib(options, marks=marks), WALL)
+        command = wish.command
+        assert isinstance(command, EditConfiguration)
         (edit,) = command.edits
         assert edit == SetOption("crm_config", "cluster_property_set", "have-watchdog", "true")
         assert command.cause.text == "stonith-watchdog-timeout is set, and armed is the watchdog of a"
@@ -139,3 +141,10 @@ def test_what_is_said_before_it_is_needed() -> None:
     )
     assert "with two_node both halves keep quorum" in warnings(TIMEOUT, halves_stay=True)
     assert "have-watchdog is not true" in warnings(TIMEOUT, marks=(5000, 5000, 5000))
+
+
+def test_levels_and_maps_that_cannot_be_what_was_meant() -> None:
+    twice = "<fencing-level id='1' target='b' index='1' devices='p,p'/>"
+    assert "level 1 for b names p twice: it would be run twice" in warnings(levels=twice)
+    same = "".join(f"<fencing-level id='{name}' target='b' index='2' devices='p'/>" for name in "xy")
+    assert "there are 2 levels 2 for b: which is tried first is not said" in warnings(levels=same)

@@ -1,6 +1,7 @@
 """A node takes its slot, reads its mail, and says when its disks are gone. Plain files stand for disks."""
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -83,7 +84,47 @@ def test_a_disk_that_is_missing_is_named_once_and_never_was_a_majority(tmp_path:
     watch.start()
     wait_until(lambda: notes == [f"the shared disk {path} cannot be used: No such file or directory"])
     assert not watch.has_lost_majority()
+    assert watch.warnings() == (
+        f"the shared disk {path} cannot be used: No such file or directory; no poison pill is read from it",
+    )
     watch.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "small"), (b"foreign" * 1000, "header"), (write_header(HEADER).ljust(4096, b"\0"), "small")],
+)
+def test_status_says_of_a_disk_that_is_none_of_ours_that_it_cannot_be_used(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    path = tmp_path / "disk"
+    path.write_bytes(content)
+    watch = SbdWatch((str(path),), B, _never, lambda _: None, watchdog_ms=1000)
+    watch.start()
+    wait_until(watch.warnings)
+    assert said in watch.warnings()[0]
+    assert path.read_bytes() == content, "nothing was written to it"
+    watch.close()
+
+
+def test_a_disk_that_vanishes_is_named_and_one_that_comes_back_is_not(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("komainu.node.sbd.RETRY_S", 0.01)
+    watch = SbdWatch((str(disk),), B, _never, lambda _: None, watchdog_ms=1000)
+    watch.start()
+    wait_until(lambda: SbdDisk(str(disk)).slot(B) is not None)
+    assert watch.warnings() == ()
+    content = disk.read_bytes()
+    os.truncate(disk, 0)
+    wait_until(watch.warnings)
+    disk.write_bytes(content)
+    wait_until(lambda: not watch.warnings())
+    watch.close()
+
+
+def _never(reason: str) -> None:
+    raise AssertionError(reason)
 
 
 def test_a_disk_whose_senders_wait_too_short_is_refused_with_the_sum(disk: Path, tmp_path: Path) -> None:
