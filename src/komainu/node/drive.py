@@ -483,7 +483,7 @@ class Drive:
         if fresh != self._fencing:
             self._fencing = fresh
             self._take_fencer(self.fencer.handle(fresh, self._now))
-        if self.coordination.is_coordinator:
+        if self.coordination.is_coordinator and not is_two_node(self.settings):
             self._take_replica(self.last_resort.planned_with(cib, self._wall))
         self._take_network(self.network.handle(network.ServiceAddresses(service_addresses(cib)), self._now))
 
