@@ -525,9 +525,8 @@ class Drive:
                 self._out.append(Answer(client, status.fencing_of(self.replica.state, at)))
             case StopNode():
                 self._stop()
-                self._out.append(
-                    Answer(client, Done(str(self.replica.state.position), f"{self.me} is stopping"))
-                )
+                stopping = Done(str(self.replica.state.position), f"{self.me} is stopping")
+                self._out.append(Answer(client, stopping))
             case (
                 ApplyConfiguration()
                 | EditConfigurationRequest()
