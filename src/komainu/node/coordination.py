@@ -11,7 +11,6 @@ still the one that was planned on, and the controller may begin. Otherwise the p
 """
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,6 +49,7 @@ from komainu.model.report import Level, Note
 from komainu.model.view import ViewId
 from komainu.node.devices import attempts_max
 from komainu.node.membership import nodes_joined
+from komainu.node.outlook import MakePlan
 from komainu.node.race import GOES_FIRST
 from komainu.node.replica import Broadcast, CommandApplied
 
@@ -64,8 +64,6 @@ FENCE_RETRY_MS: Final = 2_000
 
 RECHECK_MS: Final = 15 * 60_000
 """Plan again at least this often (Pacemaker's cluster-recheck-interval), a net under missed triggers."""
-
-MakePlan = Callable[[ClusterState, WallTime], Plan]
 
 CoordinationEffect = Broadcast | FenceRequested | Note
 

@@ -75,7 +75,7 @@ from komainu.network import interface as network
 from komainu.network.guard import NetworkGuard
 from komainu.node import groups, status
 from komainu.node.causes import Causes, seen_by_ring
-from komainu.node.coordination import Coordination, MakePlan
+from komainu.node.coordination import Coordination
 from komainu.node.desk import NOT_JOINED, Desk, command_of, may_promise, refused
 from komainu.node.devices import WATCHDOG_MARK, fencing_of
 from komainu.node.groups import Groups
@@ -100,6 +100,7 @@ from komainu.node.interface import (
 from komainu.node.last_resort import LastResort
 from komainu.node.lone_start import LoneStart
 from komainu.node.membership import has_joined, joining
+from komainu.node.outlook import MakePlan, Outlook
 from komainu.node.pair import Pair
 from komainu.node.replica import (
     Broadcast,
@@ -161,13 +162,13 @@ class Drive:
         self.last_resort = LastResort(self.me, last_reset=last_reset)
         self.network = NetworkGuard(settings.of(settings.me).ends)
         self.index = FlightIndex()
-        self.coordination = Coordination(self.me, _life(incarnation), make_plan)
+        self.outlook = Outlook(make_plan)
+        self.coordination = Coordination(self.me, _life(incarnation), self.outlook.plan)
         self.desk = Desk()
         self.groups = Groups(self.me)
         self.rotation = Rotation(self.names)
         self.lone_start = LoneStart(self.names)
         self.causes = Causes(self.me)
-        self.make_plan = make_plan
         self._now, self._wall = now, wall
         self._started_wall, self._started = wall, now
         self._out: list[DriveEffect] = []

@@ -10,9 +10,7 @@ from typing import Final
 
 from komainu.node.drive import Drive
 
-_LEFT_OUT: Final = frozenset(
-    {"settings", "state", "index", "names", "make_plan", "_settings", "_out", "watch"}
-)
+_LEFT_OUT: Final = frozenset({"settings", "state", "index", "names", "outlook", "_settings", "_out", "watch"})
 _CONTAINERS: Final = (dict, list, set, frozenset, deque, tuple)
 _DEEP_MAX: Final = 12
 """Cores are not nested deeper; the limit keeps a cycle from being walked for ever."""
