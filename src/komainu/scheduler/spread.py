@@ -216,8 +216,8 @@ def _has_failed(rsc: Resource) -> bool:
 
 
 def _colocated_score(instance: Resource, node: Node) -> int:
-    """Return what an instance's present node is worth, colocations included."""
-    table: Table = copy_table(instance.table)
+    """Return what the node is worth where an instance is, by its colocations alone: what it likes itself is no matter."""
+    table: Table = {node.id: Candidate(node, node.base_score)}
     for colocation in together.this_with(instance):
         table = together.add_wishes(
             table, instance, colocation.primary, colocation, keeps_positive=False, keeps_hopeless=True

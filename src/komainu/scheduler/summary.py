@@ -73,7 +73,8 @@ def _of_node(action: Action) -> list[Change]:
     name = node.name
     if node.is_guest and node.connection is not None and node.connection.launcher is not None:
         name = f"{name} (resource: {node.connection.launcher.id})"
-    return [Change(word, name, None, "", f" '{action.reason}'")]
+    blocked = " (blocked)" if action.task == "do_shutdown" and not action.is_runnable else ""
+    return [Change(word, name, None, "", f" '{action.reason}'{blocked}")]
 
 
 def _of_resource(rsc: Resource) -> list[Change]:
