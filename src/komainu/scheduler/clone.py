@@ -33,7 +33,7 @@ class Clone:
         if not rsc.unassigned or rsc.assigning:
             return None
         rsc.assigning = True
-        if settings.promoted_max:
+        if rsc.xml_is_promotable:
             promotion.add_to_nodes(rsc)
         for colocation in together.this_with(rsc):
             primary = colocation.primary

@@ -109,12 +109,16 @@ def node_attribute(node: Node, name: str, rsc: Resource | None) -> str | None:
     target = None if rsc is None else rsc.meta.get("container-attribute-target")
     if target == "host" and node.is_guest and node.connection is not None and name != "#uname":
         launcher = node.connection.launcher
-        if launcher is not None and launcher.active:
-            return launcher.active[0].attributes.get(name)
-        if launcher is not None and launcher.assigned_to is not None:
-            return launcher.assigned_to.attributes.get(name)
-        return None
+        host = None if launcher is None else _host_of(launcher)
+        return None if host is None else host.attributes.get(name)
     return node.attributes.get(name)
+
+
+def _host_of(launcher: Resource) -> Node | None:
+    """Return where a launcher will be, once that is decided; until then, where it is."""
+    if not launcher.unassigned:
+        return launcher.assigned_to
+    return launcher.active[0] if launcher.active else None
 
 
 def add(job: Job, location: Location) -> None:

@@ -106,9 +106,9 @@ class Primitive:
 
 
 def avoid_remote_nodes(rsc: Resource) -> None:
-    """Keep a resource on full members."""
+    """Keep a resource off nodes that another resource connects to."""
     for row in rsc.table.values():
-        if row.node.is_remote:
+        if row.node.connection is not None:
             row.score = -INFINITY
 
 

@@ -74,13 +74,13 @@ def make(job: Job, element: Element, parent: Resource | None, *, removed: bool =
     _settle_flags(job, rsc)
     _settle_numbers(job, rsc)
     rsc.next_role = target_role(rsc) or Role.UNKNOWN
-    _fill_table(job, rsc)
     rsc.utilization = attributes.read_sets(whole, "utilization", operations.context(job, rsc))
     if rsc.is_fence_device:
         job.has_fence_device = True
     if not _make_parts(job, rsc):
         job.by_id.pop(rsc.id, None)
         return None
+    _fill_table(job, rsc)  # last: a bundle may make nodes, and is not for them
     return rsc
 
 

@@ -97,7 +97,7 @@ class _Spread:
             for part, table in tables.items():
                 part.table = copy_table(table)
             if chosen is None:
-                _mark_unassigned(instance)
+                instance.unassigned = True  # its members stay where they are: nowhere
                 break
             assign.release(instance)
             chosen = None
@@ -118,11 +118,6 @@ class _Spread:
             return None
         _count(instance, chosen)
         return chosen
-
-
-def _mark_unassigned(instance: Resource) -> None:
-    for part in instance.walk():
-        part.unassigned = True
 
 
 def _count(instance: Resource, node: Node) -> None:
