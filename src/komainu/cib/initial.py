@@ -15,8 +15,15 @@ SCHEMA: Final = "pacemaker-3.9"
 """The newest schema that every tool in the field reads."""
 
 
-def empty_cib(cluster: str = "komainu", nodes: Iterable[tuple[NodeId, NodeName]] = ()) -> Element:
-    """Make a CIB without resources. Equal arguments give equal CIBs, so that first nodes agree at once."""
+def empty_cib(
+    cluster: str = "komainu",
+    nodes: Iterable[tuple[NodeId, NodeName]] = (),
+    defaults: Iterable[tuple[str, str]] = (),
+) -> Element:
+    """Make a CIB without resources. Equal arguments give equal CIBs, so that first nodes agree at once.
+
+    `defaults` are defaults for all resources.
+    """
     options = (
         ("cluster-infrastructure", "komainu"),
         ("cluster-name", cluster),
@@ -34,6 +41,7 @@ def empty_cib(cluster: str = "komainu", nodes: Iterable[tuple[NodeId, NodeName]]
             Element("nodes", {}, entries),
             Element("resources"),
             Element("constraints"),
+            *_rsc_defaults(tuple(defaults)),
         ),
     )
     attributes = {
@@ -45,3 +53,16 @@ def empty_cib(cluster: str = "komainu", nodes: Iterable[tuple[NodeId, NodeName]]
         "have-quorum": "0",
     }
     return Element("cib", attributes, (configuration, Element("status")))
+
+
+def _rsc_defaults(defaults: tuple[tuple[str, str], ...]) -> tuple[Element, ...]:
+    """Write the section of defaults, where there are any."""
+    if not defaults:
+        return ()
+    pairs = tuple(
+        Element("nvpair", {"id": f"rsc_defaults-{name}", "name": name, "value": value})
+        for name, value in defaults
+    )
+    return (
+        Element("rsc_defaults", {}, (Element("meta_attributes", {"id": "rsc_defaults-options"}, pairs),)),
+    )

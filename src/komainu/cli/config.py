@@ -7,7 +7,7 @@ it again, on every node.
 import socket
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -23,6 +23,9 @@ from komainu.model.request import (
     Configuration,
     Done,
 )
+
+if TYPE_CHECKING:
+    from komainu.node.profile import Profile
 
 SETTINGS_FILE: Final = "/etc/komainu/komainu.toml"
 
@@ -146,6 +149,60 @@ def corosync(
         click.echo(f"{path} is written", err=True)
     Path(conf.LOG_FILE).parent.mkdir(parents=True, exist_ok=True)
     click.echo("hint: on every node; then: systemctl restart corosync komainu", err=True)
+
+
+@config.command(epilog=examples("komainu config profile", "komainu config profile linux-ha-japan"))
+@click.argument("name", required=False)
+@click.option("--config", "settings_file", default=SETTINGS_FILE, show_default=True, help="The komainu.toml.")
+@with_format
+@click.pass_context
+def profile(context: click.Context, *, name: str | None, settings_file: str, form: str) -> None:
+    """Show what the profile NAME, or that of komainu.toml, means, and where the configuration departs from it.
+
+    Exit 1 when it departs. Without a daemon only the meaning is shown.
+    """
+    from komainu.cib.document import parse_cib
+    from komainu.node.profile import departures, meaning
+
+    client = context.find_object(Client)
+    assert client is not None, "the command line always has a client"
+    chosen = _profile_of(name, settings_file)
+    lines = meaning(chosen)
+    try:
+        xml = ask(client, AskConfiguration(), Configuration).xml
+    except Refused as refused:
+        found = None
+        click.echo(f"not compared with the configuration: {refused.reports[0].message}", err=True)
+    else:
+        found = list(departures(chosen, parse_cib(xml, "<daemon>")))
+    if form == "json":
+        show_json({"profile": chosen.name, "meaning": lines, "departures": found})
+    else:
+        click.echo(f"profile {chosen.name}")
+        for what, value, why in lines:
+            click.echo(f"  {what}: {value} ({why})")
+        for text in found or ():
+            click.echo(f"departs: {text}")
+    if found:
+        context.exit(1)
+
+
+def _profile_of(name: str | None, settings_file: str) -> "Profile":
+    """Find a profile by its name, or that of this machine's settings. Raises Refused."""
+    from komainu.node.profile import PROFILES
+    from komainu.node.settings import read_settings
+
+    known = ", ".join(PROFILES)
+    if name is None:
+        host = socket.gethostname()
+        chosen = read_settings(settings_file, (host, host.partition(".")[0])).profile
+        message = f"{settings_file} names no profile"
+    else:
+        chosen = PROFILES.get(name)
+        message = f'there is no profile "{name}"'
+    if chosen is None:
+        raise Refused((Report("cli.profile", message, f"known: {known}", Place(settings_file)),))
+    return chosen
 
 
 def _replace_file(path: Path, content: bytes, mode: int) -> None:

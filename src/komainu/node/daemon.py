@@ -67,7 +67,7 @@ from komainu.node.netlink import NetlinkListener, look_now
 from komainu.node.petting import Petting
 from komainu.node.sbd import SbdWatch, refuse_short_waits
 from komainu.node.settings import SETTINGS_FILE, DaemonSettings, WatchdogSettings, read_settings
-from komainu.node.startup import Prepared, prepare
+from komainu.node.startup import Prepared, mark_life, prepare, unmark_life
 from komainu.node.strangers import Completing
 from komainu.node.udp import UdpLinks
 from komainu.node.watchdog import DeviceWatchdog, SocketWatchdog, arm
@@ -184,6 +184,7 @@ class Daemon:
         await self._groups.start()
         if self._settings.watchdog is not None:
             self._arm(self._settings.watchdog)
+        mark_life(self._settings.run_folder)
         self._box.begin()
         self._journal.start()
         self._log.write(self._greeting())
@@ -451,6 +452,7 @@ class Daemon:
             self._sbd.close()
         if code in {0, EXIT_AT_ONCE} and not self._is_doomed:
             self._box.end()
+            unmark_life(self._settings.run_folder)
             if self._watchdog is not None:
                 self._watchdog.disarm()
 

@@ -15,6 +15,7 @@ from komainu.model.link import LinkEnd
 from komainu.model.report import Place, Refused, Report
 from komainu.node.key import read_accepted_keys, read_key
 from komainu.node.link_settings import LinkOptions, read_link_options
+from komainu.node.profile import PROFILES, Profile
 from komainu.node.toml_document import FILE_BYTES_MAX, Document, Table
 from komainu.ring.settings import (
     DETECT_WITHIN_MS_MAX,
@@ -78,6 +79,7 @@ class DaemonSettings:
     sbd_devices: tuple[str, ...]
     state_folder: str
     run_folder: str
+    profile: Profile | None = None
 
 
 def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False) -> DaemonSettings:
@@ -91,6 +93,7 @@ def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False
     cluster, paths = root.table("cluster"), root.table("paths")
     engine = _engine(root)
     nodes = [_for_engine(node, engine) for node in _nodes(root)]
+    profile = _profile(cluster, nodes)
     key, key_reports = _key(cluster)
     settings = DaemonSettings(
         ring=RingSettings(
@@ -102,17 +105,18 @@ def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False
             ),
             quorum=_quorum(cluster.table("quorum"), nodes),
             engine=engine,
-            link_mode=_link_mode(cluster),
+            link_mode=_link_mode(cluster, profile),
             link_priorities=_link_priorities(cluster, nodes),
         ),
         key=key[0] if key else b"",
         accepted_keys=key[1:],
         key_file=cluster.text("key_file", KEY_FILE),
         port=cluster.whole("port", PORT, low=1, high=65_535),
-        watchdog=_watchdog(root.table("watchdog")) if root.has("watchdog") else None,
+        watchdog=_watchdog(root, profile),
         sbd_devices=_sbd(root) if root.has("sbd") else (),
         state_folder=paths.text("state", STATE_FOLDER),
         run_folder=paths.text("run", RUN_FOLDER),
+        profile=profile,
     )
     if settings.ring.quorum.witness is not None and engine is not Engine.BUILTIN:
         hint = 'configure a quorum device in corosync.conf (corosync-qnetd), or engine = "builtin"'
@@ -312,9 +316,28 @@ def _for_engine(node: RingNode, engine: Engine) -> RingNode:
 # -- the rest -------------------------------------------------------------------------------------------
 
 
-def _link_mode(cluster: Table) -> LinkMode:
+def _profile(cluster: Table, nodes: list[RingNode]) -> Profile | None:
+    """Read `profile`: a word that stands for defaults, and for what each node must have."""
+    if not cluster.has("profile"):
+        return None
+    name = cluster.text("profile")
+    profile = PROFILES.get(name)
+    if profile is None:
+        known = ", ".join(f'"{one}"' for one in PROFILES)
+        cluster.complain("profile", "settings.profile", f'there is no profile "{name}"', f"known: {known}")
+        return None
+    for node in nodes:
+        if 0 < len(node.ends) < profile.links_min:
+            message = f"{name} wants {profile.links_min} links; node {node.name} has {len(node.ends)}"
+            hint = "add the address on a second, independent cable to `links` of every node"
+            cluster.complain("profile", "settings.profile-links", message, hint)
+    return profile
+
+
+def _link_mode(cluster: Table, profile: Profile | None) -> LinkMode:
     """Read how the links are used."""
-    text = cluster.text("link_mode", LinkMode.PASSIVE.value)
+    default = LinkMode.PASSIVE if profile is None else profile.link_mode
+    text = cluster.text("link_mode", default.value)
     try:
         return LinkMode(text)
     except ValueError:
@@ -421,11 +444,19 @@ def _tie_breakers(table: Table, nodes: list[RingNode]) -> tuple[NodeId, ...]:
     return tuple(known[name] for name in names)
 
 
-def _watchdog(table: Table) -> WatchdogSettings | None:
-    """Read [watchdog]: one of `device` and `socket`."""
+def _watchdog(root: Table, profile: Profile | None) -> WatchdogSettings | None:
+    """Read [watchdog]: one of `device` and `socket`. Without the table a profile may name one."""
+    if not root.has("watchdog"):
+        if profile is None:
+            return None
+        return WatchdogSettings(
+            profile.watchdog_device, is_socket=False, timeout_ms=profile.watchdog_timeout_ms
+        )
+    table = root.table("watchdog")
+    default_ms = WATCHDOG_TIMEOUT_MS if profile is None else profile.watchdog_timeout_ms
     device, socket_path = table.text("device"), table.text("socket")
     timeout = table.duration_ms(
-        "timeout", WATCHDOG_TIMEOUT_MS, low=WATCHDOG_TIMEOUT_MS_MIN, high=WATCHDOG_TIMEOUT_MS_MAX
+        "timeout", default_ms, low=WATCHDOG_TIMEOUT_MS_MIN, high=WATCHDOG_TIMEOUT_MS_MAX
     )
     table.refuse_unknown()
     if not device and not socket_path and (table.has("device") or table.has("socket")):
@@ -436,7 +467,7 @@ def _watchdog(table: Table) -> WatchdogSettings | None:
             "", "settings.watchdog", message, 'write device = "/dev/watchdog", or remove [watchdog]'
         )
         return None
-    return WatchdogSettings(device or socket_path, bool(socket_path), timeout or WATCHDOG_TIMEOUT_MS)
+    return WatchdogSettings(device or socket_path, bool(socket_path), timeout or default_ms)
 
 
 def _sbd(root: Table) -> tuple[str, ...]:
@@ -449,7 +480,7 @@ def _sbd(root: Table) -> tuple[str, ...]:
     if len(paths) != len(values) or len(paths) not in {1, 3}:
         message = f"{len(values)} shared disks are named; one or three paths are of use: of two no majority can fail"
         table.complain("devices", "settings.sbd", message, example)
-    if not root.has("watchdog"):
+    if not root.has("watchdog") and not root.table("cluster").has("profile"):
         message = "[sbd] needs a watchdog: what is poisoned must be reset even if nothing runs on it any more"
         table.complain("", "settings.sbd", message, 'add [watchdog] with device = "/dev/watchdog"')
     return paths

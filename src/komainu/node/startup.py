@@ -20,6 +20,9 @@ from komainu.node.settings import DaemonSettings
 from komainu.recorder.line import read_lines
 from komainu.recorder.record import Record
 
+LIFE_MARK: Final = "running"
+"""A file in the run folder, from the arming of the watchdog to an orderly end."""
+
 RECORDS_READ_MAX: Final = 5_000
 """Flight records that are read back, for `komainu why`: they take 1.3 kB each in memory."""
 
@@ -43,6 +46,7 @@ def prepare(settings: DaemonSettings) -> Prepared:
     for path, mode in ((settings.state_folder, 0o750), (cib_folder, 0o700), (settings.run_folder, 0o755)):
         _make_folder(path, mode)
     lock = _take_lock(Path(settings.state_folder) / "lock")
+    _refuse_second_life(settings)
     state_file = StateFile(RealFolder(cib_folder), cib_folder)
     loaded = state_file.load(durable.load)
     # What was running in an earlier life of this daemon is not known to run now: probes will tell.
@@ -64,7 +68,32 @@ def prepare(settings: DaemonSettings) -> Prepared:
 def _first_state(settings: DaemonSettings) -> ClusterState:
     """Make the state that a new cluster begins with; each node of it makes the same."""
     nodes = ((entry.node, entry.name) for entry in settings.ring.nodes)
-    return ClusterState(empty_cib(settings.ring.cluster, nodes))
+    profile = settings.profile
+    defaults = () if profile is None else ((one.name, one.value) for one in profile.defaults)
+    return ClusterState(empty_cib(settings.ring.cluster, nodes, defaults))
+
+
+def mark_life(run_folder: str) -> None:
+    """Leave a mark of a daemon that runs. The folder is empty after a boot."""
+    (Path(run_folder) / LIFE_MARK).touch(mode=0o600)
+
+
+def unmark_life(run_folder: str) -> None:
+    """Take the mark away: this daemon ended in order."""
+    (Path(run_folder) / LIFE_MARK).unlink(missing_ok=True)
+
+
+def _refuse_second_life(settings: DaemonSettings) -> None:
+    """Fail fast, where the profile says so: after a daemon that died the machine is to be reset."""
+    mark = Path(settings.run_folder) / LIFE_MARK
+    if settings.profile is None or not settings.profile.fails_fast or not mark.exists():
+        return
+    message = (
+        f"the daemon of this node died, and the profile {settings.profile.name} wants the machine to be reset then: "
+        "its watchdog is about to do it"
+    )
+    hint = f"if nothing of the cluster runs here and the machine is not to be reset: rm {mark}"
+    raise Refused((Report("start.fail-fast", message, hint, Place(str(mark))),))
 
 
 def _make_folder(path: str, mode: int) -> None:

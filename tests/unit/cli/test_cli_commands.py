@@ -64,3 +64,13 @@ def test_the_daemon_carries_nothing_that_only_commands_need(tmp_path: Path) -> N
     program = "import sys, komainu.node.daemon; print(*sorted(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert not {"click", "rich"} & set(ran.stdout.split())
+
+
+def test_a_profile_is_explained_without_a_daemon(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    socket = str(tmp_path / "none.sock")
+    assert run(["--socket", socket, "config", "profile", "linux-ha-japan"]) == 0
+    shown = capsys.readouterr()
+    assert "default migration-threshold: 1 (it moves at its first failure)" in shown.out
+    assert "not compared with the configuration: no komainu daemon answers" in shown.err
+    assert run(["--socket", socket, "config", "profile", "office"]) == 1
+    assert 'there is no profile "office"' in capsys.readouterr().err

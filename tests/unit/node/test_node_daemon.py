@@ -63,6 +63,7 @@ def inside_namespace(*command: str) -> "subprocess.CompletedProcess[str]":
         "it_refuses_what_is_not_fit",
         "a_fault_ends_it_and_leaves_the_watchdog_armed",
         "a_daemon_that_stands_still_is_not_petted",
+        "it_fails_fast_where_the_profile_says_so",
     ],
 )
 def test_inside_a_namespace(scenario: str) -> None:
@@ -258,6 +259,25 @@ def a_daemon_that_stands_still_is_not_petted(folder: Path) -> None:
     assert daemon.end() == 0
     supervisor.thread.join(WAIT_S)
     assert supervisor.lines[-1] == b'{"disarm": true}'
+
+
+def it_fails_fast_where_the_profile_says_so(folder: Path) -> None:
+    """A daemon that was killed is not started again, so that nothing keeps the watchdog from its work."""
+    supervisor = Supervisor(prepared(folder))
+    text = (folder / "komainu.toml").read_text()
+    text = text.replace('name = "alone"', 'name = "alone"\nprofile = "linux-ha-japan"')
+    (folder / "komainu.toml").write_text(text.replace('["10.1.0.1"]', '["10.1.0.1", "10.2.0.1"]'))
+    daemon = Daemon(folder)
+    daemon.is_online()
+    assert 'name="migration-threshold" value="1"' in configuration(daemon)
+    daemon.end(signal.SIGKILL)
+    supervisor.thread.join(WAIT_S)
+    assert set(supervisor.lines[1:]) == {b"pet"}, "it is not disarmed"
+    second = Daemon(folder)
+    assert second.process.wait(WAIT_S) == 2
+    assert (
+        "the daemon of this node died, and the profile linux-ha-japan wants" in (folder / "log").read_text()
+    )
 
 
 if __name__ == "__main__":
