@@ -569,8 +569,7 @@ class Drive:
         for effect in self.ring.handle(ring.Leave(), self._now) if code == 0 else ():
             if isinstance(effect, ring.SendPacket | corosync.LeaveGroup):
                 self._out.append(effect)
-        level = Level.NOTICE if code == 0 else Level.ERROR
-        self._out.append(Note(level, "daemon.ending", reason))
+        self._out.append(Note(Level.NOTICE if code == 0 else Level.ERROR, "daemon.ending", reason))
         self._note_local(
             "daemon", Cause("daemon.ended", f"the daemon of {self.me} ended: {reason}"), (self.me,)
         )

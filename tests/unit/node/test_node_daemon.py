@@ -208,7 +208,7 @@ class Supervisor:
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(folder / "watchdog.sock"))
         self._server.listen()
-        self.thread = threading.Thread(target=self._listen)
+        self.thread = threading.Thread(target=self._listen, daemon=True)  # else a test that failed hangs
         self.thread.start()
         with (folder / "komainu.toml").open("a") as settings:
             settings.write(f'[watchdog]\nsocket = "{folder}/watchdog.sock"\ntimeout = "1s"\n')
