@@ -61,6 +61,31 @@ class Own:
     again: dict[str, float]
 
 
+class Aims:
+    """What was aimed at, and whether it was reached, in the order in which it was measured."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def at_least(self, what: str, aim: float, found: float) -> None:
+        """Judge how many times quicker than the other program something is."""
+        self._add(what, f"at least {aim:g} times quicker", f"{found:.1f} times", is_met=found >= aim)
+
+    def under(self, what: str, aim_s: float, found_s: float) -> None:
+        """Judge how long something takes."""
+        self._add(what, f"under {aim_s:g} s", f"{found_s:.2f} s", is_met=found_s < aim_s)
+
+    def unmeasured(self, what: str, why: str) -> None:
+        """Say what nobody knows."""
+        self._lines.append(f"| {what} | | {why} | not measured |")
+
+    def _add(self, what: str, aim: str, found: str, *, is_met: bool) -> None:
+        self._lines.append(f"| {what} | {aim} | {found} | {'met' if is_met else '**missed**'} |")
+
+    def lines(self) -> list[str]:
+        return self._lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -93,27 +118,34 @@ def page(options: argparse.Namespace) -> Iterator[str]:
         HEAD.format(date=datetime.now(UTC).date().isoformat(), machine=machine(), peer=peer_version())
     )
     suite = options.suite or SUITE
+    aims = Aims()
     if not suite.is_dir():
+        aims.unmeasured("the regression suite", "it was not found")
         yield from shown(
             "The scheduler suite was not found, so it was not measured (KOMAINU_SCHEDULER_SUITE).\n"
         )
     else:
         yield from shown(SUITE_HEAD)
-        yield from suite_rows(suite, options.tries)
+        yield from suite_rows(suite, options.tries, aims)
     yield from shown(CELLS_HEAD)
     replans: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for size in SIZES + (LONG_SIZES if options.long else ()):
-            yield from size_rows(Path(folder), size, options.tries, replans)
+            yield from size_rows(Path(folder), size, options.tries, Seen(replans, aims))
+    if not options.long:
+        aims.unmeasured(
+            "clusters of 5,000 primitives", "run `make bench-scheduler LONG=--long` (much longer)"
+        )
     yield from shown(REPLAN_HEAD)
-    for line in replans:
+    for line in [*replans, AIMS_HEAD, *aims.lines()]:
         yield from shown(line)
+    yield from shown(f"\nThe load of the machine was {load()} at the end.")
 
 
 HEAD = """# The scheduler beside crm_simulate
 
 Written by `make bench-scheduler` on {date}: {machine}, Python {python}, against {peer}.
-Figures are user seconds, the best of a few tries; ratios are of figures from the same run on the same machine.
+Nothing on this page is written by hand. Figures are user seconds, the best of a few tries; ratios are of figures from the same run on the same machine.
 Whatever else the machine did at the time makes both sides slower.
 """.replace("{python}", platform.python_version())
 
@@ -146,6 +178,13 @@ thing changes, then it is planned again; the time is that of the second plan, wi
 |---|---|---|"""
 
 
+AIMS_HEAD = """
+## What was aimed at
+
+| what | aim | found | |
+|---|---|---|---|"""
+
+
 def shown(line: str) -> Iterator[str]:
     print(line, flush=True)
     yield line
@@ -156,8 +195,12 @@ def machine() -> str:
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
-    load = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores ({model}), load {load:.1f} at the start"
+    return f"{os.cpu_count()} cores ({model}), load {load()} at the start"
+
+
+def load() -> str:
+    """Give the load averages of the last 1, 5 and 15 minutes; above the number of cores they make all slower."""
+    return ", ".join(f"{number:.1f}" for number in os.getloadavg())
 
 
 def peer_version() -> str:
@@ -172,7 +215,7 @@ def ratio(theirs: float, ours: float) -> str:
 # -- the suite ------------------------------------------------------------------------------------------
 
 
-def suite_rows(suite: Path, tries: int) -> Iterator[str]:
+def suite_rows(suite: Path, tries: int, aims: Aims) -> Iterator[str]:
     folder = suite / "xml"
     theirs = best(peer(["-P", str(folder)]) for _ in range(tries))
     assert theirs is not None, "crm_simulate took too long for its own suite"
@@ -182,9 +225,11 @@ def suite_rows(suite: Path, tries: int) -> Iterator[str]:
     yield from shown(
         f"| planning, {count} cases | {theirs.user_s:.1f} s | {planned:.1f} s | {ratio(theirs.user_s, planned)} |"
     )
+    aims.at_least("planning the suite", 1, theirs.user_s / planned)
     chosen = cases(suite)[::TEXT_EVERY]
     used = sum(as_used(folder, name, arguments) for name, arguments in chosen) / len(chosen)
     own_s = min(answered(suite) for _ in range(tries))
+    aims.at_least("the suite as it is used, a case", 20, used / own_s)
     yield from shown(
         f"| as used, a case | {1000 * used:.0f} ms (every {TEXT_EVERY}th) | {1000 * own_s:.0f} ms | {ratio(used, own_s)} |"
     )
@@ -236,7 +281,36 @@ def answered(suite: Path) -> float:
 # -- generated clusters ---------------------------------------------------------------------------------
 
 
-def size_rows(folder: Path, size: tuple[int, int], tries: int, replans: list[str]) -> Iterator[str]:
+FRESH_AIMS = {(1_000, 32): 10, (5_000, 8): 20}
+"""How many times quicker a whole fresh run shall be than the other program."""
+REPLAN_AIMS_S = {(1_000, 8): 0.3, (5_000, 32): 3.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is told of the cells further down in the page."""
+
+    replans: list[str]
+    aims: Aims
+
+    def fresh(self, size: tuple[int, int], theirs: Cost | None, ours: Own) -> None:
+        if size not in FRESH_AIMS:
+            return
+        what = f"{size[0]:,} x {size[1]} fresh, whole"
+        if theirs is None:
+            self.aims.unmeasured(what, f"crm_simulate needs over {LONG_FRESH_LIMIT_S} s")
+        else:
+            self.aims.at_least(what, FRESH_AIMS[size], theirs.user_s / ours.whole.user_s)
+
+    def replanned(self, size: tuple[int, int], ours: Own) -> None:
+        name, again = f"{size[0]:,} x {size[1]}", ours.again
+        self.replans.append(f"| {name} | {again['failed']:.2f} s | {again['lost']:.2f} s |")
+        if size in REPLAN_AIMS_S:
+            self.aims.under(f"{name} again, a monitor failed", REPLAN_AIMS_S[size], again["failed"])
+            self.aims.under(f"{name} again, a node lost", REPLAN_AIMS_S[size], again["lost"])
+
+
+def size_rows(folder: Path, size: tuple[int, int], tries: int, seen: Seen) -> Iterator[str]:
     fresh = cibs.fresh(*size)
     idle = cibs.idle(fresh)
     states = {"fresh": fresh, "idle": idle, "one node lost": cibs.node_lost(idle)}
@@ -245,7 +319,7 @@ def size_rows(folder: Path, size: tuple[int, int], tries: int, replans: list[str
         path.write_text(document.show(cib), encoding="utf-8")
         is_slow = size in LONG_SIZES
         theirs = best(peer(["-x", str(path), "-R", *peer_time()]) for _ in range(1 if is_slow else tries))
-        ours = own(path)
+        ours = own(path, 1 if is_slow else tries)
         name = f"{size[0]:,} x {size[1]}"
         if theirs is None:
             peer_columns = f"over {LONG_FRESH_LIMIT_S} s"
@@ -257,8 +331,10 @@ def size_rows(folder: Path, size: tuple[int, int], tries: int, replans: list[str
                 f"| {name} | {state} | {theirs.user_s:.2f} s | {ours.whole.user_s:.2f} s | {ratio(theirs.user_s, ours.whole.user_s)} "
                 f"| {ours.plan_s:.2f} s | {ratio(theirs.user_s, ours.plan_s)} | {theirs.memory_mb:.0f} MB | {ours.whole.memory_mb:.0f} MB |"
             )
+        if state == "fresh":
+            seen.fresh(size, theirs, ours)
         if state == "idle":
-            replans.append(f"| {name} | {ours.again['failed']:.2f} s | {ours.again['lost']:.2f} s |")
+            seen.replanned(size, ours)
         path.unlink()
 
 
@@ -282,10 +358,10 @@ def own_json(*arguments: str) -> dict[str, float]:
     return {**json.loads(text), "user_s": cost.user_s, "memory_mb": cost.memory_mb}
 
 
-def own(path: Path) -> Own:
+def own(path: Path, tries: int) -> Own:
     """Plan a file as the command does, then again in a warm process, with the changes of a live cluster."""
     command = [sys.executable, "-m", "komainu.cli.simulate", "-R", "-t", iso8601.show_moment(cibs.NOW_S)]
-    whole = measured([*command, "-x", str(path)])[0]
+    whole = best(measured([*command, "-x", str(path)])[0] for _ in range(tries))
     assert whole is not None, "our own plan took too long"
     found = own_json("--cell", str(path))
     again = {name: found[name] for name in ("failed", "lost") if name in found}
