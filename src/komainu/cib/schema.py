@@ -2,10 +2,11 @@
 
 Decides which configurations are accepted: those without an error. Must not know what the scheduler makes of
 one. The parts: elements and attributes here, by the tables of cib/vocabulary.py; what refers to what in
-cib/references.py; what makes no sense together in cib/consistency.py.
+cib/references.py; what makes no sense together in cib/consistency.py; what leads in a circle in cib/circles.py.
 Source: see the tables. The status section is not looked at: only the cluster writes it.
 """
 
+from komainu.cib.circles import check_circles
 from komainu.cib.consistency import check_consistency
 from komainu.cib.document import DEPTH_MAX, depth_of
 from komainu.cib.element import Element
@@ -32,6 +33,7 @@ def validate(cib: Element, file: str) -> tuple[Report, ...]:
         if configuration is not None:
             check_references(configuration, problems)
             check_consistency(configuration, problems)
+            check_circles(configuration, problems)
     return (*sorted(problems.errors, key=_line), *sorted(problems.warnings, key=_line))
 
 

@@ -1,0 +1,61 @@
+"""cib/circles.py: constraints that lead in a circle are told once, with the names and what to remove."""
+
+from cib_samples import configuration
+
+from komainu.cib.circles import check_circles
+from komainu.cib.problem import Problems
+
+
+def found(*constraints: str) -> list[tuple[str, str]]:
+    problems = Problems("x")
+    check_circles(configuration(f"<constraints>{''.join(constraints)}</constraints>").children[0], problems)
+    assert problems.errors == []
+    return [(one.message, one.hint) for one in problems.warnings]
+
+
+def order(name: str, first: str, then: str, more: str = "") -> str:
+    return f'<rsc_order id="{name}" first="{first}" then="{then}" {more}/>'
+
+
+def with_(name: str, dependent: str, primary: str, score: str = "INFINITY") -> str:
+    return f'<rsc_colocation id="{name}" rsc="{dependent}" with-rsc="{primary}" score="{score}"/>'
+
+
+def test_orderings_in_a_circle() -> None:
+    told = found(order("o0", "a", "b"), order("o1", "b", "c"), order("o2", "c", "d"), order("o3", "d", "b"))
+    message = '<rsc_order id="o3"> closes a circle: b, then c, then d, then b: none of them is ever started'
+    assert told == [(message, "remove one of o1, o2, o3")]
+
+
+def test_two_circles_are_told_each() -> None:
+    told = found(order("o1", "a", "b"), order("o2", "b", "a"), order("o3", "c", "d"), order("o4", "d", "c"))
+    assert [hint for _, hint in told] == ["remove one of o1, o2", "remove one of o3, o4"]
+
+
+def test_ways_that_meet_again_are_no_circle() -> None:
+    assert (
+        found(order("o1", "a", "b"), order("o2", "a", "c"), order("o3", "b", "d"), order("o4", "c", "d"))
+        == []
+    )
+
+
+def test_wishes_and_other_actions_close_no_circle() -> None:
+    for more in ('kind="Optional"', 'kind="Serialize"', 'score="0"', 'first-action="stop"'):
+        assert found(order("o1", "a", "b"), order("o2", "b", "a", more)) == []
+
+
+def test_colocations_in_a_circle() -> None:
+    told = found(with_("c1", "a", "b"), with_("c2", "b", "a"))
+    message = (
+        '<rsc_colocation id="c2"> closes a circle: a with b, b with a: they do not say which is placed first'
+    )
+    assert told == [(message, "remove one of c1, c2")]
+    assert found(with_("c1", "a", "b"), with_("c2", "b", "a", "-INFINITY")) == []
+    assert found(with_("c1", "a", "b"), with_("c2", "b", "a", "100")) == []
+
+
+def test_a_long_chain_is_walked_quickly() -> None:
+    chain = [order(f"o{number}", f"r{number}", f"r{number + 1}") for number in range(2_000)]
+    assert found(*chain) == []
+    ((message, _),) = found(*chain, order("back", "r2000", "r0"))
+    assert "r5, then r6, then …, then r0: none" in message
