@@ -27,7 +27,8 @@ import scheduler_cibs as cibs
 
 from komainu.cib import document
 from komainu.cib.element import Element
-from komainu.scheduler import iso8601, recipe, simulation, summary
+from komainu.model import iso8601
+from komainu.scheduler import recipe, simulation, summary
 from komainu.scheduler.plan import plan
 from komainu.scheduler.remembered import Remembered
 

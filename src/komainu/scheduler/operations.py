@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from komainu.cib.element import Element
-from komainu.model import duration
+from komainu.model import duration, iso8601
 from komainu.model.role import Role
 from komainu.model.role import parse as parse_role
-from komainu.scheduler import attributes, iso8601
+from komainu.scheduler import attributes
 from komainu.scheduler.job import Job, Resource
 from komainu.scheduler.options import parse_bool
 from komainu.scheduler.rules import RuleContext

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from komainu.cib.element import Element
-from komainu.model import duration
-from komainu.scheduler import iso8601
+from komainu.model import duration, iso8601
 from komainu.scheduler.options import parse_int
 
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)")

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from komainu.cib.element import Element
-from komainu.scheduler import iso8601, recipe, status_details, status_text, summary
+from komainu.model import iso8601
+from komainu.scheduler import recipe, status_details, status_text, summary
 from komainu.scheduler.graph import Graph
 from komainu.scheduler.injection import Result
 from komainu.scheduler.job import Job

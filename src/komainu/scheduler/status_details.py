@@ -3,9 +3,10 @@
 Source: the text output of Pacemaker's `crm_simulate` (`--show-attrs`, `--show-failcounts`, `--show-utilization`).
 """
 
+from komainu.model import iso8601
 from komainu.model.operation import ExitCode
 from komainu.model.score import show
-from komainu.scheduler import failcounts, iso8601
+from komainu.scheduler import failcounts
 from komainu.scheduler.job import FailedOperation, Job, Node, Resource
 
 _HIDDEN = ("fail-count", "last-failure", "shutdown", "terminate", "standby", "probe_complete", "#", "master-")

@@ -3,7 +3,8 @@
 import pytest
 
 from komainu.cib.element import Element
-from komainu.scheduler import attributes, iso8601, rules
+from komainu.model import iso8601
+from komainu.scheduler import attributes, rules
 from komainu.scheduler.rules import RuleContext
 
 
