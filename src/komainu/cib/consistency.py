@@ -16,6 +16,7 @@ from komainu.cib.options import cluster_option, is_true
 from komainu.cib.problem import Problems, label
 from komainu.cib.value import INTEGER, Kind
 from komainu.model.duration import parse_ms
+from komainu.model.iso8601 import parse_moment
 
 _WITHOUT_VALUE: Final = frozenset({"defined", "not_defined"})
 _UNSET: Final = "#default"
@@ -189,8 +190,16 @@ def _check_expression(element: Element, problems: Problems) -> None:
 
 
 def _check_date(element: Element, problems: Problems) -> None:
-    """Check that a date expression has what its operation compares with."""
+    """Check that a date expression has what its operation compares with, and that its dates exist."""
     has = {name for name in ("start", "end") if element.get(name) is not None}
+    for name in sorted(has):
+        if parse_moment(element.get(name)) is None:
+            problems.warning(
+                element,
+                "cib.no-date",
+                f'{name}="{element.get(name)}" of {label(element)} is no date that exists; it counts as not given',
+                "write 2026-07-01, or 2026-07-01T12:00:00Z",
+            )
     has |= {child.tag for child in element.children}
     operation = element.get("operation", "in_range")
     needs = {

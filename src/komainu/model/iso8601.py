@@ -16,6 +16,9 @@ _DATE: Final = re.compile(
 _TIME: Final = re.compile(r"(?P<hour>\d{1,2}):?(?P<minute>\d{2})?:?(?P<second>\d{2})?(?:[.,]\d+)?")
 _OFFSET: Final = re.compile(r"(?:(?P<utc>Z)|(?P<sign>[+-])(?P<hours>\d{2}):?(?P<minutes>\d{2})?)$")
 _UNITS: Final = ("years", "months", "weeks", "days", "hours", "minutes", "seconds")
+_FIRST_S: Final = int(datetime(1, 1, 2, tzinfo=UTC).timestamp())
+_LAST_S: Final = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp())
+"""The calendar's ends, a day inside them, so that any time zone can still be reckoned with."""
 
 
 def parse_moment(text: str | None, now_s: int = 0) -> int | None:
@@ -30,7 +33,7 @@ def parse_moment(text: str | None, now_s: int = 0) -> int | None:
         date_part, time_part = "", date_part
     day = _parse_day(date_part) if date_part else _midnight(now_s)
     seconds = _parse_clock(time_part.strip()) if time_part else 0
-    return None if day is None or seconds is None else day + seconds
+    return None if day is None or seconds is None else min(max(day + seconds, _FIRST_S), _LAST_S)
 
 
 def _midnight(now_s: int) -> int:
@@ -70,9 +73,17 @@ def _parse_clock(text: str) -> int | None:
 
 
 def add_duration(start_s: int, parts: Mapping[str, str]) -> int:
-    """Add a `<duration>`: calendar years and months first, then the fixed units."""
-    moment = datetime.fromtimestamp(start_s, UTC)
+    """Add a `<duration>`: calendar years and months first, then the fixed units. It ends with the calendar."""
     number = {unit: _integer(parts.get(unit)) for unit in _UNITS}
+    days = 365 * number["years"] + 30 * number["months"] + 7 * number["weeks"] + number["days"]
+    seconds = 3600 * number["hours"] + 60 * number["minutes"] + number["seconds"]
+    try:
+        return _add(datetime.fromtimestamp(start_s, UTC), number)
+    except (ValueError, OverflowError):  # beyond what a calendar holds; only the direction still matters
+        return _LAST_S if 86_400 * days + seconds > 0 else _FIRST_S
+
+
+def _add(moment: datetime, number: Mapping[str, int]) -> int:
     months = moment.month - 1 + number["months"] + 12 * number["years"]
     year, month = moment.year + months // 12, months % 12 + 1
     day = min(moment.day, calendar.monthrange(year, month)[1])
@@ -113,5 +124,7 @@ def fields_of(moment_s: int) -> dict[str, int]:
 
 
 def show_moment(moment_s: int) -> str:
-    """Write a moment as the field's tools do: `2005-01-20 12:30:00Z`."""
+    """Write a moment as the field's tools do: `2005-01-20 12:30:00Z`; beyond the calendar, its seconds."""
+    if not _FIRST_S <= moment_s <= _LAST_S:
+        return str(moment_s)
     return datetime.fromtimestamp(moment_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -54,3 +54,11 @@ def test_an_attribute_of_a_node_that_the_cluster_reads_has_a_value_it_understand
 def test_starting_after_and_promoting_is_no_order_with_itself() -> None:
     order = '<constraints><rsc_order id="o" first="w" first-action="start" then="w" then-action="promote"/></constraints>'
     assert found(order) == []
+
+
+def test_a_date_that_does_not_exist_is_doubtful() -> None:
+    for start, codes in (("2026-13-45", ["cib.no-date"]), ("2026-02-28T12:00:00Z", [])):
+        expression = f'<date_expression id="d" operation="gt" start="{start}"/>'
+        rule = f'<rule id="r" score="INFINITY">{expression}</rule>'
+        body = f'<constraints><rsc_location id="l" rsc="w">{rule}</rsc_location></constraints>'
+        assert [code for code, _ in found(body)] == codes
