@@ -49,7 +49,7 @@ from komainu.model.report import Level, Note
 from komainu.model.view import ViewId
 from komainu.node.devices import attempts_max
 from komainu.node.membership import nodes_joined
-from komainu.node.outlook import MakePlan
+from komainu.node.outlook import MakePlan, Outlook
 from komainu.node.race import GOES_FIRST
 from komainu.node.replica import Broadcast, CommandApplied
 
@@ -85,7 +85,7 @@ class Coordination:
         assert len(life) == 36, "the CIB's transition keys end in a UUID"
         self._me = me
         self._life = life
-        self._make_plan = make_plan
+        self.outlook = Outlook(make_plan)
         self._transition = 0
         self._view_id: ViewId | None = None
         self._members: tuple[NodeName, ...] = (me,)
@@ -234,7 +234,7 @@ class Coordination:
         """Make a plan and broadcast it; an empty one ends here."""
         self._wants_plan = False
         try:
-            plan = self._make_plan(state, wall)
+            plan = self.outlook.plan(state, wall)
         except Exception as error:  # noqa: BLE001 - a state that breaks the planner must not stop every node in turn
             self._triggers = ()
             text = f"no plan could be made, everything stays as it is: {type(error).__name__}: {error}"

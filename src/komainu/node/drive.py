@@ -100,7 +100,7 @@ from komainu.node.interface import (
 from komainu.node.last_resort import LastResort
 from komainu.node.lone_start import LoneStart
 from komainu.node.membership import has_joined, joining
-from komainu.node.outlook import MakePlan, Outlook
+from komainu.node.outlook import MakePlan
 from komainu.node.pair import Pair
 from komainu.node.replica import (
     Broadcast,
@@ -162,8 +162,7 @@ class Drive:
         self.last_resort = LastResort(self.me, last_reset=last_reset)
         self.network = NetworkGuard(settings.of(settings.me).ends)
         self.index = FlightIndex()
-        self.outlook = Outlook(make_plan)
-        self.coordination = Coordination(self.me, _life(incarnation), self.outlook.plan)
+        self.coordination = Coordination(self.me, _life(incarnation), make_plan)
         self.desk = Desk()
         self.groups = Groups(self.me)
         self.rotation = Rotation(self.names)

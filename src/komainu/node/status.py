@@ -69,7 +69,7 @@ def status_of(drive: "Drive", now: Instant, wall: WallTime) -> Status:
         doing=drive.coordination.doing(),
         nodes=_nodes(drive, conditions),
         links=_links(drive, now, wall),
-        resources=_resources(state, drive.outlook.placements(state, wall)),
+        resources=_resources(state, drive.coordination.outlook.placements(state, wall)),
         failures=failures_of(state.cib),
         fencing=_fencing(state, FENCING_SHOWN_MAX),
         warnings=(
