@@ -142,7 +142,7 @@ def run_fence_agent(world: "World", machine: Machine, run: RunFenceAgent) -> Non
             victim = world.by_name[NodeName(target)]
             world.say(f"{machine.name} fences {target}")
             if victim.is_on:
-                world.checks.not_both(victim.name, tuple(world.machines.values()), world.now)
+                world.checks.not_both(machine.name, victim.name, tuple(world.machines.values()), world.now)
             world.lose_power(victim.node_id)
 
     is_good = devices in {Devices.WELL, Devices.SLOW}

@@ -94,8 +94,8 @@ class Misfortune:
         world, chance = self._world, Random(fault.seed)
         self.struck[fault.kind] = self.struck.get(fault.kind, 0) + 1
         world.checks.last_fault = world.now
-        if fault.kind in network_faults.KINDS:
-            world.checks.network_faults.append(Instant(world.now + fault.lasts_ms))
+        if fault.kind in service_faults.KINDS:
+            world.checks.service_faults.append(Instant(world.now + fault.lasts_ms))
         self._set_option_on(chance.choice(self._nodes))
         world.observer.disturbed(by_cut=fault.kind in CUTS)
         scene = Scene(world, chance, tuple(self._nodes), tuple(self._links), self._resources, fault.lasts_ms)
