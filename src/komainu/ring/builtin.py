@@ -177,7 +177,10 @@ class BuiltinRing:
             case Submit(payload=payload, token=token, is_snapshot=is_snapshot):
                 waiting = self._outbox.add(payload, token, is_snapshot=is_snapshot)
                 current = self._formation.passage.current
-                out += [] if current is None else current.order.submit(waiting, now)
+                asked = [] if current is None else current.order.submit(waiting, now)
+                if not asked and not out and self._deadline is not None and now < self._deadline:
+                    return []  # it waits behind others
+                out += asked
             case Stored(position=position):
                 out += self._formation.passage.stored(position)
             case WitnessVoted():

@@ -9,7 +9,7 @@ from komainu.model.ids import NodeId
 from komainu.model.view import Position
 from komainu.ring.interface import Deliver
 from komainu.ring.outbox import Log, Outbox, Requests, unpack
-from komainu.ring.packet import Decision, Delivered, Ordered
+from komainu.ring.packet import Decision, Delivered, Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,13 @@ class Delivery:
             packet = self._log[self._log.delivered]
             if packet.origin == self._outbox.me:
                 self._requests.confirm()
+            piece = packet.piece
+            assert piece is not None, "the log holds whole pieces"
             parts = self._parts.setdefault(packet.origin, [])
-            assert len(parts) == packet.piece.part, "the pieces of one origin come in their order"
-            parts.append(packet.piece.payload)
-            if packet.piece.part == packet.piece.parts - 1:
-                out.append(self._complete(packet))
+            assert len(parts) == piece.part, "the pieces of one origin come in their order"
+            parts.append(piece.payload)
+            if piece.is_last:
+                out += self._complete(packet.origin, piece)
         return out
 
     def project(self) -> Standing:
@@ -58,24 +60,31 @@ class Delivery:
         index, has_state = self.position.index, self.has_state
         for number in range(self._log.delivered + 1, self._log.received + 1):
             packet = self._log[number]
-            if packet.piece.part == packet.piece.parts - 1:
-                index += 1
-                has_state |= self._is_state(packet)
-                delivered[packet.origin] = self._memory_of(packet)
+            piece = packet.piece
+            assert piece is not None, "the log holds whole pieces"
+            if piece.is_last:
+                index += 1 + len(piece.more)
+                has_state |= self._is_state(packet.origin, piece)
+                delivered[packet.origin] = self._memory_of(packet.origin, piece)
         position = Position(self.position.lineage, index)
         return Standing(position, has_state, tuple(delivered[node] for node in sorted(delivered)))
 
-    def _complete(self, packet: Ordered) -> Deliver:
-        payload = unpack(b"".join(self._parts.pop(packet.origin)), is_packed=packet.piece.is_packed)
-        self._outbox.delivered[packet.origin] = self._memory_of(packet)
+    def _complete(self, origin: NodeId, piece: Piece) -> list[Deliver]:
+        payload = unpack(b"".join(self._parts.pop(origin)), is_packed=piece.is_packed)
+        self._outbox.delivered[origin] = self._memory_of(origin, piece)
+        self.has_state |= self._is_state(origin, piece)
+        return [
+            self._hand_out(origin, piece.submit + place, each)
+            for place, each in enumerate((payload, *piece.more))
+        ]
+
+    def _hand_out(self, origin: NodeId, submit: int, payload: bytes) -> Deliver:
         self.position = Position(self.position.lineage, self.position.index + 1)
-        self.has_state |= self._is_state(packet)
-        is_mine = packet.origin == self._outbox.me
-        token = self._outbox.take(packet.piece.submit).token if is_mine else None
-        return Deliver(self.position, packet.origin, payload, token)
+        token = self._outbox.take(submit).token if origin == self._outbox.me else None
+        return Deliver(self.position, origin, payload, token)
 
-    def _is_state(self, packet: Ordered) -> bool:
-        return packet.piece.is_snapshot and packet.origin == self._owner
+    def _is_state(self, origin: NodeId, piece: Piece) -> bool:
+        return piece.is_snapshot and origin == self._owner
 
-    def _memory_of(self, packet: Ordered) -> Delivered:
-        return Delivered(packet.origin, self._lives[packet.origin], packet.piece.submit)
+    def _memory_of(self, origin: NodeId, piece: Piece) -> Delivered:
+        return Delivered(origin, self._lives[origin], piece.last_submit)

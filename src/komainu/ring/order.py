@@ -8,23 +8,33 @@ Source: the fixed-sequencer broadcast (Defago, Schiper, Urban 2004, section 4.1)
 sequencer on negative acknowledgement or after a wait. Deviation: requests of one origin keep their order.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from komainu.model.ids import Instant, NodeId
 from komainu.model.view import Position
 from komainu.ring.delivery import Delivery
 from komainu.ring.interface import Deliver
-from komainu.ring.outbox import REQUEST_WINDOW, RESEND_MAX, Log, Outbox, Requests, Waiting
+from komainu.ring.outbox import (
+    REQUEST_WINDOW,
+    RESEND_MAX,
+    WINDOW,
+    WINDOW_BYTES,
+    Log,
+    Outbox,
+    Requests,
+    Waiting,
+)
 from komainu.ring.packet import Acknowledge, Decision, DirectPacket, Ordered, Piece, Request
 from komainu.ring.settings import Timing
 from komainu.ring.tally import Tally
 
-WINDOW: Final = 64
-"""Pieces that may be given out before all members have them: 64 fit into a socket's default buffer (208 KiB)."""
-
-ACKNOWLEDGE_EVERY: Final = 16
-"""Pieces after which a receipt is told without waiting: a quarter of the window, so that it never empties."""
+ACKNOWLEDGE_EVERY: Final = WINDOW // 4
+ACKNOWLEDGE_EVERY_BYTES: Final = WINDOW_BYTES // 4
+"""After so much a receipt is told without waiting: a quarter of each window, so that it never empties."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +77,11 @@ class Order:
         self._timing = timing
         self.tally = Tally(node for node in members if node != outbox.me)
         self._origins = {node: _Origin() for node in members}
+        self._turns = deque(members)
         self._requests = Requests()
         self.delivery = Delivery(decision, outbox, self.log, self._requests)
         self._told = 0  # the last `received` that the coordinator was told
+        self._untold_bytes = 0  # that came since
         self._stopped = False
         self._retry_at: Instant | None = None
         self._retry_ms = timing.resend_ms
@@ -119,8 +131,15 @@ class Order:
             return []
         if packet.sequence > log.received + 2 * WINDOW:
             return []  # not even a coordinator that took us for gone could be this far ahead
+        if packet.piece is None:
+            own = self._requests.pieces.get(packet.number)
+            if own is None or packet.origin != self._me:
+                return []
+            packet = msgspec.structs.replace(packet, piece=own)
         is_gap = packet.sequence > log.received + 1
+        before_bytes = log.size_bytes
         log.put(packet)
+        self._untold_bytes += log.size_bytes - before_bytes
         self.ordered = max(self.ordered, packet.sequence)
         if self._stopped:
             return []
@@ -128,7 +147,10 @@ class Order:
         self._retry_ms = self._timing.resend_ms
         log.forget(packet.everyone_has)
         out += self._push(now)
-        if is_gap or log.received - self._told >= ACKNOWLEDGE_EVERY:
+        is_much = (
+            log.received - self._told >= ACKNOWLEDGE_EVERY or self._untold_bytes >= ACKNOWLEDGE_EVERY_BYTES
+        )
+        if is_gap or is_much:
             out.append(self._acknowledge(self._coordinator))
         elif self._acknowledge_at is None and log.received > self._told:
             self._acknowledge_at = Instant(now + self._timing.acknowledge_ms)
@@ -141,7 +163,7 @@ class Order:
         out: list[Out] = []
         if self._leads and not self._stopped:
             missing = packet.missing[:RESEND_MAX]
-            out += [Mail(peer, ordered) for ordered in self.log.share(missing, self._life)]
+            out += [_mail(peer, ordered) for ordered in self.log.share(missing, self._life)]
         return out + self.told(peer, packet.received, packet.stored, now)
 
     def told(self, peer: NodeId, received: int, stored: Position, now: Instant) -> list[Out]:
@@ -181,7 +203,7 @@ class Order:
         if self._leads:
             for peer, known in self.tally.others.items():
                 behind = range(known.received + 1, min(known.received + RESEND_MAX, self.ordered) + 1)
-                out += [Mail(peer, self.log[number]) for number in behind]
+                out += [_mail(peer, self.log[number]) for number in behind]
         else:
             out += [self._ask(number) for number in self._requests.to_send_again()]
             if self.log.received < self.ordered:
@@ -219,32 +241,34 @@ class Order:
         )
 
     def _give_out(self, now: Instant) -> list[Out]:
-        """Give sequences while the window is open, to the origins in turn."""
+        """Give sequences while the windows are open, to the origins in turn, so that none keeps the others out."""
         out: list[Out] = []
         ordered = self.ordered
-        moved = True
-        while moved:
-            moved = False
-            for node, origin in self._origins.items():
-                source = self._requests.pieces if node == self._me else origin.early
-                number = origin.accepted + 1
-                if number not in source or self.ordered - self.log.everyone_has >= WINDOW:
-                    continue
-                origin.accepted = number
-                piece = source[number] if node == self._me else source.pop(number)
-                out += self._give(node, piece)
-                moved = True
+        passed = 0  # origins in a row that had nothing
+        while passed < len(self._turns) and self.log.has_room:
+            node = self._turns[0]
+            self._turns.rotate(-1)
+            origin = self._origins[node]
+            number = origin.accepted + 1
+            piece = self._requests.piece(number) if node == self._me else origin.early.pop(number, None)
+            if piece is None:
+                passed += 1
+                continue
+            passed, origin.accepted = 0, number
+            out += self._give(node, number, piece)
         if self.ordered > ordered:
             self.tally.gave(now)
         self._plan_retry(now)
         return out
 
-    def _give(self, origin: NodeId, piece: Piece) -> list[Out]:
+    def _give(self, origin: NodeId, number: int, piece: Piece) -> list[Out]:
         """Order one piece: send it to all, and deliver it here at once."""
         self.ordered += 1
-        packet = Ordered(self._life, self._view_id, self.ordered, origin, piece, self.log.everyone_has)
+        packet = Ordered(
+            self._life, self._view_id, self.ordered, origin, number, piece, self.log.everyone_has
+        )
         self.log.put(packet)
-        out: list[Out] = [Mail(peer, packet) for peer in self.tally.others]
+        out: list[Out] = [_mail(peer, packet) for peer in self.tally.others]
         out += self.delivery.deliver()
         if not self.tally.others:
             self.log.forget(self.ordered)
@@ -255,7 +279,7 @@ class Order:
         received = self.log.received
         missing: tuple[int, ...] = ()
         if peer == self._coordinator:
-            self._told = received
+            self._told, self._untold_bytes = received, 0
             until = min(self.ordered, received + RESEND_MAX)
             missing = tuple(number for number in range(received + 1, until + 1) if number not in self.log)
         return Mail(
@@ -272,3 +296,8 @@ class Order:
             self._retry_at = None
         elif self._retry_at is None:
             self._retry_at = Instant(now + self._retry_ms)
+
+
+def _mail(peer: NodeId, packet: Ordered) -> Mail:
+    """Address an ordered piece. Its origin has it and is told only the place: in a pair that is half of the traffic."""
+    return Mail(peer, msgspec.structs.replace(packet, piece=None) if peer == packet.origin else packet)

@@ -43,7 +43,7 @@ class EndState(msgspec.Struct, frozen=True, array_like=True):
 class Piece(msgspec.Struct, frozen=True, array_like=True):
     """A payload, or one of its parts. `submit` numbers the payloads of one life from 1.
 
-    `is_packed`: the whole payload is compressed.
+    `is_packed`: the whole payload is compressed. `more`: whole payloads that follow this one, with the next numbers.
     """
 
     submit: int
@@ -52,6 +52,22 @@ class Piece(msgspec.Struct, frozen=True, array_like=True):
     is_snapshot: bool
     payload: bytes
     is_packed: bool = False
+    more: tuple[bytes, ...] = ()
+
+    @property
+    def is_last(self) -> bool:
+        """Whether a payload ends with this piece."""
+        return self.part == self.parts - 1
+
+    @property
+    def last_submit(self) -> int:
+        """The number of the last payload in it."""
+        return self.submit + len(self.more)
+
+    @property
+    def size_bytes(self) -> int:
+        """How much it carries."""
+        return len(self.payload) + sum(map(len, self.more))
 
 
 class Gone(msgspec.Struct, frozen=True, array_like=True):
@@ -232,12 +248,16 @@ class Request(Packet, frozen=True, tag="r"):
 
 
 class Ordered(Packet, frozen=True, tag="o"):
-    """The piece at one place of the view's order. Everyone has all up to `everyone_has`: it may be forgotten."""
+    """The piece at one place of the view's order. Everyone has all up to `everyone_has`: it may be forgotten.
+
+    `number`: that of the origin's request. `piece` None: the receiver is the origin and has it.
+    """
 
     view: ViewId
     sequence: int
     origin: NodeId
-    piece: Piece
+    number: int
+    piece: Piece | None
     everyone_has: int
 
 

@@ -4,7 +4,8 @@ Decides which bytes from the network are believed. Must not know: sockets, addre
 is not believed is counted by its kind and dropped; no bytes, whoever sent them, make `open` raise.
 
 Form of a datagram: a header (version, link, sender, receiver, incarnation, counter), which is authenticated, and
-a sealed body: message number, fragment, fragments, then that part of the packet's msgpack. Each life of a node
+a sealed body: message, fragment, fragments, then that part of the packet's msgpack. A message is named by its own
+check sum: when a packet is sent again, the fragments that came of it the first time, by whichever link, count. Each life of a node
 seals with a key of its own, derived from the cluster key, so the counter alone makes a nonce unique; the shell
 draws incarnations at random.
 
@@ -14,6 +15,7 @@ a node opens here; that it is not believed is watch.py's part, where lives name 
 """
 
 import struct
+import zlib
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -51,12 +53,13 @@ REPLAY_WINDOW: Final = 1024
 LIVES_MAX: Final = 8
 """Lives of one node whose keys and windows are kept; the one unused for longest goes first."""
 
-PARTIALS_MAX: Final = 8
+PARTIALS_MAX: Final = 16
 """Unfinished messages of one life; the oldest goes first."""
 
 _VERSION: Final = 1
 _HEADER: Final = struct.Struct(">BBHHQQ")
 _FRAGMENT: Final = struct.Struct(">IHH")
+_WHOLE: Final = _FRAGMENT.pack(0, 0, 1)
 _TAG_BYTES: Final = 16
 _CHUNK_BYTES: Final = DATAGRAM_BYTES_MAX - _HEADER.size - _FRAGMENT.size - _TAG_BYTES
 _CHUNK_BYTES_NARROW: Final = DATAGRAM_BYTES_NARROW - (DATAGRAM_BYTES_MAX - _CHUNK_BYTES)
@@ -121,7 +124,7 @@ class _Life:
 
     aeads: list[AESGCM]  # one for each accepted key; that which opened the last datagram first
     windows: dict[LinkNumber, _Window] = field(default_factory=dict)
-    partials: OrderedDict[tuple[LinkNumber, int], dict[int, bytes]] = field(default_factory=OrderedDict)
+    partials: OrderedDict[tuple[int, int], dict[int, bytes]] = field(default_factory=OrderedDict)
 
 
 class Wire:
@@ -145,7 +148,6 @@ class Wire:
         self._life = incarnation
         self._aead = self._derive(key, settings.me, incarnation)
         self._counter = 0
-        self._message = 0
         self._links = {end.link for end in settings.of(settings.me).ends}
         peers = [node.node for node in settings.nodes if node.node != settings.me]
         self._lives: Mapping[NodeId, OrderedDict[int, _Life]] = {peer: OrderedDict() for peer in peers}
@@ -157,11 +159,14 @@ class Wire:
         size = _CHUNK_BYTES_NARROW if is_narrow else _CHUNK_BYTES
         data = _ENCODER.encode(packet)
         assert len(data) <= MESSAGE_BYTES_MAX, "a packet is larger than the wire carries"
-        self._message = (self._message + 1) & 0xFFFFFFFF
+        if len(data) <= size:
+            self.counters["sealed"] += 1
+            return [self._seal_chunk(link, peer, _WHOLE + data)]
         chunks = [data[start : start + size] for start in range(0, len(data), size)]
         self.counters["sealed"] += len(chunks)
+        message = zlib.crc32(data)
         return [
-            self._seal_chunk(link, peer, _FRAGMENT.pack(self._message, number, len(chunks)) + chunk)
+            self._seal_chunk(link, peer, _FRAGMENT.pack(message, number, len(chunks)) + chunk)
             for number, chunk in enumerate(chunks)
         ]
 
@@ -237,7 +242,7 @@ class Wire:
             return Drop.NOT_AUTHENTIC
         self._keep(lives, incarnation, life)
         life.windows.setdefault(link, _Window()).add(counter)
-        data = self._join(life, link, body)
+        data = self._join(life, body)
         if not isinstance(data, bytes):
             return data
         return _decode(sender, incarnation, data)
@@ -260,7 +265,7 @@ class Wire:
         if len(lives) > LIVES_MAX:
             lives.popitem(last=False)
 
-    def _join(self, life: _Life, link: LinkNumber, body: bytes) -> bytes | Drop | None:
+    def _join(self, life: _Life, body: bytes) -> bytes | Drop | None:
         """Return the whole message when this was its last missing fragment."""
         message, number, count = _FRAGMENT.unpack_from(body)
         chunk = body[_FRAGMENT.size :]
@@ -268,11 +273,12 @@ class Wire:
             return Drop.BAD_FRAGMENT
         if count == 1:
             return chunk
-        parts = life.partials.setdefault((link, message), {})
+        parts = life.partials.setdefault((message, count), {})
         parts[number] = chunk
         if len(parts) == count:
-            del life.partials[link, message]
-            return b"".join(parts[each] for each in range(count)) if max(parts) < count else Drop.BAD_FRAGMENT
+            del life.partials[message, count]
+            data = b"".join(parts[each] for each in range(count))
+            return data if zlib.crc32(data) == message else Drop.BAD_FRAGMENT
         if len(life.partials) > PARTIALS_MAX:
             life.partials.popitem(last=False)
             self.counters[Drop.INCOMPLETE.value] += 1

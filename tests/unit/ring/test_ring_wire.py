@@ -100,17 +100,40 @@ def test_undecodable_and_bad_fragments() -> None:
     assert dropped(receiver) == {"undecodable": 1, "bad-fragment": 2}
 
 
-def test_counts_that_contradict_each_other_end_nothing() -> None:
+def test_fragments_that_do_not_make_their_check_sum_end_nothing() -> None:
     sender, receiver = wire(A), wire(B)
-    for head in (b"\0\0\0\1\0\4\0\5", b"\0\0\0\1\0\0\0\2"):
+    for head in (b"\0\0\0\1\0\4\0\5", b"\0\0\0\1\0\0\0\2", b"\0\0\0\1\0\1\0\2"):
         assert receiver.open(LINK, sender._seal_chunk(LINK, B, head + b"x")) is None
     assert dropped(receiver) == {"bad-fragment": 1}
 
 
+def test_of_a_packet_that_is_sent_again_only_what_was_lost_is_missing() -> None:
+    """Also on another link; what comes of it once more makes it whole once more, if all of it comes."""
+    sender, receiver = wire(A), wire(B)
+    packet = big(20_000)
+    first, again = sender.seal(LINK, B, packet), sender.seal(LinkNumber(1), B, packet)
+    lost = {2, 7, 11}
+    for number, datagram in enumerate(first):
+        assert number in lost or receiver.open(LINK, datagram) is None
+    opened = [receiver.open(LinkNumber(1), again[number]) for number in sorted(lost)]
+    assert [each and each.packet for each in opened] == [None, None, packet]
+    assert not dropped(receiver)
+
+
+def test_a_packet_cut_otherwise_the_second_time_is_another() -> None:
+    sender, receiver = wire(A), wire(B)
+    wide, narrow = sender.seal(LINK, B, big(3_000)), sender.seal(LINK, B, big(3_000), is_narrow=True)
+    assert len(wide) < len(narrow)
+    assert [receiver.open(LINK, datagram) for datagram in (*wide[:-1], *narrow[:-1])] == [None] * (
+        len(wide) + len(narrow) - 2
+    )
+    assert receiver.open(LINK, narrow[-1])
+
+
 def test_unfinished_messages_are_bounded() -> None:
     sender, receiver = wire(A), wire(B)
-    for _ in range(PARTIALS_MAX + 3):
-        receiver.open(LINK, sender.seal(LINK, B, big(5000))[0])
+    for number in range(PARTIALS_MAX + 3):
+        receiver.open(LINK, sender.seal(LINK, B, big(5000 + number))[0])
     assert dropped(receiver) == {"incomplete": 3}
 
 

@@ -13,7 +13,7 @@ def test_no_spoiled_packet_is_believed() -> None:
     settings = {one.me: one for one in make_setup(2, 0).settings}
     noise = Noise(settings, Random(1))
     life = Incarnation(77)
-    large = Ordered(life, ViewId(1, NodeId(1)), 1, NodeId(1), Piece(1, 1, 1, False, b"x" * 5_000), 0)
+    large = Ordered(life, ViewId(1, NodeId(1)), 1, NodeId(1), 1, Piece(1, 1, 1, False, b"x" * 5_000), 0)
     for packet in [Leaving(life), large] * 200:
         assert not noise.lets_through(NodeId(1), NodeId(2), LinkNumber(0), packet)
     assert noise.spoiled == 400
