@@ -7,6 +7,7 @@ is taken away: a socket bound to the address with IP_FREEBIND works again by its
 """
 
 import asyncio
+import contextlib
 import errno
 import socket
 import struct
@@ -24,13 +25,16 @@ from komainu.ring.interface import PacketReceived, PeerRefused, SendPacket
 from komainu.ring.packet import Packet
 from komainu.ring.wire import Drop
 
-BUFFER_BYTES: Final = 1024 * 1024
-"""Kernel buffer of one socket: a snapshot of the state arrives as one burst of some hundred datagrams."""
+BUFFER_BYTES: Final = 4 * 1024 * 1024
+"""Kernel buffer of one socket: the windows of several members (ring/order.py) may arrive in one burst."""
 
 DATAGRAM_BYTES_MAX: Final = 65_535
 
 DATAGRAMS_PER_TURN_MAX: Final = 128
 """Datagrams of one link that are read before the loop may turn, so that a flood does not starve timers."""
+
+TRAIN_MAX: Final = 46
+"""Datagrams that the kernel takes in one call, and cuts itself: as many of the largest as it counts bytes for."""
 
 _IP_FREEBIND: Final = 15
 _IP_PKTINFO: Final = 8
@@ -39,6 +43,11 @@ _ANCILLARY_BYTES: Final = 128  # room for one in6_pktinfo (20 bytes) with its he
 _IP_RECVERR, _IPV6_RECVERR = 11, 25
 _IPV6_FREEBIND: Final = 78
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_DONT = 10, 23, 0
+_SOL_UDP, _UDP_SEGMENT, _UDP_GRO = 17, 103, 104
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
+_NO_TRAINS: Final = (errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EOPNOTSUPP)
+"""Errors of a train: the device cannot cut it (udp(7)), or its MTU is below a datagram of ours."""
+
 _PRIORITY: Final = 6  # "interactive": ahead of bulk traffic in the machine's own queues (socket(7))
 _EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")  # errno, origin, type, code, pad, info, data
 _ORIGINS_ICMP: Final = (2, 3)
@@ -99,6 +108,7 @@ class UdpLinks:
         self._wire = wire
         self._report = report
         self._sockets: dict[LinkNumber, socket.socket] = {}
+        self._without_trains: set[LinkNumber] = set()
         self._interfaces: dict[LinkNumber, int] = {}  # where datagrams have to come in, as far as it is known
         self._peer_of = {
             (end.link, end.address): peer for peer, peer_ends in peers.items() for end in peer_ends
@@ -145,8 +155,27 @@ class UdpLinks:
         except OSError as error:
             self._count(effect.link, error)
             return
-        for datagram in self._wire.seal(effect.link, effect.peer, effect.packet, is_narrow=effect.is_narrow):
-            self._send_datagram(effect.link, one, datagram, target)
+        datagrams = self._wire.seal(effect.link, effect.peer, effect.packet, is_narrow=effect.is_narrow)
+        for start in range(0, len(datagrams), TRAIN_MAX):
+            train = datagrams[start : start + TRAIN_MAX]
+            if len(train) == 1 or not self._send_train(effect.link, one, train, target):
+                for datagram in train:
+                    self._send_datagram(effect.link, one, datagram, target)
+
+    def _send_train(
+        self, link: LinkNumber, one: socket.socket, train: list[bytes], target: tuple[str, int] | SixAddress
+    ) -> bool:
+        """Send datagrams of one size, but for the last, in one call; whether that is possible on this link."""
+        if link in self._without_trains:
+            return False
+        size = struct.pack("=H", len(train[0]))
+        try:
+            one.sendmsg(train, [(_SOL_UDP, _UDP_SEGMENT, size)], 0, target)
+        except OSError as error:
+            if error.errno in _NO_TRAINS:
+                self._without_trains.add(link)
+            return False
+        return True
 
     def _send_datagram(
         self, link: LinkNumber, one: socket.socket, datagram: bytes, target: tuple[str, int] | SixAddress
@@ -174,7 +203,9 @@ class UdpLinks:
 
     def _read(self, link: LinkNumber, one: socket.socket) -> None:
         self._read_errors(link, one)
-        for _ in range(DATAGRAMS_PER_TURN_MAX):
+        count = 0
+        while count < DATAGRAMS_PER_TURN_MAX:
+            count += 1
             try:
                 datagram, ancillary, _, source = one.recvmsg(DATAGRAM_BYTES_MAX, _ANCILLARY_BYTES)
             except BlockingIOError:
@@ -185,13 +216,18 @@ class UdpLinks:
             if not self._is_ours(link, ancillary):
                 self.counters[f"link{link}.wrong-interface"] += 1
                 continue
-            opened = self._wire.open(link, datagram)
-            if opened is None:
-                self.strangers.note(self._wire.last_drop(), str(source[0]), link, time.monotonic())
-            else:
-                self._report(PacketReceived(link, opened.peer, opened.packet))
-            if one.fileno() < 0:  # the daemon ended meanwhile
-                return
+            for each in _uncoupled(datagram, ancillary):
+                count += 1
+                self._open_datagram(link, each, str(source[0]))
+                if one.fileno() < 0:  # the daemon ended meanwhile
+                    return
+
+    def _open_datagram(self, link: LinkNumber, datagram: bytes, source: str) -> None:
+        opened = self._wire.open(link, datagram)
+        if opened is None:
+            self.strangers.note(self._wire.last_drop(), source, link, time.monotonic())
+        else:
+            self._report(PacketReceived(link, opened.peer, opened.packet))
 
     def _is_ours(self, link: LinkNumber, ancillary: list[tuple[int, int, bytes]]) -> bool:
         """Whether a datagram came in by the link's interface, or from this machine itself."""
@@ -229,6 +265,16 @@ class UdpLinks:
         self.counters[f"link{link}.{name}"] += 1
 
 
+def _uncoupled(received: bytes, ancillary: list[tuple[int, int, bytes]]) -> list[bytes]:
+    """Return the datagrams that came as one: the kernel couples those of one sender, and tells the size of each."""
+    for level, kind, content in ancillary:
+        if (level, kind) == (_SOL_UDP, _UDP_GRO):
+            size = int.from_bytes(content[:4], sys.byteorder)
+            if 0 < size < len(received):
+                return [received[start : start + size] for start in range(0, len(received), size)]
+    return [received]
+
+
 def _bound_socket(end: LinkEnd, port: int) -> socket.socket:
     """Return a socket at this address, whether or not the machine has it now. Raises OSError."""
     is_v6 = ":" in end.address
@@ -244,8 +290,12 @@ def _bound_socket(end: LinkEnd, port: int) -> socket.socket:
 
 
 def _set_options(one: socket.socket, *, is_v6: bool) -> None:
-    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+    for option, beyond in ((socket.SO_RCVBUF, _SO_RCVBUFFORCE), (socket.SO_SNDBUF, _SO_SNDBUFFORCE)):
         one.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
+        with contextlib.suppress(OSError):  # beyond net.core.rmem_max is for root
+            one.setsockopt(socket.SOL_SOCKET, beyond, BUFFER_BYTES)
+    with contextlib.suppress(OSError):  # a kernel before 5.0 hands out each by itself
+        one.setsockopt(_SOL_UDP, _UDP_GRO, 1)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, _PRIORITY)
     # The kernel may fragment: on a path with a small MTU beats would pass and larger packets never.
     if is_v6:
