@@ -56,7 +56,7 @@ LIVES_MAX: Final = 8
 PARTIALS_MAX: Final = 16
 """Unfinished messages of one life; the oldest goes first."""
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _HEADER: Final = struct.Struct(">BBHHQQ")
 _FRAGMENT: Final = struct.Struct(">IHH")
 _WHOLE: Final = _FRAGMENT.pack(0, 0, 1)
