@@ -27,6 +27,7 @@ from komainu.ring.outbox import (
     Outbox,
     Requests,
     Waiting,
+    fitting,
 )
 from komainu.ring.packet import Acknowledge, Decision, DirectPacket, Ordered, Piece, Request
 from komainu.ring.settings import Timing
@@ -136,7 +137,7 @@ class Order:
             if own is None or packet.origin != self._me:
                 return []
             packet = msgspec.structs.replace(packet, piece=own)
-        is_gap = packet.sequence > log.received + 1
+        is_gap = packet.sequence > max(log.received, self.ordered) + 1  # an old one was asked for already
         before_bytes = log.size_bytes
         log.put(packet)
         self._untold_bytes += log.size_bytes - before_bytes
@@ -146,6 +147,8 @@ class Order:
         out: list[Out] = [*self.delivery.deliver()]
         self._retry_ms = self._timing.resend_ms
         log.forget(packet.everyone_has)
+        if packet.origin == self._me:
+            self._retry_at = None  # ours get on: time begins anew for the next of them
         out += self._push(now)
         is_much = (
             log.received - self._told >= ACKNOWLEDGE_EVERY or self._untold_bytes >= ACKNOWLEDGE_EVERY_BYTES
@@ -162,8 +165,8 @@ class Order:
             return []
         out: list[Out] = []
         if self._leads and not self._stopped:
-            missing = packet.missing[:RESEND_MAX]
-            out += [_mail(peer, ordered) for ordered in self.log.share(missing, self._life)]
+            held = self.log.share(packet.missing[:RESEND_MAX], self._life)
+            out += [_mail(peer, ordered) for ordered in held[: fitting(map(_size_of, held))]]
         return out + self.told(peer, packet.received, packet.stored, now)
 
     def told(self, peer: NodeId, received: int, stored: Position, now: Instant) -> list[Out]:
@@ -172,6 +175,9 @@ class Order:
         if self._stopped or not self._leads or not has_news:
             return []
         self.tally.took(peer, min(received, self.ordered), self.ordered, now)
+        self._retry_at = (
+            None  # it gets on; one that does not soon holds up all, and then it is time for that one
+        )
         self._retry_ms = self._timing.resend_ms
         self.log.forget(self.tally.everyone_has())
         return self._give_out(now)
@@ -203,7 +209,8 @@ class Order:
         if self._leads:
             for peer, known in self.tally.others.items():
                 behind = range(known.received + 1, min(known.received + RESEND_MAX, self.ordered) + 1)
-                out += [_mail(peer, self.log[number]) for number in behind]
+                held = [self.log[number] for number in behind]
+                out += [_mail(peer, ordered) for ordered in held[: fitting(map(_size_of, held))]]
         else:
             out += [self._ask(number) for number in self._requests.to_send_again()]
             if self.log.received < self.ordered:
@@ -296,6 +303,10 @@ class Order:
             self._retry_at = None
         elif self._retry_at is None:
             self._retry_at = Instant(now + self._retry_ms)
+
+
+def _size_of(packet: Ordered) -> int:
+    return 0 if packet.piece is None else packet.piece.size_bytes
 
 
 def _mail(peer: NodeId, packet: Ordered) -> Mail:

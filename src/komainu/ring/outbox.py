@@ -50,7 +50,8 @@ WINDOW_BYTES: Final = 256 * 1024
 """Bytes of them: what a socket's buffer takes in one burst (node/udp.py)."""
 
 RESEND_MAX: Final = 16
-"""Pieces that are sent again at once; more would only fill the queue that lost them."""
+RESEND_BYTES_MAX: Final = 2 * PIECE_BYTES_MAX
+"""Pieces, and bytes, that are sent again at once; more would only fill the queue that lost them."""
 
 SUBMITS_MAX: Final = 65_536
 """Payloads that may wait for their order. The drive asks for less; beyond this something runs wild."""
@@ -136,6 +137,17 @@ def _is_worth_packing(payload: bytes) -> bool:
     )
 
 
+def fitting(sizes: Iterable[int]) -> int:
+    """Return how many pieces of these sizes are sent again at once."""
+    count = total = 0
+    for size in sizes:
+        total += size
+        if count == RESEND_MAX or (count and total > RESEND_BYTES_MAX):
+            break
+        count += 1
+    return count
+
+
 def unpack(payload: bytes, *, is_packed: bool) -> bytes:
     """Return a payload as it was submitted. What does not unpack, or grows too large, becomes nothing."""
     if not is_packed:
@@ -183,7 +195,9 @@ class Requests:
 
     def to_send_again(self) -> range:
         """Return the numbers that were sent first of those under way."""
-        return range(self._confirmed + 1, min(self._confirmed + RESEND_MAX, self._sent) + 1)
+        first = self._confirmed + 1
+        sizes = (self.pieces[number].size_bytes for number in range(first, self._sent + 1))
+        return range(first, first + fitting(sizes))
 
     def confirm(self) -> None:
         """Take in that our next piece was delivered. The coordinator's own are never sent."""

@@ -24,6 +24,7 @@ from komainu.ring.outbox import (
     Requests,
     Waiting,
     cut,
+    fitting,
     unpack,
 )
 from komainu.ring.packet import Acknowledge, Decision, Delivered, Ordered, Piece, Request, Voters
@@ -270,6 +271,48 @@ def test_a_gap_is_asked_for_at_once() -> None:
     bench.carry()
     assert [each.payload for each in bench.delivered[NodeId(2)]] == [b"a", b"b"]
     assert bench.now == 0
+
+
+def test_a_gap_is_asked_for_once_and_not_with_all_that_comes_behind_it() -> None:
+    bench = Bench(2)
+    bench.submit(1, b"lost")
+    del bench.mail[0]
+    told = bench.sent
+    for number in range(5):
+        bench.submit(1, b"%d" % number)
+    for _ in range(5):
+        bench.carry_one()
+    asked = [mail.packet for _, mail in bench.mail if isinstance(mail.packet, Acknowledge)]
+    assert sum(bool(each.missing) for each in asked) == 1
+    assert bench.sent > told
+    bench.carry()
+    assert len(bench.delivered[NodeId(2)]) == 6
+
+
+@pytest.mark.parametrize("origin", [1, 2])
+def test_what_gets_on_is_not_sent_again(origin: int) -> None:
+    """A flow that never rests, with receipts always under way, for longer than the time after which one sends again."""
+    bench = Bench(2)
+    for number in range(200):
+        bench.now = Instant(number * 5)
+        bench.submit(origin, b"%d" % number + b"x" * 1_000)
+        for node, order in bench.orders.items():
+            bench.take(node, order.tick(bench.now))
+        while len(bench.mail) > 1:
+            bench.carry_one()
+    bench.carry()
+    ordered = bench.orders[NodeId(1)].ordered
+    assert len(bench.delivered[NodeId(2)]) == 200
+    assert (
+        bench.sent <= ordered * 4 + 200
+    )  # request, ordered, two receipts of storage; and the ones told in time
+
+
+def test_only_so_much_is_sent_again_at_once() -> None:
+    assert fitting([]) == 0
+    assert fitting([10**9, 1]) == 1
+    assert fitting([1] * 100) == RESEND_MAX
+    assert fitting([PIECE_BYTES_MAX] * 3) == 2
 
 
 def test_what_is_not_of_this_view_is_ignored() -> None:
