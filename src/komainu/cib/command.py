@@ -194,4 +194,7 @@ def encode(command: AnyCommand) -> bytes:
 
 def decode(data: bytes) -> AnyCommand:
     """Read a command. Raises msgspec.DecodeError when the bytes are no command of this version."""
-    return _DECODER.decode(data)
+    try:
+        return _DECODER.decode(data)
+    except (UnicodeDecodeError, RecursionError) as error:  # of text that is none; of what is nested too deep
+        raise msgspec.DecodeError(str(error)) from None

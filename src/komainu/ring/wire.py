@@ -313,6 +313,6 @@ def _nonce(counter: int) -> bytes:
 def _decode(sender: NodeId, incarnation: int, data: bytes) -> Opened | Drop:
     try:
         packet = _DECODER.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Drop.UNDECODABLE
     return Opened(sender, packet) if packet.life == incarnation else Drop.OTHER_LIFE

@@ -412,3 +412,9 @@ def test_texts_have_a_greatest_length() -> None:
     assert refusal(state, edit(SetOption("web", "meta_attributes", "x", long))) == "cib.bad-text"
     assert refusal(state, SetAttribute(CAUSE, AT, "", A, long, "1")) == "cib.bad-text"
     assert len(attributes(accepted(state, SetAttribute(CAUSE, AT, "", A, "x", long)))["x"]) == 65_536
+
+
+@pytest.mark.parametrize("data", [b"", b"\x92\xa1\x98\x07", b"\x91" * 5_000, b"\xc1"])
+def test_bytes_that_are_no_command_are_told_in_one_way(data: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode(data)

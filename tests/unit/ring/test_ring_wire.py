@@ -100,6 +100,14 @@ def test_undecodable_and_bad_fragments() -> None:
     assert dropped(receiver) == {"undecodable": 1, "bad-fragment": 2}
 
 
+def test_text_that_is_none_ends_nothing() -> None:
+    """Found by benchmarks/ring_fuzz.py: msgspec tells of it otherwise than of all else."""
+    sender, receiver = wire(A), wire(B)
+    body = b"\0\0\0\0\0\0\0\1" + b"\x92\xa1\x98\x07"
+    assert receiver.open(LINK, sender._seal_chunk(LINK, B, body)) is None
+    assert dropped(receiver) == {"undecodable": 1}
+
+
 def test_fragments_that_do_not_make_their_check_sum_end_nothing() -> None:
     sender, receiver = wire(A), wire(B)
     for head in (b"\0\0\0\1\0\4\0\5", b"\0\0\0\1\0\0\0\2", b"\0\0\0\1\0\1\0\2"):
