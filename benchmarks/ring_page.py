@@ -1,0 +1,207 @@
+"""Write docs/benchmark-ring.md from the figures that benchmarks/ring.py kept. Nothing in the page is written by hand."""
+
+import statistics
+from collections.abc import Iterator
+from typing import Any
+
+CALLED = {"builtin": "builtin ring", "corosync": "komainu on Corosync", "libcpg": "Corosync alone"}
+LOSS = 0.05
+NO_DROPS = ("opened", "sealed")
+SMALL_BYTES = 10_000
+BUSY_LOAD = 1.0  # per core
+
+Figures = dict[str, Any]
+
+HEAD = """# The ring beside Corosync 3
+
+Written by `make bench-ring` (benchmarks/ring.py; `--only PART` measures a part anew). Machines are network namespaces on one
+computer, whose cores all nodes share. Corosync is Debian 12's 3.1.7. The builtin ring seals every datagram (AEAD
+of the package `cryptography`) from Python; komainu on Corosync runs with Kronosnet's aes256 and sha256;
+Corosync alone runs without encryption and is loaded through libcpg from Python by cffi."""
+
+
+def page(figures: Figures) -> str:
+    """Return the whole page; a part that was never measured says so."""
+    parts = {
+        "order": ("Ordered messages", _order),
+        "detection": ("Detection", _detection),
+        "blip": ("The blip curve", _blips),
+        "suspicion": ("False suspicions", _suspicion),
+        "flood": ("Bad input at full rate", _flood),
+        "fuzz": ("Spoiled input for the decoder", _fuzz),
+        "idle": ("Idle", _idle),
+        "sizes": ("Many nodes, in the simulator", _sizes),
+    }
+    lines = [HEAD, ""]
+    for part, (title, write) in parts.items():
+        found = figures.get(part)
+        lines += [f"## {title}", ""]
+        lines += (
+            [f"Not measured yet: `python benchmarks/ring.py --only {part}`."]
+            if found is None
+            else write(found)
+        )
+        lines += ["" if found is None else "\n" + _when(found), ""]
+    return "\n".join(lines).replace("\n\n\n", "\n\n").rstrip() + "\n"
+
+
+def _when(found: Figures) -> str:
+    load, cores = found["load"], found["cores"]
+    busy = (
+        "; other work kept it busy, so ratios are worth more than figures, and both swing"
+        if load > BUSY_LOAD * cores
+        else ""
+    )
+    return f"Measured on {found['date']}; load average {load:.1f} on {cores} cores{busy}."
+
+
+# -- the parts ------------------------------------------------------------------------------------------------
+
+
+def _order(found: Figures) -> Iterator[str]:
+    rows, met, total = found["rows"], 0, 0
+    yield "One sender, which is not the one that orders; random bytes, which nothing compresses; "
+    yield f"{found['seconds']:g} s of as many as go, after a quarter of that one at a time for the latency. All have the same niceness."
+    yield ""
+    yield "| nodes | size | builtin ring | komainu on Corosync | Corosync alone | builtin / alone |"
+    yield "|---|---|---|---|---|---|"
+    labels = dict.fromkeys(key.split(" ", 2)[2] for key in rows)
+    for nodes in (2, 3):
+        for label in labels:
+            each = [rows.get(f"{nodes} {kind} {label}", {}) for kind in CALLED]
+            ratio = each[0]["rate"] / each[2]["rate"] if each[0] and each[2] and each[2]["rate"] else None
+            total += 1
+            met += ratio is not None and ratio >= (0.5 if label in {"64 B", "1.6 kB"} else 1.0)
+            shown = "-" if ratio is None else f"{ratio:.2f}"
+            yield f"| {nodes} | {label} | {' | '.join(map(_order_cell, each))} | {shown} |"
+    yield ""
+    yield "A cell: messages a second; latency p50 / p99 in ms."
+    yield ""
+    yield (
+        "The aim of the builtin ring, half of Corosync alone up to 1.6 kB and as much above, is met in "
+        f"{met} of {total} rows."
+    )
+
+
+def _order_cell(found: dict[str, float]) -> str:
+    if not found:
+        return "none"
+    rate = f"{found['rate']:,.0f}" if found["rate"] >= 10 else f"{found['rate']:.1f}"
+    return f"{rate}/s; {found['p50_ms']:.2f} / {found['p99_ms']:.2f}"
+
+
+def _detection(found: Figures) -> Iterator[str]:
+    yield (
+        f"Three nodes, two links each, `detect_within` at its default (1 s). {found['times']} times each{_wanted(found['times'], 100)}."
+    )
+    yield "From the fault to the view without the node, on another node, in ms: median / p99 / worst. Corosync's token is 2 s here"
+    yield "(docs/guides/corosync-engine.md)."
+    yield ""
+    yield "| fault | builtin ring | komainu on Corosync |"
+    yield "|---|---|---|"
+    for fault in dict.fromkeys(key.split(" ", 1)[1] for key in found["rows"]):
+        cells = [_spread(found["rows"].get(f"{kind} {fault}", [])) for kind in ("builtin", "corosync")]
+        yield f"| {fault} | {cells[0]} | {cells[1]} |"
+
+
+def _spread(found: list[float]) -> str:
+    if not found:
+        return "-"
+    ordered = sorted(found)
+    p99 = ordered[-(-99 * len(ordered) // 100) - 1]
+    return f"{statistics.median(ordered):.0f} / {p99:.0f} / {ordered[-1]:.0f}"
+
+
+def _wanted(times: int, aim: int) -> str:
+    return f" ({aim} are the aim)" if times < aim else ""
+
+
+def _blips(found: Figures) -> Iterator[str]:
+    yield f"Two nodes, one link. It is cut for so long, {found['times']} times each{_wanted(found['times'], 20)}: views that began, each time."
+    yield "`detect_within` at its default for one link (3 s)."
+    yield ""
+    yield "| cut for | builtin ring | komainu on Corosync |"
+    yield "|---|---|---|"
+    for blip_ms in dict.fromkeys(key.split(" ")[1] for key in found["rows"]):
+        each = [found["rows"].get(f"{kind} {blip_ms}", []) for kind in ("builtin", "corosync")]
+        cells = [" ".join(map(str, one)) or "-" for one in each]
+        yield f"| {int(blip_ms) / 1000:g} s | {cells[0]} | {cells[1]} |"
+
+
+def _suspicion(found: Figures) -> Iterator[str]:
+    minutes = found["minutes"]
+    yield (
+        f"Three nodes to which nothing happens, for {minutes:g} minutes{_wanted(minutes, 10)}: views that begin "
+        "(none is the aim)."
+    )
+    yield ""
+    yield "| | views |"
+    yield "|---|---|"
+    for kind, views in found["rows"].items():
+        yield f"| {CALLED[kind]}, beside {found['busy']} processes that compute without end | {views} |"
+    lossy = " ".join(map(str, found["lossy"]))
+    yield (
+        f"| builtin ring in the simulator, {LOSS:.0%} of all packets lost, {len(found['lossy'])} seeds | {lossy} |"
+    )
+
+
+def _flood(found: Figures) -> Iterator[str]:
+    sent = found["sent"]
+    total = sum(sent.values()) / found["seconds"]
+    quiet, flooded = found["detected_ms"]["quiet"], found["detected_ms"]["flooded"]
+    yield f"Three nodes. One sends another {total:,.0f} datagrams a second that are not of this cluster, as many as its kernel takes,"
+    yield f"for {found['seconds']:g} s; a third one loses power in a second such flood."
+    yield ""
+    yield "| | |"
+    yield "|---|---|"
+    yield f"| sent | {', '.join(f'{count:,} {kind}' for kind, count in sent.items())} |"
+    yield (
+        f"| counted by the receiver | {', '.join(f'{count:,} {kind}' for kind, count in sorted(found['counted'].items()))} |"
+    )
+    yield f"| views that began | {found['views']} |"
+    yield f"| the receiver's memory (PSS) grew by | {found['grown_mb']:.1f} MB |"
+    yield f"| the third one's end was noticed within | {_ms(flooded)} (without a flood: {_ms(quiet)}) |"
+    yield ""
+    yield "What was sent and not counted did not fit into the receiver's socket."
+
+
+def _fuzz(found: Figures) -> Iterator[str]:
+    yield f"{found['inputs']:,} inputs (benchmarks/ring_fuzz.py, seed {found['seed']}) in {found['took_s']:.0f} s: noise, sealed datagrams that were"
+    yield "spoiled, and packets that were spoiled before they were sealed. None raised, and none that was not sealed was believed."
+    yield ""
+    yield "| what became of them | inputs |"
+    yield "|---|---|"
+    for kind, count in found["became"].items():
+        yield f"| {kind} | {count:,} |"
+
+
+def _ms(took: float | None) -> str:
+    return "never" if took is None else f"{took:.0f} ms"
+
+
+def _idle(found: Figures) -> Iterator[str]:
+    yield f"Two nodes, two links: node a's daemon, with its Corosync where there is one; {found['seconds']} s."
+    yield ""
+    yield "| | CPU, % of a core | memory (PSS), MB | packets sent a second |"
+    yield "|---|---|---|---|"
+    for kind, (cpu, memory, packets) in found["rows"].items():
+        yield f"| {CALLED[kind]} | {cpu:.1f} | {memory:.0f} | {packets:.0f} |"
+
+
+def _sizes(found: Figures) -> Iterator[str]:
+    rows = found["rows"]
+    yield "Rings alone, two links, made-up time (benchmarks/ring_sizes.py). What one idle node sends, and how soon the last of"
+    yield f"the others is in a view without a node that died, {found['times']} times."
+    yield ""
+    yield "| nodes | packets sent a second | bytes a second | CPU of the core, % of a core | noticed, ms: median / worst | promise, ms |"
+    yield "|---|---|---|---|---|---|"
+    for row in rows:
+        missed = row["missed_ms"]
+        noticed = f"{statistics.median(missed):.0f} / {max(missed)}" if missed else "-"
+        yield (
+            f"| {row['nodes']} | {row['packets']:.0f} | {row['bytes']:,.0f} | {row['cpu']:.2f} | {noticed} | {row['promised_ms']} |"
+        )
+    missing = [str(nodes) for nodes in found["wanted"] if nodes not in {row["nodes"] for row in rows}]
+    if missing:
+        yield ""
+        yield f"Not measured, since it would have taken too long: {', '.join(missing)} nodes."
