@@ -55,9 +55,9 @@ soak: $(STAMP)  ## the simulator at length: every class of faults alone, then al
 	@$(BIN)/komainu sim run --seeds $${SEEDS:-1000} --nodes 2..5 --each --count 2 --within 10
 	@$(BIN)/komainu sim run --seeds $${SEEDS:-1000} --nodes 2..7
 
-bench-ring: $(STAMP) ## measure the ring beside Corosync 3; rewrites docs/benchmark-ring.md
+bench-ring: $(STAMP) ## measure the ring beside Corosync 3; rewrites docs/benchmark-ring.md (PARTS="--only blip --times 20")
 	@tools/system-packages engine
-	@$(BIN)/python benchmarks/ring.py
+	@$(BIN)/python benchmarks/ring.py $(PARTS)
 
 bench-watchdog: $(STAMP) ## measure how steadily the watchdog is petted while every core is busy
 	@tools/system-packages demo
