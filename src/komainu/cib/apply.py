@@ -33,7 +33,13 @@ from komainu.cib.durable import load
 from komainu.cib.edits import missing_member, with_document, with_edits
 from komainu.cib.element import Element
 from komainu.cib.failures import with_counted_failure, without_operations
-from komainu.cib.fencing import operator_record, record_history, with_fencing, with_operator_word
+from komainu.cib.fencing import (
+    operator_record,
+    record_history,
+    with_fencing,
+    with_operator_word,
+    without_delegates,
+)
 from komainu.cib.history import is_recorded, with_pending, with_result, without_operation
 from komainu.cib.membership import with_join, with_leave, with_nodes, with_view
 from komainu.cib.nodes import has_joined, node_id, node_state
@@ -151,7 +157,8 @@ def _with_membership(
         )
     else:
         stamped = changed if changed == state.cib else with_status_change(changed)
-    return Applied(replace(state, cib=stamped, position=position), changes_configuration=is_new)
+    fencing = without_delegates(state.fencing, command.members)
+    return Applied(ClusterState(stamped, fencing, position), changes_configuration=is_new)
 
 
 _StatusCommand = (

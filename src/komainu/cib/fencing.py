@@ -4,7 +4,10 @@ Decides nothing about who is fenced; must not know the devices.
 Source: DESIGN.md, section 1 (S2): what ran on a lost node starts elsewhere only after it is confirmed off.
 """
 
+from collections.abc import Collection
 from typing import Final
+
+from msgspec import structs
 
 from komainu.cib.command import ConfirmOff, RecordFencing
 from komainu.cib.element import Element
@@ -52,6 +55,23 @@ def record_history(history: tuple[FenceRecord, ...], record: FenceRecord) -> tup
     if any(other.request == record.request for other in history):
         return tuple(record if other.request == record.request else other for other in history)
     return (*history, record)[-FENCING_HISTORY_MAX:]
+
+
+def without_delegates(
+    history: tuple[FenceRecord, ...], members: Collection[NodeName]
+) -> tuple[FenceRecord, ...]:
+    """End what a node that is not here any more had begun: nobody else can say what came of it.
+
+    Should it come back and say so after all, its word counts.
+    """
+
+    def ended(record: FenceRecord) -> FenceRecord:
+        if record.state is not FenceState.STARTED or record.delegate in members:
+            return record
+        outcome = f"{record.delegate}, which ran the devices, went before it said what came of it"
+        return structs.replace(record, state=FenceState.FAILED, outcome=outcome)
+
+    return tuple(map(ended, history))
 
 
 def operator_record(command: ConfirmOff, position: Position, origin: NodeName) -> FenceRecord:

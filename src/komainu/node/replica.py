@@ -22,12 +22,14 @@ from komainu.cib.command import (
     decode,
 )
 from komainu.cib.durable import load, store
+from komainu.cib.nodes import is_member, node_state
 from komainu.cib.state import Applied, ClusterState
 from komainu.model.cause import Cause
+from komainu.model.fencing import FenceState
 from komainu.model.ids import NodeId, NodeName, WallTime
 from komainu.model.report import Level, Note, Refused
 from komainu.model.view import Position
-from komainu.ring.interface import Deliver, InstallView
+from komainu.ring.interface import Deliver, Departure, InstallView
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Replica:
             commands.append(
                 AdoptSnapshot(cause=cause, at=wall, user="", position=begun.position, state=store(self.state))
             )
-        lost = [(self._names[gone.node], gone.reason) for gone in begun.departures if not gone.clean]
+        lost = [(self._names[gone.node], self._reason(gone)) for gone in begun.departures if not gone.clean]
         left = [(self._names[gone.node], gone.reason) for gone in begun.departures if gone.clean]
         come = [self._names[node] for node in begun.arrivals]
         sentences = [f"{name} was lost: {reason}" for name, reason in lost]
@@ -162,6 +164,14 @@ class Replica:
             )
         )
         return commands
+
+    def _reason(self, gone: Departure) -> str:
+        """Say why a member was lost: by its fencing, when that was done before anybody missed it."""
+        name = self._names[gone.node]
+        state = node_state(self.state.cib, name)
+        is_off = state is not None and state.get("expected") == "down" and not is_member(state)
+        fenced = [one for one in self.state.fencing if one.target == name and one.state is FenceState.DONE]
+        return f"it was fenced ({fenced[-1].reason})" if is_off and fenced else gone.reason
 
     def _adopt(self, command: AdoptSnapshot, delivery: Deliver) -> list[ReplicaEffect]:
         """Take over the owner's state, then what was delivered meanwhile; members that have it ignore it."""

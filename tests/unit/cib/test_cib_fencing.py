@@ -1,6 +1,6 @@
 """cib/fencing.py: the history of fencing is bounded, and one request is one entry."""
 
-from cib_samples import AT, CAUSE, A, B, accepted, attributes, refusal, two_members
+from cib_samples import AT, CAUSE, A, B, accepted, attributes, refusal, two_members, view_of
 
 from komainu.cib.command import RecordFencing
 from komainu.cib.fencing import record_history
@@ -21,6 +21,24 @@ def test_one_request_is_one_entry() -> None:
         ("1", FenceState.DONE),
         ("2", FenceState.STARTED),
     ]
+
+
+def test_what_a_delegate_had_begun_ends_with_it() -> None:
+    both = accepted(two_members(), view_of(A, B))
+    begun = accepted(both, RecordFencing(CAUSE, AT, "", entry("1")))
+    assert accepted(begun, view_of(A, counter=2)).fencing == begun.fencing
+    (ended,) = accepted(begun, view_of(B, counter=2)).fencing
+    assert (ended.state, ended.outcome) == (
+        FenceState.FAILED,
+        "a, which ran the devices, went before it said what came of it",
+    )
+
+
+def test_a_delegate_that_is_back_may_say_that_it_was_done() -> None:
+    begun = accepted(accepted(two_members(), view_of(A, B)), RecordFencing(CAUSE, AT, "", entry("1")))
+    alone = accepted(begun, view_of(B, counter=2))
+    done = RecordFencing(CAUSE, AT, "", entry("1", FenceState.DONE))
+    assert [one.state for one in accepted(alone, done).fencing] == [FenceState.DONE]
 
 
 def test_the_oldest_go_when_there_are_too_many() -> None:

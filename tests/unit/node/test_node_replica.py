@@ -1,12 +1,21 @@
 """One node's copy of the state: snapshots, what is kept until they come, and what counts as stored."""
 
-from komainu.cib.command import AdoptSnapshot, AnyCommand, ChangeMembership, SetAttribute, decode, encode
+from komainu.cib.command import (
+    AdoptSnapshot,
+    AnyCommand,
+    ChangeMembership,
+    RecordFencing,
+    SetAttribute,
+    decode,
+    encode,
+)
 from komainu.cib.durable import store
 from komainu.cib.initial import empty_cib
 from komainu.cib.nodes import is_member, node_state
 from komainu.cib.pairs import transient_value
 from komainu.cib.state import ClusterState
 from komainu.model.cause import Cause
+from komainu.model.fencing import FenceRecord, FenceState
 from komainu.model.ids import NodeId, NodeName, WallTime
 from komainu.model.view import Position, View, ViewId
 from komainu.node.replica import Broadcast, CommandApplied, Reached, Replica, SnapshotAdopted, Store
@@ -16,6 +25,7 @@ A, B = NodeId(1), NodeId(2)
 NAMES = {A: NodeName("a"), B: NodeName("b")}
 WALL = WallTime(1_700_000_000_000)
 BEGIN = Position(7, 0)
+CAUSE = Cause("test", "a test")
 
 
 def replica(me: NodeId) -> Replica:
@@ -148,3 +158,21 @@ def test_departures_become_the_reasons_of_the_membership_command() -> None:
     assert command.lost == (("b", "silent on both links"),)
     assert command.cause.text == "b was lost: silent on both links"
     assert decode(encode(command)) == command
+
+
+def test_a_member_that_goes_by_its_fencing_is_lost_for_the_reason_of_that() -> None:
+    """`komainu why` told an operator who had ordered the fencing that the daemon's port was closed."""
+    owner = replica(A)
+    both = begun(keeps=(A, B))
+    owner.install(both, WALL)
+    names = (NAMES[A], NAMES[B])
+    owner.deliver(deliver(ChangeMembership(CAUSE, WALL, "", both.view, names, (), ()), 1))
+    for index, state in enumerate((FenceState.STARTED, FenceState.DONE), start=2):
+        record = FenceRecord("1", NAMES[B], "off", state, NAMES[A], "lab", "root asked for it", "", WALL)
+        owner.deliver(deliver(RecordFencing(CAUSE, WALL, "", record), index))
+    view = View(ViewId(8, A), (A,), quorate=True, quorum_reason="")
+    alone = InstallView(view, Position(8, 0), A, (A,), (Departure(B, False, "port closed"),), ())
+    (said,) = [one.command for one in owner.install(alone, WALL) if isinstance(one, Broadcast)]
+    assert isinstance(said, ChangeMembership)
+    assert said.lost == ((NAMES[B], "it was fenced (root asked for it)"),)
+    assert said.cause.text == "b was lost: it was fenced (root asked for it)"
