@@ -98,9 +98,12 @@ class KillDaemon(NodeAction, frozen=True, tag="kill_daemon"):
 
 
 class FenceDevice(_Do, frozen=True, tag="fence_device"):
-    """Change how the lab's fence device behaves from now on: good, dead (it answers nothing), slow (`takes`)."""
+    """Change how the lab's fence device behaves from now on.
 
-    mood: Literal["good", "dead", "slow"]
+    good; dead: it answers nothing; slow: after `takes`; lies: it says that it has switched, and has not.
+    """
+
+    mood: Literal["good", "dead", "slow", "lies"]
     takes: str = "3s"  # only of a slow one
 
 
@@ -111,6 +114,7 @@ class Kill(_Do, frozen=True, tag="kill"):
     resource: str | None = None
     pattern: str | None = None
     signal: str = "KILL"
+    if_any: bool = False  # that there is none is no failure
 
 
 Operation = (
@@ -150,6 +154,12 @@ class WaitUntil(_Do, frozen=True, tag="wait_until"):
     online: str | None = None  # a node
 
 
+class StopResource(_Do, frozen=True, tag="stop_resource"):
+    """Have the cluster stop a resource, by the command of whatever stack runs it."""
+
+    resource: str
+
+
 class Run(_Do, frozen=True, tag="run"):
     """Run a command in a node; it is no shell. A command that fails ends the drill."""
 
@@ -157,5 +167,5 @@ class Run(_Do, frozen=True, tag="run"):
     command: str
 
 
-DrillAction = Operation | Wait | WaitUntil | Run
+DrillAction = Operation | Wait | WaitUntil | StopResource | Run
 """What a step of a drill can do."""

@@ -10,7 +10,9 @@ import base64
 import contextlib
 import ctypes
 import os
+import struct
 import sys
+import uuid
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +22,13 @@ from komainu.lab.plant import LabFailure
 from komainu.lab.watchdog_file import MODE
 
 POWER_SOCKET: Final = "/run/komainu-lab/power.sock"
+SHARED_DISK: Final = "/run/komainu-lab/disk{}"
+_SBD_HEADER: Final = struct.Struct(">8sBB2xIIIIIB16s")
+"""Magic, version, slots, bytes of a sector; seconds: watchdog, allocate, loop, msgwait; minor version, UUID."""
+
+DISK_BYTES: Final = 1 << 20
+"""Room for all slots of sbd's format, and a whole number of blocks."""
+
 WATCHDOG_SOCKET: Final = "/run/komainu-machine/watchdog.sock"
 WATCHDOG_FILE: Final = "/run/komainu-machine/watchdog"
 FUSE_DEVICE: Final = "/dev/fuse"
@@ -27,6 +36,8 @@ DAEMON_LOG: Final = "/var/log/komainu/daemon.log"
 WITNESS_KEY: Final = "witness.key"
 OVERLAID: Final = ("/etc", "/var", "/usr/lib/ocf")
 """What a machine may change for itself. The agents' directory, so that a peer finds komainu's agents, too."""
+
+PROGRAMS: Final = "/usr/sbin"
 
 PRIVATE: Final = ("/etc/komainu", "/var/lib/komainu", "/var/log/komainu")
 
@@ -96,10 +107,20 @@ def prepare_store(store: Path) -> None:
     mount("komainu-lab", str(store), "tmpfs", flags=_MS_NOSUID | _MS_NODEV, options="mode=0755")
 
 
+def prepare_disks(directory: Path, count: int) -> None:
+    """Make the shared disks of a lab, with sbd's header on each, as `sbd create` makes it. For the host, once."""
+    header = _SBD_HEADER.pack(b"SBD_SBD_", 2, 255, 512, 5, 2, 1, 10, 1, uuid.uuid4().bytes)
+    for number in range(1, count + 1):
+        path = directory / Path(SHARED_DISK.format(number)).name
+        path.write_bytes(header.ljust(DISK_BYTES, b"\0"))
+
+
 def prepare_machine(root: Path, power_socket: Path) -> None:
     """Mount everything a machine has for itself; `root` is its directory in the lab's store."""
     for directory in filter(os.path.isdir, OVERLAID):
         _overlay(directory, root)
+    if (root / "upper" / PROGRAMS.lstrip("/")).is_dir():  # a peer looks for fence agents there only
+        _overlay(PROGRAMS, root)
     for directory in PRIVATE:
         target = Path(directory)
         source = root / "private" / target.relative_to("/")
@@ -108,6 +129,8 @@ def prepare_machine(root: Path, power_socket: Path) -> None:
             raise LabFailure(f"{directory} cannot be made private. hint: as root, `mkdir -p {directory}`")
         bind(source, directory)
     mount("proc", "/proc", "proc", flags=_MS_NOSUID | _MS_NODEV)
+    with contextlib.suppress(OSError):  # a peer that resets its machine must not reset the computer
+        bind(Path("/dev/null"), "/proc/sysrq-trigger")
     with contextlib.suppress(OSError):  # only tools that look into /sys/class/net miss it
         mount("sysfs", "/sys", "sysfs", flags=_MS_RDONLY | _MS_NOSUID | _MS_NODEV)
     with contextlib.suppress(OSError):
@@ -143,6 +166,9 @@ def _fresh_run(root: Path, power_socket: Path) -> None:
         directory.mkdir(mode=0o755, exist_ok=True)
     inside.touch()
     bind(power_socket, str(inside))
+    for disk in sorted(power_socket.parent.glob("disk*")):
+        (inside.parent / disk.name).touch()
+        bind(disk, str(inside.parent / disk.name))
     bind(run, "/run")
 
 
@@ -195,6 +221,7 @@ def settings_text(
         "[cluster]",
         f'name = "{name}"',
         'key_file = "/etc/komainu/cluster.key"',
+        *([] if layout.detect_within_ms is None else [f'detect_within = "{layout.detect_within_ms}ms"']),
         "",
         "[watchdog]",
         watchdog,
@@ -204,6 +231,9 @@ def settings_text(
     ]
     if layout.has_witness:
         lines += ["", "[cluster.quorum.witness]", f'address = "{WITNESS_ADDRESS}"']
+    if layout.shared_disks:
+        disks = ", ".join(f'"{SHARED_DISK.format(number)}"' for number in range(1, layout.shared_disks + 1))
+        lines += ["", "[sbd]", f"devices = [{disks}]"]
     for number, node in enumerate(layout.nodes, start=1):
         links = ", ".join(f'"{layout.address(node, cable)}"' for cable in layout.ring_cables)
         lines += ["", "[[node]]", f'name = "{node}"', f"id = {number}", f"links = [{links}]"]

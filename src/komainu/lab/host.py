@@ -87,6 +87,7 @@ class Host:
                 watchdog=files.watchdog_line(is_file=is_file),
             )
             files.write_extra(root, self._extra_files(node))
+        files.prepare_disks(self._directory, layout.shared_disks)
         self._plant.build()
         await asyncio.start_unix_server(self._serve_power, self._directory / protocol.POWER_SOCKET)
         if layout.has_witness:
@@ -240,6 +241,8 @@ class Host:
             ask = msgspec.json.decode(line, type=protocol.PowerAsk)
             if self._device.mood == "dead":
                 return protocol.PowerAnswer(ok=False, error="it is dead, as the drill wants it")
+            if self._device.mood == "lies" and ask.action in {"off", "on", "reboot"}:
+                return protocol.PowerAnswer(ok=True, power="on" if ask.action == "on" else "off")
             if self._device.mood == "slow":
                 await asyncio.sleep((duration.parse_ms(self._device.takes) or 0) / 1000)
             if ask.action == "list":
@@ -249,9 +252,9 @@ class Host:
             if ask.action in {"off", "reboot"}:
                 await self._rack.power_off(ask.node, f"it was fenced ({ask.action})")
             if ask.action in {"on", "reboot"}:
-                await self._rack.power_on(
-                    ask.node, f"its power was switched on by a fence device ({ask.action})"
-                )
+                reason = f"its power was switched on by a fence device ({ask.action})"
+                self._rack.switch_on(ask.node, reason)
+                return protocol.PowerAnswer(ok=True, power="on")
             is_on = self._rack.pid(ask.node) is not None
             return protocol.PowerAnswer(ok=True, power="on" if is_on else "off")
         except (LabFailure, OSError, TimeoutError, msgspec.MsgspecError) as failure:

@@ -15,6 +15,9 @@ NODES_MAX: Final = 8
 INTERCONNECTS_MAX: Final = 7
 """A ring has up to eight links, and one of them is the service LAN."""
 
+SHARED_DISKS: Final = (0, 1, 3)
+"""With two, neither of them would be a majority."""
+
 NODE_NAME: Final = re.compile(r"[a-z][a-z0-9]{0,7}")
 """Short, since `NODE-NIC` names a port of the plant and the kernel allows 15 characters."""
 
@@ -51,6 +54,8 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interconnects: int = 1
     ring_on_lan: bool = True  # the service LAN is the ring's last link
     has_witness: bool = False  # a witness hangs on the service LAN
+    shared_disks: int = 0  # files with sbd's format that every machine reaches, 1 or 3
+    detect_within_ms: int | None = None  # the ring's; of a peer, Corosync's token. None: each one's default
 
     @property
     def cables(self) -> tuple[Cable, ...]:
@@ -87,6 +92,10 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             found.append(f"a lab has 1 to {NODES_MAX} nodes, not {len(self.nodes)}")
         if not 0 <= self.interconnects <= INTERCONNECTS_MAX:
             found.append(f"a lab has 0 to {INTERCONNECTS_MAX} interconnects, not {self.interconnects}")
+        if self.detect_within_ms is not None and self.detect_within_ms < 1:
+            found.append(f"detect_within_ms is {self.detect_within_ms}; it takes 1 or more")
+        if self.shared_disks not in SHARED_DISKS:
+            found.append(f"a lab has 0, 1 or 3 shared disks, not {self.shared_disks}")
         if self.interconnects == 0 and not self.ring_on_lan:
             found.append("a ring needs a link: an interconnect, or `ring_on_lan`")
         found.extend(

@@ -74,8 +74,8 @@ def online(statuses: Mapping[str, Status]) -> frozenset[str]:
 
 
 def running_on(statuses: Mapping[str, Status], resource: str) -> tuple[str, ...]:
-    """Say where a resource runs, as the first node that answered has it."""
-    for status in statuses.values():
+    """Say where a resource runs, as the first node that answered has it; one without quorum cannot know."""
+    for status in sorted(statuses.values(), key=lambda one: not one.is_quorate):
         for view in _flat(status.resources):
             if view.resource == resource:
                 return tuple(view.nodes) if view.role not in {"Stopped", "Unknown"} else ()

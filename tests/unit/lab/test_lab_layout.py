@@ -39,6 +39,8 @@ def test_layouts_that_can_be_built(layout: Layout) -> None:
         (Layout(("a", "client")), "client"),
         (Layout(("a", "B")), "`B`"),
         (Layout(("a", "b"), 8), "interconnects"),
+        (Layout(shared_disks=2), "1 or 3 shared disks"),
+        (Layout(detect_within_ms=0), "it takes 1 or more"),
     ],
 )
 def test_layouts_that_cannot(layout: Layout, problem: str) -> None:
