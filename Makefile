@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.komainu-installed
 
-.PHONY: help setup demo test check bench bench-incident incident-sample bench-scheduler bench-ring bench-watchdog soak races differential docs clean
+.PHONY: help setup demo test check bench bench-incident incident-sample bench-fencing bench-scheduler bench-ring bench-watchdog soak races differential docs clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -46,6 +46,10 @@ bench-incident: $(STAMP) ## the founding incident with real network managers and
 incident-sample: $(STAMP) ## that night's cell of komainu and of each peer, in a few minutes; writes nothing
 	@tools/system-packages incident
 	@$(BIN)/python benchmarks/incident.py --sample
+
+bench-fencing: $(STAMP) ## the drills of the last resort beside Pacemaker; rewrites docs/benchmark-fencing.md (hours; RUNS=10)
+	@tools/system-packages incident
+	@$(BIN)/python benchmarks/fencing.py --runs $${RUNS:-10}
 
 bench-scheduler: $(STAMP) ## the scheduler beside Debian's crm_simulate; rewrites docs/benchmark-scheduler.md (LONG=--long)
 	@tools/system-packages scheduler

@@ -27,7 +27,7 @@ NAME = "incident"
 TITLE = "That night, with the real network managers, and the peers beside komainu"
 
 _CHOICES = (
-    ("--stack", Stack, "What runs the cluster."),
+    ("--stack", Stack, "What runs the cluster; other drills know komainu and pacemaker."),
     ("--network", Network, "Who puts the addresses on the interfaces."),
     ("--cabling", Cabling, "The ring's way: one cable, a switch, or the service LAN as well."),
 )
@@ -45,7 +45,9 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
 
 def refuse(chosen: Mapping[str, str | None]) -> None:
     """Refuse the incident's options for another drill."""
-    given = [f"--{key.replace('_', '-')}" for key, value in chosen.items() if value is not None]
+    given = [
+        f"--{key.replace('_', '-')}" for key, value in chosen.items() if value is not None and key != "stack"
+    ]
     if given:
         raise click.UsageError(f"{', '.join(given)}: only for `komainu drill run {NAME}`")
 

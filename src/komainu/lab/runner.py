@@ -8,18 +8,19 @@ import contextlib
 import shlex
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
 from komainu.client.client import Client
-from komainu.lab import action, flight, settle
+from komainu.lab import action, flight, peer, settle, sight
 from komainu.lab.drill import Drill, Expect, Step
 from komainu.lab.files import DAEMON_LOG
 from komainu.lab.lab import Lab
 from komainu.lab.plant import LabFailure
-from komainu.lab.protocol import ServiceSeen
+from komainu.lab.protocol import LabEvent, ServiceSeen
+from komainu.lab.stacks import Stack
 from komainu.model import duration
 from komainu.model.ids import ResourceId
 from komainu.model.report import Refused
@@ -34,6 +35,12 @@ SETTLED_WITHIN_MS: Final = 30_000
 HOLD_MS: Final = 1_500
 """How long a cluster must stay as it settled: longer than the default detect_within, so that a late suspicion
 is seen in the step that caused it."""
+
+PEER_WITHIN_MS: Final = 120_000
+"""The same for a peer: Pacemaker waits 20 s for others, and 60 s for a fence device."""
+
+PEER_HOLD_MS: Final = 5_000
+"""A node of a peer that is back is asked for what runs on it, and its attributes follow seconds later."""
 
 SETUP_WITHIN_MS: Final = 60_000
 LOG_LINES: Final = 15
@@ -58,6 +65,7 @@ class Outcome(msgspec.Struct, frozen=True):
     took_ms: int
     misses: tuple[str, ...]  # expectations that were not met; empty: passed
     is_broken_off: bool = False  # it could not be carried out, so the drill ended with it
+    is_restless: bool = False  # the cluster did not come to rest in time
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -78,8 +86,11 @@ def now_ms() -> int:
 class Runner:
     """Runs one drill on one lab. `tell` hears in a few words what is going on."""
 
-    def __init__(self, drill: Drill, lab: Lab, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, drill: Drill, lab: Lab, tell: Callable[[str], None], stack: Stack = Stack.KOMAINU
+    ) -> None:
         self._drill = drill
+        self._stack = stack
         self._lab = lab
         self._tell = tell
         self._service = drill.cluster.service
@@ -95,8 +106,11 @@ class Runner:
         )
         self._tell("the configuration is applied")
         node = self._drill.layout.nodes[0]
-        self._command(node, ["tee", CIB_FILE], stdin=self._drill.cib)
-        self._command(node, ["komainu", "config", "apply", CIB_FILE])
+        if self._stack.is_komainu:
+            self._command(node, ["tee", CIB_FILE], stdin=self._drill.cib)
+            self._command(node, ["komainu", "config", "apply", CIB_FILE])
+        else:
+            peer.configure(self._lab, node, self._drill.cib)
         self._tell("the service starts")
         place = settle.Place(self._service, None, Expect(link_down="none"), bool(self._drill.cluster.probe))
         self._await(
@@ -105,7 +119,10 @@ class Runner:
         return now_ms() - began
 
     def run(self, done: Callable[[Outcome], None]) -> tuple[Outcome, ...]:
-        """Carry out every step; `done` hears of each. One that cannot be carried out is missed, and the last."""
+        """Carry out every step; `done` hears of each. One that cannot be carried out is missed, and the last.
+
+        With a peer, one after which the cluster does not come to rest is the last, too.
+        """
         outcomes = []
         for step in self._drill.steps:
             began = now_ms()
@@ -115,12 +132,13 @@ class Runner:
                 outcome = broken_off(step.name, now_ms() - began, str(failure))
             done(outcome)
             outcomes.append(outcome)
-            if outcome.is_broken_off:
+            if outcome.is_broken_off or (outcome.is_restless and not self._stack.is_komainu):
                 break
         return tuple(outcomes)
 
     def _step(self, step: Step) -> Outcome:
         self._doubles = []
+        offsets = {node: sight.log_size(self._lab, node) for node in self._drill.layout.nodes}
         began, began_wall = now_ms(), time.time_ns() // 1_000_000
         statuses = self._statuses()
         active = next(iter(settle.running_on(statuses, self._service)), None)
@@ -131,11 +149,14 @@ class Runner:
             self._perform(one, active)
         acted = now_ms()
         limit = duration.parse_ms(step.expect.settled_within) or SETTLED_WITHIN_MS
+        limit = limit if self._stack.is_komainu else max(limit, PEER_WITHIN_MS)
         self._tell("waiting until the cluster is at rest")
         misses = [*self._until(lambda: settle.unsettled(self._scene(), place), limit)]
+        is_restless = bool(misses)
         settled = now_ms()
         if not misses:
-            time.sleep((duration.parse_ms(step.expect.hold) or HOLD_MS) / 1000)
+            hold_ms = HOLD_MS if self._stack.is_komainu else PEER_HOLD_MS
+            time.sleep((duration.parse_ms(step.expect.hold) or hold_ms) / 1000)
             misses = [f"settled, but then: {text}" for text in settle.unsettled(self._scene(), place)]
         seen = self._lab.service(since=began, until=now_ms())
         statuses = self._statuses()
@@ -148,16 +169,19 @@ class Runner:
             power=tuple(f"{one.node} {one.kind}: {one.reason}" for one in events if one.reason),
             reboots=sum(event.kind == "boot" for event in events),
             daemon_exits=sum(event.kind == "daemon-exited" for event in events),
-            membership_changes=flight.membership_changes(records),
+            membership_changes=self._views(records, offsets),
             longest_gap_ms=seen.longest_gap_ms,
             stalled_ms=seen.stalled_ms,
             service_on=where,
             settled_ms=settled - acted,
             took_ms=now_ms() - began,
             misses=(),
+            is_restless=is_restless,
         )
         misses += missed(step.expect, outcome)
-        if step.expect.fenced_first:
+        if step.expect.fenced_first and not self._stack.is_komainu:
+            misses += not_off_first(events, seen, active)
+        elif step.expect.fenced_first:
             misses += not_fenced_first(statuses, seen, active, since=began_wall, offset=began_wall - began)
         if step.expect.two_copies and not self._doubles:
             misses.append(f"{self._address} never stood on two machines")
@@ -172,6 +196,13 @@ class Runner:
                 time.sleep((duration.parse_ms(span) or 0) / 1000)
             case action.WaitUntil():
                 self._wait_until(one, active)
+            case action.StopResource(resource):
+                ours = ["komainu", "resource", "stop", resource]
+                command = ours if self._stack.is_komainu else peer.stop_command(resource)
+                self._command(str(self._named(action.PASSIVE, active)), command)
+            case action.KillDaemon(node, signal) if not self._stack.is_komainu:
+                named = str(self._named(node, active))
+                self._lab.perform(action.Kill(named, pattern="corosync", signal=signal))
             case action.Run(node, command):
                 words = [str(self._named(word, active)) for word in shlex.split(command)]
                 self._command(str(self._named(node, active)), words)
@@ -233,9 +264,9 @@ class Runner:
         return settle.cluster_lacking(self._scene())
 
     def _statuses(self) -> dict[str, Status]:
-        found = {}
+        found: dict[str, Status] = {}
         for node in self._drill.layout.nodes:
-            reply = self._ask(node, AskStatus())
+            reply = self._ask(node, AskStatus()) if self._stack.is_komainu else peer.status(self._lab, node)
             if isinstance(reply, Status):
                 found[node] = reply
         return found
@@ -271,8 +302,20 @@ class Runner:
                 found.extend(flight.read(root, since))
         return found
 
+    def _views(self, records: list[flight.FlightLine], offsets: dict[str, int]) -> int:
+        """Count the changes of the membership: the cluster's, or the most that one node of a peer logged."""
+        if self._stack.is_komainu:
+            return flight.membership_changes(records)
+        counts = (
+            sight.membership_changes(self._lab, self._stack, node, since=0, offset=offset)
+            for node, offset in offsets.items()
+        )
+        return max(counts, default=0)
+
     def _happened(self, records: list[flight.FlightLine], where: str, *, moved: bool, since: int) -> str:
         """Say in one sentence what the cluster itself says that happened: the node that runs the service."""
+        if not self._stack.is_komainu:
+            return f"{self._service} runs on {where or 'no node'}; the peer gives no reason"
         why = self._ask(where, AskWhy(ResourceId(self._service))) if where else None
         if isinstance(why, Why) and (moved or any(line.at >= since for line in why.chain)):
             return why.answer
@@ -332,6 +375,17 @@ def not_fenced_first(
         return [f"{lost} was not fenced"]
     if answered and min(answered) < min(fenced):
         return [f"another node answered {min(fenced) - min(answered)} ms before {lost} was confirmed off"]
+    return []
+
+
+def not_off_first(events: Sequence[LabEvent], seen: ServiceSeen, lost: str | None) -> list[str]:
+    """Check that the lost node's machine was off, whoever did it, before another one answered."""
+    answered = [stint.began for stint in seen.stints if stint.node != lost]
+    off = [event.at for event in events if event.node == lost and event.kind in {"power-off", "reset"}]
+    if not off:
+        return [f"{lost} was never off"]
+    if answered and min(answered) < min(off):
+        return [f"another node answered {min(off) - min(answered)} ms before {lost} was off"]
     return []
 
 

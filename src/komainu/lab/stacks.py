@@ -53,14 +53,24 @@ PROGRAMS: Final = {
 }
 """What must be installed."""
 
+PACEMAKER_LOG: Final = "/var/log/pacemaker/pacemaker.log"
 COROSYNC_LOG: Final = "/var/log/corosync/corosync.log"
-_AGENTS: Final = Path(__file__).resolve().parent.parent / "agents/ocf/komainu"
+_OURS: Final = Path(__file__).resolve().parent.parent / "agents"
+_AGENTS: Final = _OURS / "ocf/komainu"
+_FENCE_LAB: Final = f"""#!/bin/sh
+order=$(cat)
+case $order in *action=metadata*) exec cat /run/fence_lab.xml ;; esac
+printf '%s\\n' "$order" | {sys.executable} {_OURS / "fence/fence_lab"}
+"""
+"""Pacemaker asks for the meta-data as a user that may not be able to read komainu's programs."""
+
 _KOMAINU: Final = (sys.executable, "-m", "komainu.cli.main", "node")
 
 # Corosync goes into the background once it is ready and becomes a child of the machine's first process;
 # pacemakerd ends when it loses Corosync, so one watched process stands for both.
 _PACEMAKER: Final = (
     f"mkdir -p /usr/lib/ocf/resource.d && ln -sfn {_AGENTS} /usr/lib/ocf/resource.d/komainu; "
+    f"echo action=metadata | {sys.executable} {_OURS / 'fence/fence_lab'} >/run/fence_lab.xml; "
     "corosync && exec pacemakerd"
 )
 
@@ -87,13 +97,18 @@ def files(layout: Layout, stack: Stack, name: str) -> tuple[MachineFile, ...]:
     if not stack.has_corosync:
         return ()
     text = corosync_conf(layout, name, is_udpu=stack is Stack.COROSYNC3_UDPU)
-    return (MachineFile("/etc/corosync/corosync.conf", text),)
+    settings = MachineFile("/etc/corosync/corosync.conf", text)
+    if stack is not Stack.PACEMAKER:
+        return (settings,)
+    return (settings, MachineFile("/usr/sbin/fence_lab", _FENCE_LAB, 0o755))
 
 
 def corosync_conf(layout: Layout, name: str, *, is_udpu: bool) -> str:
     """Write corosync.conf with Corosync's default times and the ring's cables of the layout."""
     transport = "udpu" if is_udpu else "knet"
     lines = ["totem {", "  version: 2", f"  cluster_name: {name}", f"  transport: {transport}"]
+    if layout.detect_within_ms is not None:
+        lines.append(f"  token: {layout.detect_within_ms}")
     lines += ["  crypto_cipher: none", "  crypto_hash: none", "}", "nodelist {"]
     for number, node in enumerate(layout.nodes, start=1):
         lines += ["  node {", f"    name: {node}", f"    nodeid: {number}"]

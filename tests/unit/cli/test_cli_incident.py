@@ -59,7 +59,9 @@ def test_a_gap_without_a_second_path_and_a_peer_are_only_shown() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("demo", "--stack", "komainu"), "only for"),
+        (("demo", "--cabling", "direct"), "only for"),
+        (("demo", "--stack", "corosync3"), "runs no resources"),
+        (("demo", "--stack", "pacemaker", "--engine", "corosync"), "has its own"),
         (("incident", "--network", "static", "--server-config", "yes"), "needs a network manager"),
         (("incident", "--fault", "earthquake"), "no fault here"),
         (("incident", "--stack", "heartbeat"), "heartbeat"),

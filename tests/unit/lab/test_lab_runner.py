@@ -5,7 +5,7 @@ import pytest
 
 from komainu.lab import action, runner
 from komainu.lab.drill import Expect
-from komainu.lab.protocol import ServiceSeen, Stint
+from komainu.lab.protocol import LabEvent, ServiceSeen, Stint
 from komainu.lab.runner import Outcome
 from komainu.model.ids import NodeName, WallTime
 from komainu.model.request import FenceView, Status
@@ -80,3 +80,14 @@ def test_a_step_that_cannot_be_carried_out_is_a_miss() -> None:
     outcome = runner.broken_off("x", 12, "web runs nowhere")
     assert outcome.is_broken_off
     assert outcome.misses == ("web runs nowhere",)
+
+
+def test_a_peer_s_node_was_off_before_another_answers() -> None:
+    seen = ServiceSeen(9, 900, 0, (Stint("a", 0), Stint("b", 1500)), 0)
+
+    def off(at: int) -> tuple[LabEvent, ...]:
+        return (LabEvent(0, at, "a", "power-off", "it was fenced"), LabEvent(1, 9, "b", "boot", ""))
+
+    assert runner.not_off_first(off(1400), seen, "a") == []
+    assert runner.not_off_first(off(1700), seen, "a") == ["another node answered 200 ms before a was off"]
+    assert runner.not_off_first((), seen, "a") == ["a was never off"]
