@@ -37,6 +37,7 @@ class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     reboots: int | None = None
     reboots_max: int | None = None
+    machines_max: int | None = None  # that booted: more reboots than machines are those of the same ones
     daemon_exits: int | None = None
     membership_changes: int | None = None
     gap_max_ms: int | None = None

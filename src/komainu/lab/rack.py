@@ -206,6 +206,9 @@ class Rack:
 
     def kill(self, order: Kill | KillDaemon) -> str:
         """Send a signal to processes of a machine; say how many. Raises LabFailure when there is none."""
+        if_any = isinstance(order, Kill) and order.if_any
+        if if_any and self.pid(order.node) is None:
+            return "it is off"
         first = self._first_process(order.node)
         inode = procfs.pid_namespace(first)
         inside = () if inode is None else procfs.in_pid_namespace(inode)
@@ -215,7 +218,7 @@ class Rack:
         for pid in hit:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        if not hit and not getattr(order, "if_any", False):
+        if not hit and not if_any:
             raise LabFailure(f"{order.node} runs no process that is meant by: {order}")
         return f"{number.name} to {len(hit)} process(es)"
 

@@ -64,6 +64,7 @@ class Outcome(msgspec.Struct, frozen=True):
     settled_ms: int
     took_ms: int
     misses: tuple[str, ...]  # expectations that were not met; empty: passed
+    machines: int = 0  # how many machines booted
     is_broken_off: bool = False  # it could not be carried out, so the drill ended with it
     is_restless: bool = False  # the cluster did not come to rest in time
 
@@ -176,6 +177,7 @@ class Runner:
             settled_ms=settled - acted,
             took_ms=now_ms() - began,
             misses=(),
+            machines=len({event.node for event in events if event.kind == "boot"}),
             is_restless=is_restless,
         )
         misses += missed(step.expect, outcome)
@@ -350,6 +352,8 @@ def missed(expect: Expect, outcome: Outcome) -> list[str]:
             misses.append(f"{key.replace('_', ' ')}: {got}; expected: {wanted}")
     if expect.reboots_max is not None and outcome.reboots > expect.reboots_max:
         misses.append(f"reboots: {outcome.reboots}; allowed: {expect.reboots_max}")
+    if expect.machines_max is not None and outcome.machines > expect.machines_max:
+        misses.append(f"machines that booted: {outcome.machines}; allowed: {expect.machines_max}")
     if expect.gap_max_ms is not None and outcome.longest_gap_ms > expect.gap_max_ms:
         misses.append(
             f"longest gap of the service: {outcome.longest_gap_ms} ms; allowed: {expect.gap_max_ms} ms"

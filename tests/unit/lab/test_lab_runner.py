@@ -23,6 +23,7 @@ OUTCOME = Outcome(
     settled_ms=1,
     took_ms=2,
     misses=(),
+    machines=1,
 )
 
 
@@ -33,6 +34,8 @@ OUTCOME = Outcome(
         (Expect(reboots=1, membership_changes=2, gap_max_ms=60), []),
         (Expect(reboots=0), ["reboots: 1; expected: 0"]),
         (Expect(daemon_exits=1), ["daemon exits: 0; expected: 1"]),
+        (Expect(machines_max=1), []),
+        (Expect(machines_max=0), ["machines that booted: 1; allowed: 0"]),
         (Expect(gap_max_ms=50), ["longest gap of the service: 60 ms; allowed: 50 ms"]),
     ],
 )
