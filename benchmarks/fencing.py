@@ -218,7 +218,7 @@ def _drill(name: str, stacks: tuple[Stack, ...], runs: list[Run]) -> list[str]:
                 if outcome.step == step.name
             ]
             cells.append(_cells(outcomes))
-            said = sorted({miss for outcome in outcomes for miss in outcome.misses})
+            said = sorted({" ".join(miss.split()) for outcome in outcomes for miss in outcome.misses})
             missed += [f"- {stack.value}, {step.name}: {'; '.join(said)}"] if said else []
         lines.append(f"| {step.name} | {' | '.join(cells)} |")
     return [*lines, *(["", "Not as expected, in any run:", "", *missed] if missed else [])]
