@@ -39,6 +39,9 @@ is seen in the step that caused it."""
 PEER_WITHIN_MS: Final = 120_000
 """The same for a peer: Pacemaker waits 20 s for others, and 60 s for a fence device."""
 
+ORDERLY: Final = "TERM"
+"""The signal that asks a daemon to leave; Pacemaker gets it, while Corosync is hit by all others."""
+
 PEER_HOLD_MS: Final = 5_000
 """A node of a peer that is back is asked for what runs on it, and its attributes follow seconds later."""
 
@@ -202,7 +205,7 @@ class Runner:
                 ours = ["komainu", "resource", "stop", resource]
                 command = ours if self._stack.is_komainu else peer.stop_command(resource)
                 self._command(str(self._named(action.PASSIVE, active)), command)
-            case action.KillDaemon(node, signal) if not self._stack.is_komainu:
+            case action.KillDaemon(node, signal) if not self._stack.is_komainu and signal != ORDERLY:
                 named = str(self._named(node, active))
                 self._lab.perform(action.Kill(named, pattern="corosync", signal=signal))
             case action.Run(node, command):

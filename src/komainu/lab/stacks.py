@@ -71,7 +71,7 @@ _KOMAINU: Final = (sys.executable, "-m", "komainu.cli.main", "node")
 _PACEMAKER: Final = (
     f"mkdir -p /usr/lib/ocf/resource.d && ln -sfn {_AGENTS} /usr/lib/ocf/resource.d/komainu; "
     f"echo action=metadata | {sys.executable} {_OURS / 'fence/fence_lab'} >/run/fence_lab.xml; "
-    "corosync && exec pacemakerd"
+    "{ corosync-cfgtool -s >/dev/null 2>&1 || corosync; } && exec pacemakerd"
 )
 
 # A Corosync that runs already, since only the daemon was started anew, goes on.
