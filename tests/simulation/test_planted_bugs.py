@@ -26,6 +26,7 @@ from komainu.model.fencing import FenceRecord, FenceState
 from komainu.model.ids import NodeName
 from komainu.model.plan import Plan
 from komainu.model.view import Position
+from komainu.network import link_ends
 from komainu.network.interface import AddressGone
 from komainu.node import desk, drive, race
 from komainu.node.coordination import Coordination
@@ -71,6 +72,11 @@ def a_fencing_counts_as_done_before_the_device_answered(patch: pytest.MonkeyPatc
         return [FencingEnded(record)]
 
     patch.setattr(Fencer, "handle", trusting)
+
+
+@planted
+def raw_frames_do_not_keep_a_link(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(link_ends, "_PASSED_BY_FRAMES", frozenset())
 
 
 @planted

@@ -32,8 +32,12 @@ KINDS: Final[Mapping[str, Strike]] = {
 }
 """Every class of faults by its name. The first line of each function's docstring says what it is."""
 
-CUTS: Final = frozenset(network_faults.CUTS)
-"""The classes that only take ways away: such a cut alone changes the membership once at most."""
+VIEWS_MAX: Final[Mapping[str, int]] = {
+    **dict.fromkeys(network_faults.CUTS, 1),
+    **dict.fromkeys(network_faults.HARMLESS, 0),
+}
+"""How often a class of faults, alone and in a calm, may change a membership: once where it only takes ways away,
+never where every way stays open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Misfortune:
         if fault.kind in service_faults.KINDS:
             world.checks.service_faults.append(Instant(world.now + fault.lasts_ms))
         self._set_option_on(chance.choice(self._nodes))
-        world.observer.disturbed(by_cut=fault.kind in CUTS)
+        world.observer.disturbed(views_max=VIEWS_MAX.get(fault.kind))
         scene = Scene(world, chance, tuple(self._nodes), tuple(self._links), self._resources, fault.lasts_ms)
         mend = KINDS[fault.kind](scene)
         for node in self._nodes:

@@ -49,6 +49,7 @@ class Network:
         self._chance = chance
         self._deliver = deliver
         self._ends: dict[tuple[NodeId, LinkNumber], LinkState] = {}  # those that are not up
+        self._by_frames: set[tuple[NodeId, LinkNumber]] = set()  # daemons that go on by raw frames there
         self._cut_links: set[LinkNumber] = set()
         self._cut_ways: set[tuple[NodeId, NodeId, LinkNumber | None]] = set()  # None: on every link
 
@@ -76,13 +77,18 @@ class Network:
     def carries(self, sender: NodeId, receiver: NodeId, link: LinkNumber) -> bool:
         """Whether a packet gets from the one to the other on this link now."""
         return not (
-            (self._ends and ((sender, link) in self._ends or (receiver, link) in self._ends))
+            (self._ends and (self._is_shut(sender, link) or self._is_shut(receiver, link)))
             or link in self._cut_links
             or (
                 self._cut_ways
                 and ((sender, receiver, link) in self._cut_ways or (sender, receiver, None) in self._cut_ways)
             )
         )
+
+    def _is_shut(self, node: NodeId, link: LinkNumber) -> bool:
+        """Whether nothing passes an end. Where frames pass, they have to be used: no datagram leaves without address."""
+        state = self._ends.get((node, link))
+        return state is not None and (state is not LinkState.BY_FRAMES or (node, link) not in self._by_frames)
 
     def _arrive(self, sender: NodeId, receiver: NodeId, link: LinkNumber, packet: Packet) -> None:
         if self.carries(sender, receiver, link):
@@ -93,7 +99,10 @@ class Network:
     # -- faults ---------------------------------------------------------------------------------------------
 
     def set_end(self, node: NodeId, link: LinkNumber, state: LinkState) -> None:
-        """Put a node's own end of a link into a state; only UP carries. Telling the node is the caller's part."""
+        """Put a node's own end of a link into a state; telling the node is the caller's part.
+
+        Only UP carries, and BY_FRAMES: the address is gone, and raw frames pass, if the daemon uses them.
+        """
         if state is LinkState.UP:
             self._ends.pop((node, link), None)
         else:
@@ -102,6 +111,10 @@ class Network:
     def end_of(self, node: NodeId, link: LinkNumber) -> LinkState:
         """Return the state of a node's own end of a link."""
         return self._ends.get((node, link), LinkState.UP)
+
+    def use_frames(self, node: NodeId, link: LinkNumber, *, wanted: bool) -> None:
+        """Take in whether a daemon goes on by raw frames at its end of a link."""
+        (self._by_frames.add if wanted else self._by_frames.discard)((node, link))
 
     def cut_link(self, link: LinkNumber) -> None:
         """Cut a link between all nodes, as when its switch loses power behind the ports that stay up."""

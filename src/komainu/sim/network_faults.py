@@ -103,6 +103,20 @@ def break_end(scene: Scene) -> Mend:
     return partial(scene.world.set_end, node, link, LinkState.UP)
 
 
+def by_frames(scene: Scene) -> Mend:
+    """The addresses of one node are deleted, on a link or on all; raw frames still pass."""
+    world, node = scene.world, scene.node()
+    links = scene.chance.choice((scene.links, (scene.link(),)))
+    for link in links:
+        world.set_end(node, link, LinkState.BY_FRAMES)
+
+    def mend() -> None:
+        for link in links:
+            world.set_end(node, link, LinkState.UP)
+
+    return mend
+
+
 def flap(scene: Scene) -> Mend:
     """One node's end of a link goes down and comes back, again and again."""
     world, node, link = scene.world, scene.node(), scene.link()
@@ -113,6 +127,8 @@ def flap(scene: Scene) -> Mend:
         moment += scene.chance.randint(*FLAP_MS)
     return partial(world.set_end, node, link, LinkState.UP)
 
+
+HARMLESS: Final = ("by-frames",)
 
 CUTS: Final = ("cut-link", "one-way", "cut-pair", "partition", "end")
 
@@ -127,5 +143,6 @@ KINDS: Final[Mapping[str, Strike]] = {
     "cut-pair": cut_pair,
     "partition": part,
     "end": break_end,
+    "by-frames": by_frames,
     "flap": flap,
 }

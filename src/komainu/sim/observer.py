@@ -79,6 +79,7 @@ class Observer:
         self._positions: set[str] = set()
         self._disturbed_at = Instant(0)
         self._cut_changes: dict[NodeId, int] | None = None  # since a static cut; None: there is none
+        self._views_max = 0  # how many of them the cut allows
 
     # -- what the ring tells ------------------------------------------------------------------------------
 
@@ -154,11 +155,12 @@ class Observer:
 
     # -- what happens to the world ------------------------------------------------------------------------
 
-    def disturbed(self, *, by_cut: bool = False) -> None:
-        """Take note that something happened to the cluster. A cut alone, in a calm, is one change at most."""
+    def disturbed(self, *, views_max: int | None = None) -> None:
+        """Take note that something happened to the cluster; alone, in a calm, it changes views so often at most."""
         now = self._world.now
         is_calm = now - self._disturbed_at >= CALM_MS and self._world.network.is_clean
-        self._cut_changes = {} if by_cut and is_calm else None
+        self._cut_changes = {} if views_max is not None and is_calm else None
+        self._views_max = views_max or 0
         self._disturbed_at = now
         self._world.clock.after(CALM_MS, self._check_calm)
 
@@ -171,8 +173,11 @@ class Observer:
             return
         count = self._cut_changes.get(machine.node_id, 0) + 1
         self._cut_changes[machine.node_id] = count
-        if count > 1:
-            fail("static-cut", self._world.now, f"{machine.name} changed its view twice for one cut")
+        if count > self._views_max:
+            rule, what = (
+                ("static-cut", "twice for one cut") if count > 1 else ("no-cut", "although nothing was cut")
+            )
+            fail(rule, self._world.now, f"{machine.name} changed its view {what}")
 
     def _check_calm(self) -> None:
         """By now every partition knows where it stands: only one has quorum."""

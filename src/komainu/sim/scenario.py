@@ -226,7 +226,9 @@ def trouble(world: World) -> str:
 
 def _node(number: int, links: int) -> NodeSettings:
     addresses = (f"192.168.{33 + link}.{100 + number}" for link in range(links))
-    ends = tuple(LinkEnd(LinkNumber(link), address) for link, address in enumerate(addresses))
+    ends = tuple(
+        LinkEnd(LinkNumber(link), address, keep_talking=True) for link, address in enumerate(addresses)
+    )
     return NodeSettings(NodeId(number), NodeName(NAMES[number - 1]), ends)
 
 

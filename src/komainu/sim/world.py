@@ -232,7 +232,6 @@ class World:
                 agents.describe_agent(self, machine, effect)
             case (
                 StopWatching()
-                | UseInterface()
                 | FindCulprit()
                 | AddAddress()
                 | RemoveAddress()
@@ -242,6 +241,8 @@ class World:
                 | UseKey()
             ):
                 pass
+            case UseInterface(link=link, by_frames=by_frames):
+                self.network.use_frames(machine.node_id, link, wanted=by_frames)
             case RunFenceAgent():
                 agents.run_fence_agent(self, machine, effect)
             case Persist(token=token, text=text):
