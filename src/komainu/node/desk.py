@@ -15,7 +15,7 @@ from komainu.cib.command import (
     SetAttribute,
 )
 from komainu.cib.element import Element
-from komainu.cib.options import cluster_option
+from komainu.cib.options import is_true
 from komainu.model.cause import Cause
 from komainu.model.ids import WallTime
 from komainu.model.request import (
@@ -30,6 +30,7 @@ from komainu.model.request import (
     Reply,
 )
 from komainu.model.view import Position, View
+from komainu.node.devices import fencing_option
 from komainu.node.interface import Answer, ClientId
 from komainu.node.membership import node_conditions
 from komainu.node.replica import CommandApplied
@@ -139,7 +140,7 @@ def may_promise(view: View | None, nodes: int, cib: Element) -> bool:
     """
     if view is None or not view.quorate:
         return False
-    if 2 * len(view.members) > nodes or cluster_option(cib, "stonith-enabled") == "false":
+    if 2 * len(view.members) > nodes or not is_true(fencing_option(cib, "enabled"), default=True):
         return True  # without fencing nothing will ever be confirmed: who switched it off chose that
     return not any(node.is_lost for node in node_conditions(cib))
 

@@ -45,6 +45,29 @@ def of(state: ClusterState, troubles: Mapping[str, str], *, halves_stay: bool) -
     )
 
 
+def of_losses(cib: Element, lost: tuple[NodeName, ...], *, links: int) -> Iterator[str]:
+    """Say what the loss of a node would lead to here, and what that of these nodes has led to."""
+    is_off = not is_true(fencing_option(cib, "enabled"), default=True)
+    if is_off:
+        yield (
+            "fencing is off (stonith-enabled=false): after a lost node its resources start elsewhere "
+            "although it may still run them"
+            + (", and with one link only one pulled cable is enough for that" if links < 2 else "")
+        )
+    elif cluster_option(cib, "have-watchdog") != "true" and not any(
+        element.get("class") == "stonith" for element in cib.walk() if element.tag == "primitive"
+    ):
+        yield "no fence device is configured: resources of a lost node cannot be taken over"
+    for name in lost:
+        yield (
+            f"node {name} is lost, and nothing confirmed that it is off: what ran there was started elsewhere all "
+            "the same, since fencing is off; if it is only cut off, both serve now"
+            if is_off
+            else f"node {name} is lost and not confirmed off: its resources wait for its fencing "
+            f"(or: komainu fence confirm {name})"
+        )
+
+
 def _failing(state: ClusterState) -> Iterator[str]:
     """A node whose last fencings failed and that was not fenced since."""
     settled: dict[NodeName, list[str]] = {}

@@ -340,23 +340,8 @@ def _drop_warnings(drive: "Drive", now: Instant) -> tuple[str, ...]:
 
 def _warnings(cib: Element, conditions: tuple[NodeCondition, ...], *, links: int) -> tuple[str, ...]:
     """Say what an administrator should know before it hurts."""
-    warnings = []
-    if cluster_option(cib, "stonith-enabled") == "false":
-        warnings.append(
-            "fencing is off (stonith-enabled=false): after a lost node its resources start elsewhere "
-            "although it may still run them"
-            + (", and with one link only one pulled cable is enough for that" if links < 2 else "")
-        )
-    elif cluster_option(cib, "have-watchdog") != "true" and not any(
-        element.get("class") == "stonith" for element in cib.walk() if element.tag == "primitive"
-    ):
-        warnings.append("no fence device is configured: resources of a lost node cannot be taken over")
-    warnings += [
-        f"node {node.name} is lost and not confirmed off: its resources wait for its fencing "
-        f"(or: komainu fence confirm {node.name})"
-        for node in conditions
-        if node.is_lost
-    ]
+    lost = tuple(node.name for node in conditions if node.is_lost)
+    warnings = list(fence_warnings.of_losses(cib, lost, links=links))
     if cluster_option(cib, "maintenance-mode") == "true":
         warnings.append("the cluster is in maintenance mode: nothing is started, stopped or watched")
     return tuple(warnings)

@@ -148,3 +148,19 @@ def test_levels_and_maps_that_cannot_be_what_was_meant() -> None:
     assert "level 1 for b names p twice: it would be run twice" in warnings(levels=twice)
     same = "".join(f"<fencing-level id='{name}' target='b' index='2' devices='p'/>" for name in "xy")
     assert "there are 2 levels 2 for b: which is tried first is not said" in warnings(levels=same)
+
+
+@pytest.mark.parametrize(
+    ("options", "links", "expected"),
+    [
+        ("", 2, ["its resources wait for its fencing"]),
+        (option("stonith-enabled", "false"), 2, ["may still run them", "both serve now"]),
+        (option("fencing-enabled", "no"), 1, ["one pulled cable is enough for that", "both serve now"]),
+        (option("stonith-enabled", "0"), 2, ["may still run them", "both serve now"]),
+    ],
+)
+def test_a_loss_is_told_by_what_it_leads_to(options: str, links: int, expected: list[str]) -> None:
+    """Without fencing nothing waits: what ran there was started elsewhere, perhaps beside itself."""
+    said = list(fence_warnings.of_losses(cib(options), (B,), links=links))
+    assert all(wanted in text for wanted, text in zip(expected, said, strict=True))
+    assert len(list(fence_warnings.of_losses(cib(options), (), links=links))) == len(expected) - 1
