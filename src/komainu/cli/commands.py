@@ -123,6 +123,9 @@ def run(arguments: list[str]) -> int:
 
 def _show_misuse(error: click.ClickException) -> None:
     """Say what was misused and where help is, in one or two lines."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)  # the help itself, which names every command
+        return
     click.echo(f"error: {error.format_message()}", err=True)
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None and "hint:" not in error.format_message():

@@ -3,11 +3,13 @@
 Decides only how a link is written. Which address is put back, and when, is the daemon's business.
 """
 
+from textwrap import wrap
+
 import click
 
 from komainu.cli.asking import as_json, ask, with_format
 from komainu.cli.examples import examples
-from komainu.cli.status_text import clock, printable
+from komainu.cli.status_text import WIDTH, clock, printable
 from komainu.client.client import Client
 from komainu.model.link import LinkState
 from komainu.model.request import AskLinks, Done, EndView, Links, LinkView, ReleaseLink
@@ -24,7 +26,7 @@ def link() -> None:
 def list_links(client: Client, *, form: str) -> None:
     """Show each link: this node's end, what guards it, and the way to each peer."""
     links = ask(client, AskLinks(), Links)
-    click.echo(as_json(links) if form == "json" else "\n".join(_lines(links)))
+    click.echo(as_json(links) if form == "json" else "\n".join(link_lines(links)))
 
 
 @link.command(epilog=examples("komainu link release 0"))
@@ -49,14 +51,26 @@ def guard(client: Client, *, number: int) -> None:
     click.echo(f"link {number} is guarded", err=True)
 
 
-def _lines(links: Links) -> list[str]:
+def link_lines(links: Links) -> list[str]:
+    """Write the links for a terminal; what is longer than its line goes on below, further in."""
     lines = []
     for end in links.ends:
         lines.append(printable(f"link {end.link}  {_place(end)}"))
-        lines.append(printable(f"  {links.node}'s end: {_state(end)}"))
-        lines.append(f"  guard: {_guard(end)}")
-        lines += [printable(f"  {_way(one, links)}") for one in links.links if one.link == end.link]
+        lines += _wrapped(f"{links.node}'s end: {_state(end)}")
+        lines += _wrapped(f"guard: {_guard(end)}")
+        lines += [part for one in links.links if one.link == end.link for part in _wrapped(_way(one, links))]
     return [*lines, *_dropped(links)]
+
+
+def _wrapped(text: str) -> list[str]:
+    return wrap(
+        printable(text),
+        WIDTH,
+        initial_indent="  ",
+        subsequent_indent="      ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _dropped(links: Links) -> list[str]:
@@ -65,7 +79,11 @@ def _dropped(links: Links) -> list[str]:
     last = {one: clock(one.last, links.at) for one in links.dropped}
     return [
         "dropped since the start of this daemon",
-        *(f"  {one.count} packets {one.meaning}, last at {last[one]}" for one in links.dropped),
+        *(
+            part
+            for one in links.dropped
+            for part in _wrapped(f"{one.count} packets {one.meaning}, last at {last[one]}")
+        ),
     ]
 
 

@@ -66,6 +66,8 @@ def why(
         return
     for part in wrap(printable(answer.answer), WIDTH, break_long_words=False, break_on_hyphens=False):
         click.echo(part)
+    if not answer.chain:
+        click.echo("  hint: `komainu status` names resources, nodes and links (link0, link1 …)", err=True)
     for line in answer.chain:
         lead = "  " * (line.depth + 1) + ("because " if line.depth else "")
         click.echo(f"{clock(line.at, now, milliseconds=True)}{lead}{printable(line.text)}  [{line.node}]")

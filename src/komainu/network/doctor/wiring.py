@@ -245,7 +245,7 @@ def _own(interface: Interface, manager: Manager, profile: Profile | None) -> Ite
     elif manager is Manager.NOBODY:
         yield Seen(f"no network manager looks after {interface.name}")
     else:
-        yield Seen(f"{manager.value} looks after {interface.name}; there is no file of its own for it")
+        yield Seen(f"{manager.value} looks after {interface.name}; no file of its own is known")
 
 
 def _claimed(claim: networkmanager.Claim) -> Seen:
