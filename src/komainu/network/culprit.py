@@ -41,10 +41,14 @@ _REASONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is known of the deletion itself. `after_carrier_ms`: None while there was carrier."""
+    """What is known of the deletion itself. `after_carrier_ms`: None while there was carrier.
+
+    `is_down`: the interface was set down before; then the kernel takes IPv6 addresses off by itself.
+    """
 
     interface: str
     after_carrier_ms: int | None
+    is_down: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ NOBODY: Final = Blame("")
 def accuse(facts: CulpritFacts, seen: Circumstances) -> Blame:
     """Name who deleted an address."""
     process = facts.process
+    if seen.is_down and facts.requester == 0:
+        return Blame("by the kernel", "as the interface was set down")
     if process is not None:
         name = _FULL_NAMES.get(process.name, process.name)
         if name in _SETTINGS or name in facts.managers:

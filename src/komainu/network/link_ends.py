@@ -107,10 +107,12 @@ class LinkEnds:
         """Take in who deleted an address, and why; answers to old questions are dropped.
 
         An address that is back by now has no fault to explain: the deletion is told all the same, since who
-        fights against `keep_address` has to be known.
+        fights against `keep_address` has to be known. What NetworkManager says then is about the address's return.
         """
         end = next(each for each in self.ends if each.end.link == facts.link)
         if end.circumstances is None or facts.number != end.question:
+            return []
+        if facts.told is not None and _Fault.NO_ADDRESS not in end.faults:
             return []
         blame = accuse(facts, end.circumstances)
         effects: list[NetworkEffect] = []
@@ -232,7 +234,8 @@ class LinkEnds:
             return []
         end.question += 1
         lost = end.faults.get(_Fault.NO_CARRIER)
-        end.circumstances = Circumstances(end.name, None if lost is None else now - lost)
+        is_down = _Fault.ADMIN_DOWN in end.faults
+        end.circumstances = Circumstances(end.name, None if lost is None else now - lost, is_down=is_down)
         return [FindCulprit(end.end.link, end.question, event.index, end.name, event.requester)]
 
     def _remark(self, seen: InterfaceSeen) -> list[NetworkEffect]:

@@ -69,6 +69,15 @@ def test_who_is_blamed(found: CulpritFacts, after_carrier_ms: int | None, blame:
 
 
 @pytest.mark.parametrize(
+    ("requester", "by"), [(0, "by the kernel"), (46, "by a program that has ended since (process 46)")]
+)
+def test_the_kernel_itself_takes_addresses_off_what_is_set_down(requester: int, by: str) -> None:
+    """Of IPv6; that no program asked is then no riddle."""
+    seen = Circumstances("eth1", None, is_down=True)
+    assert accuse(facts(requester, None, NM), seen).by == by
+
+
+@pytest.mark.parametrize(
     ("told", "because"),
     [
         (DeviceState(20, "unavailable", 40, "Carrier/link changed"), "ignore-carrier is not set for eth1"),

@@ -196,9 +196,10 @@ def test_who_deleted_an_address_that_is_back_already_is_told() -> None:
     core = standing(KEPT)
     give(core, AddressGone(3, ADDRESS, 46), AddressSeen(3, ADDRESS, 24))
     text = "eth1: address 192.168.33.101 was deleted by ip (process 46)"
-    assert give(core, CulpritFacts(LINK, 1, 46, Process(46, "ip"))) == [
-        Remark(LINK, Level.NOTICE, "network.address-deleted", text)
-    ]
+    facts = CulpritFacts(LINK, 1, 46, Process(46, "ip"))
+    assert give(core, facts) == [Remark(LINK, Level.NOTICE, "network.address-deleted", text)]
+    late = DeviceState(100, "connected (externally)", 0, "No reason given")
+    assert give(core, replace(facts, told=late)) == [], "that is about the address that was put back"
 
 
 @pytest.mark.parametrize(
