@@ -50,6 +50,10 @@ def test_a_link_by_ipv6(six: tuple[Cluster, str]) -> None:
     until(lambda: found.way("b").peer_state is LinkState.BY_FRAMES)
     found.ip("a", f"address add {kind}101/64 dev eth1 nodad")
     until(lambda: all(is_at_rest(found, node) for node in ("a", "b")))
+    found.ip("a", "link set eth1 down")
+    until(lambda: "deleted by the kernel" in found.end("a").reason)
+    found.ip("a", "link set eth1 up", f"address replace {kind}101/64 dev eth1 nodad")
+    until(lambda: all(is_at_rest(found, node) for node in ("a", "b")))
     # The interface is made anew, with another index: a socket at a link-local address has to be, too.
     found.lab.perform(action.DeleteInterface("interconnect", "a"))
     until(lambda: found.end("a").state is LinkState.NO_INTERFACE)
