@@ -1,6 +1,7 @@
 """The Unix socket: each question gets one answer, and nothing that a program sends can harm the daemon."""
 
 import asyncio
+import contextlib
 import socket
 import stat
 import struct
@@ -55,7 +56,8 @@ def ask_raw(folder: Path, data: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX) as one:
         one.settimeout(5)
         one.connect(str(folder / SOCKET_NAME))
-        one.sendall(data)
+        with contextlib.suppress(BrokenPipeError):  # who is sent away may be so before he said a word
+            one.sendall(data)
         found = b""
         while piece := one.recv(65_536):
             found += piece
