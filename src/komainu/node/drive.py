@@ -1,8 +1,7 @@
 """Join the cores of one node: route each event to its core, and each effect to the next core or to a shell.
 
 Pure: it decides nothing of its own beyond the routing, and does no input or output, so that the daemon
-(node/daemon.py) and the simulator (sim/world.py) run the very same node. What leaves here is carried out by
-them, in order.
+(node/daemon.py) and the simulator (sim/world.py) run the very same node, and carry out what leaves here, in order.
 
 The way of a change: a client or a core asks (`_broadcast`) -> the ring orders it -> the replica applies it ->
 the executor, the fencer and, on the coordinator, the coordination look at what was applied.
