@@ -50,7 +50,7 @@ class Disagreement:
 def _squeeze(line: str) -> str:
     words = " ".join(line.split()).lstrip("* ")
     # 2.1.5 says of a resource in maintenance what it says of one that is not managed.
-    words = words.replace("maintenance)", "unmanaged)")
+    words = words.replace("maintenance)", "unmanaged)").replace("(maintenance, ", "(unmanaged, ")
     # … and shows what a probe said, or that instances are disabled, at other occasions than later versions.
     words = re.sub(r" \((?:not installed|disabled)\)", "", words, flags=re.IGNORECASE)
     words = words.replace("(disabled, ", "(").replace(", disabled)", ")")
@@ -74,7 +74,8 @@ def _sections(text: str) -> dict[str, Counter[str]]:
 
 def _merge_stopped(lines: Counter[str]) -> Counter[str]:
     """Make one line of all that name the nodes where instances are stopped: 2.1.5 sorts them by other causes."""
-    names = sorted(name for line in lines if line.startswith(_STOPPED) for name in line.split()[2:-1])
+    stopped = (line for line in lines.elements() if line.startswith(_STOPPED))
+    names = sorted(name for line in stopped for name in line.split()[2:-1])
     rest = Counter({line: count for line, count in lines.items() if not line.startswith(_STOPPED)})
     if names:
         rest[f"{_STOPPED}{' '.join(names)} ]"] += 1

@@ -12,8 +12,8 @@ import pytest
 
 from komainu.cib import document
 from komainu.cib.element import Element
+from komainu.scheduler import graph_details, recipe
 from komainu.scheduler import plan as planning
-from komainu.scheduler import recipe
 from komainu.scheduler.job import Job
 from komainu.scheduler.rehearse import Rehearsal
 from komainu.scheduler.words import Kind
@@ -50,10 +50,33 @@ def carried_out(cib: Element) -> tuple[Job, Rehearsal, bool]:
     before = copies(job)
     rehearsal = Rehearsal(job, recipe.schedule(job), cib)
     is_whole = rehearsal.run()
+    forget_reset_guests(rehearsal)
     after = copies(recipe.read(rehearsal.cib, NOW_S, is_simulated=True))
     for name, count in after.items():
         assert count <= max(1, before.get(name, 0)), f"{name} is active {count} times"
     return job, rehearsal, is_whole
+
+
+def forget_reset_guests(rehearsal: Rehearsal) -> None:
+    """Take what was in a guest that was reset out of its history: the field's tool leaves it there, a cluster does not."""
+    reset = {a.node.id for a in rehearsal.done if a.task == "stonith" and a.is_pseudo and a.node is not None}
+    back = {
+        (a.node.id, graph_details.run_name(a.resource))
+        for a in rehearsal.done
+        if a.node is not None and a.resource is not None and not a.is_pseudo and a.task != "stop"
+    }
+    if reset:
+        rehearsal.cib = _without(rehearsal.cib, reset, {pair for pair in back if pair[0] in reset}, "")
+
+
+def _without(element: Element, reset: set[str], back: set[tuple[str, str]], node_id: str) -> Element:
+    node_id = element.id if element.tag == "node_state" else node_id
+    kept = (
+        child
+        for child in element.children
+        if child.tag != "lrm_resource" or node_id not in reset or (node_id, child.id) in back
+    )
+    return element.with_children(tuple(_without(child, reset, back, node_id) for child in kept))
 
 
 _UNRECORDED = frozenset({"cancel", "do_shutdown", "clear_failcount", "notify"})
@@ -61,9 +84,10 @@ _UNRECORDED = frozenset({"cancel", "do_shutdown", "clear_failcount", "notify"})
 
 _ONCE_STUCK: Final = (
     *((1, seed) for seed in (68, 109, 111, 129, 136, 260)),
-    *((2, seed) for seed in (29, 39, 61, 67, 104, 109, 135, 161, 194, 196)),
+    *((2, seed) for seed in (27, 29, 39, 47, 61, 67, 104, 109, 135, 161, 194, 196)),
 )
-"""Depths and seeds whose plans could once not be carried out whole: circles, and inputs that nobody would do."""
+"""Depths and seeds whose plans could once not be carried out whole: circles, and inputs that nobody would do; or that
+were taken for active twice, in a guest that was reset and where it went."""
 
 
 @pytest.mark.parametrize(("depth", "seed"), [*((1, seed) for seed in range(COUNT)), *_ONCE_STUCK])

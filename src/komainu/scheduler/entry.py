@@ -104,10 +104,10 @@ def parse(xml: Element) -> Entry:
         parse_int(xml.get("call-id"), 0),
         parse_int(xml.get("rc-code"), -1),
         parse_int(xml.get("op-status"), 0) if xml.get("op-status") is not None else -2,
-        int(own_key[3]) if own_key else -1,
+        parse_int(own_key[3], -1) if own_key else -1,
         parse_int(xml.get("last-rc-change"), -1),
         xml.get("on_node"),
-        int(key[2]) if key else -1,
+        parse_int(key[2], -1) if key else -1,
         key[4] if key else "",
     )
 

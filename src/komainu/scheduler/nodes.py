@@ -25,7 +25,8 @@ def sort_key(name: str) -> tuple[tuple[int, int, str], ...]:
     key: list[tuple[int, int, str]] = []
     for part in _PARTS.split(name.lower()):
         if part.isdigit():
-            key.append((0, int(part), f"{len(part):04}"))
+            digits = part.lstrip("0")  # compared as text: a number may be longer than Python reads
+            key.append((0, len(digits), f"{digits} {len(part):04}"))
         else:
             key.extend((1, ord(character), "") for character in part)
     return (*key, (-1, 0, ""))

@@ -40,12 +40,20 @@ def is_true(text: str | None) -> bool:
     return parse_bool(text, default=False)
 
 
+INTEGER_MAX: Final = 2**63 - 1
+"""The greatest number that the field's tools hold; what is greater counts as this."""
+
+
 def parse_int(text: str | None, default: int) -> int:
     """Read an integer: the numeric prefix counts, "no digits" gives the default."""
     found = _INTEGER.match(text or "")
     if found is None:
         return default
-    return -int(found[2]) if found[1].startswith("-") else int(found[2])
+    # No need to read what is beyond the limit; Python refuses to read thousands of digits.
+    digits = found[2].lstrip("0") or "0"
+    number = int(digits) if len(digits) <= len(str(INTEGER_MAX)) else INTEGER_MAX
+    number = min(number, INTEGER_MAX)
+    return -number if found[1].startswith("-") else number
 
 
 @dataclass(frozen=True, slots=True)

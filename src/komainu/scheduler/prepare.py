@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from komainu.cib.element import Element
+from komainu.scheduler.options import parse_int
 
 _GONE_META: Final = frozenset({"can_fail", "restart-type", "role_after_failure", "remove-after-stop"})
 _LEVEL_MAX: Final = 9
@@ -61,8 +62,7 @@ def _renew_section(section: Element) -> Element:
 
 
 def _level_index(level: Element) -> int:
-    text = level.get("index") or "0"
-    return int(text) if text.isdigit() else 0
+    return parse_int(level.get("index"), 0)
 
 
 def _is_gone(resource: Element) -> bool:

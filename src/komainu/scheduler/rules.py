@@ -12,7 +12,7 @@ from typing import Final
 
 from komainu.cib.element import Element
 from komainu.model import duration, iso8601
-from komainu.scheduler.options import parse_int
+from komainu.scheduler.options import INTEGER_MAX, parse_int
 
 _NUMBER: Final = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
 _CONDITIONS: Final = frozenset({"rule", "expression", "date_expression", "rsc_expression", "op_expression"})
@@ -143,10 +143,15 @@ def compare(left: str, right: str, kind: str) -> int:
         if numbers[0] is not None and numbers[1] is not None:
             first, second = float(numbers[0][0]), float(numbers[1][0])
             if kind == "integer":
-                first, second = int(first), int(second)
+                first, second = _whole(first), _whole(second)
             return (first > second) - (first < second)
     folded = left.lower(), right.lower()
     return (folded[0] > folded[1]) - (folded[0] < folded[1])
+
+
+def _whole(number: float) -> int:
+    """Cut off what is behind the point."""
+    return int(max(-INTEGER_MAX, min(INTEGER_MAX, number)))
 
 
 def _compare_versions(left: str, right: str) -> int:
