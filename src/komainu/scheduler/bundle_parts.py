@@ -29,7 +29,7 @@ def make(job: Job, bundle: Resource) -> bool:
     if primitive is not None and not has_address and network.get("control-port") is None:
         return False
     promoted_max = parse_int(engine.get("promoted-max") or engine.get("masters"), 0)
-    replicas = parse_int(engine.get("replicas"), promoted_max or 1)
+    replicas = resources.limited(job, bundle, parse_int(engine.get("replicas"), promoted_max or 1))
     per_host = max(1, parse_int(engine.get("replicas-per-host"), 1))
     bundle.unique = per_host > 1
     settings = BundleSettings(

@@ -15,7 +15,7 @@ from komainu.model.role import parse as parse_role
 from komainu.scheduler import attributes, operations
 from komainu.scheduler.job import Candidate, CloneSettings, Job, Resource, Variant
 from komainu.scheduler.options import is_true, parse_bool, parse_int
-from komainu.scheduler.words import Discovery, Kind, MultipleActive, Requires
+from komainu.scheduler.words import INSTANCES_MAX, Discovery, Kind, MultipleActive, Requires
 
 _KINDS: Final = {
     "primitive": Kind.PRIMITIVE,
@@ -289,6 +289,13 @@ def _child_element(clone: Element) -> Element | None:
     return next((child for child in clone.children if child.tag in {"primitive", "group"}), None)
 
 
+def limited(job: Job, collective: Resource, count: int) -> int:
+    """Return how many instances a clone or bundle gets, and warn when it asks for too many."""
+    if count > INSTANCES_MAX:
+        job.warnings.append(f"{collective.id}: asks for too many instances, gets {INSTANCES_MAX}")
+    return min(count, INSTANCES_MAX)
+
+
 def _make_instances(job: Job, clone: Resource) -> bool:
     template = _child_element(clone.xml)
     if template is None:
@@ -296,7 +303,7 @@ def _make_instances(job: Job, clone: Resource) -> bool:
     meta = clone.meta
     default_max = max(1, len(job.nodes))
     settings = CloneSettings(
-        maximum=max(0, parse_int(meta.get("clone-max"), default_max)),
+        maximum=limited(job, clone, max(0, parse_int(meta.get("clone-max"), default_max))),
         per_node=max(0, parse_int(meta.get("clone-node-max"), 1)) if clone.unique else 1,
         is_ordered=is_true(meta.get("ordered")),
         interleave=is_true(meta.get("interleave")),

@@ -10,6 +10,10 @@ from typing import Final
 INFINITY: Final = 1_000_000
 
 
+INSTANCES_MAX: Final = 256
+"""More instances than any clone or bundle has (32 nodes, 8 on each): a number with a slip must not fill the memory."""
+
+
 def add_scores(left: int, right: int) -> int:
     """Add two scores; minus INFINITY beats INFINITY, and INFINITY beats any number."""
     if left <= -INFINITY or right <= -INFINITY:
