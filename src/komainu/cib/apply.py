@@ -13,6 +13,7 @@ from komainu.cib.command import (
     AdoptSnapshot,
     AnyCommand,
     CancelAction,
+    ChangeLayout,
     ChangeMembership,
     ConfirmOff,
     EditConfiguration,
@@ -42,7 +43,7 @@ from komainu.cib.fencing import (
 )
 from komainu.cib.history import is_recorded, with_pending, with_result, without_operation
 from komainu.cib.membership import with_join, with_leave, with_nodes, with_view
-from komainu.cib.nodes import has_joined, node_id, node_state
+from komainu.cib.nodes import has_joined, is_lost, name_of, node_id, node_state, node_states
 from komainu.cib.pairs import set_transient
 from komainu.cib.refusal import refuse
 from komainu.cib.schema import validate
@@ -80,6 +81,8 @@ def apply(
                 return _with_configuration(state, command, position, origin)
             case ChangeMembership():
                 return _with_membership(state, command, position, origin, is_quorate=is_quorate)
+            case ChangeLayout():
+                return _with_layout(state, command, position, is_quorate=is_quorate)
             case AdoptSnapshot():
                 adopted = load(command.state, "<snapshot>")
                 return Applied(replace(adopted, position=position), changes_configuration=True)
@@ -161,6 +164,34 @@ def _with_membership(
     return Applied(ClusterState(stamped, fencing, position), changes_configuration=is_new)
 
 
+def _with_layout(
+    state: ClusterState, command: ChangeLayout, position: Position, *, is_quorate: bool
+) -> Applied:
+    """Change who the nodes are and how they reach each other."""
+    if not is_quorate:
+        refuse(
+            "cib.no-quorum",
+            "this part of the cluster has no quorum, so its nodes and links cannot be changed",
+            "`komainu status` says who is missing",
+        )
+    lost = [name_of(each) for each in node_states(state.cib) if is_lost(each)]
+    if lost:
+        refuse(
+            "cib.node-lost",
+            f"{', '.join(lost)} is lost and not confirmed off: it may go on with the nodes and links as they were",
+            f"wait until it is fenced, or: komainu fence confirm {lost[0]}",
+        )
+    current = command.expected if state.layout is None else state.layout.version
+    # Greater than ours: somebody raised it in the files by hand.
+    if command.expected < current or command.layout.version <= command.expected:
+        refuse(
+            "cib.stale-layout",
+            f"nodes and links are at version {current} by now; the change was made for {command.expected}",
+            "look at them with `komainu link list`, and make the change again",
+        )
+    return Applied(replace(state, layout=command.layout, position=position), changes_configuration=True)
+
+
 _StatusCommand = (
     JoinNode
     | LeaveNode
@@ -188,7 +219,7 @@ def _with_status(
     elif isinstance(command, ConfirmOff):
         fencing = record_history(fencing, operator_record(command, position, origin))
     cib = state.cib if changed is state.cib or changed == state.cib else with_status_change(changed)
-    return Applied(ClusterState(cib, fencing, position))
+    return Applied(replace(state, cib=cib, fencing=fencing, position=position))
 
 
 def _status_after(cib: Element, command: _StatusCommand, origin: NodeName) -> Element:

@@ -12,6 +12,7 @@ from komainu.model.cause import Cause
 from komainu.model.edit import Edit, Version
 from komainu.model.fencing import FenceRecord
 from komainu.model.ids import NodeName, ResourceId, WallTime
+from komainu.model.layout import Layout
 from komainu.model.operation import ActionRequest, OperationResult
 from komainu.model.view import Position, View
 
@@ -149,6 +150,13 @@ class RotateKey(Command, frozen=True, tag="rotate-key"):
     fingerprint: str
 
 
+class ChangeLayout(Command, frozen=True, tag="change-layout"):
+    """Change the nodes and links of the ring. Refused when the layout is not at version `expected` any more."""
+
+    expected: int
+    layout: Layout
+
+
 class AdoptSnapshot(Command, frozen=True, tag="adopt-snapshot"):
     """Carry the whole cluster state, as it was at the start of the view, to the members that lack it.
 
@@ -177,6 +185,7 @@ AnyCommand = (
     | RecordFencing
     | ConfirmOff
     | RotateKey
+    | ChangeLayout
     | AdoptSnapshot
 )
 

@@ -1,12 +1,14 @@
 """Write the cluster state as text for a disk or a snapshot, and read it back only when it is whole.
 
 Decides which stored text is believed. Must not know where it is stored.
-Form: one line with the form's number, the position, and the SHA-256 of the position and what follows; one
+Form 1: one line with the form's number, the position, and the SHA-256 of the position and what follows; one
 line of JSON with the fencing history; then the CIB as XML, its status included, so that a snapshot carries all.
+Form 2, written once nodes or links were changed while the cluster ran: a line of JSON with them before the CIB.
 """
 
 import hashlib
 import re
+from dataclasses import replace
 from typing import Final, NoReturn
 
 import msgspec
@@ -14,10 +16,12 @@ import msgspec
 from komainu.cib.document import parse, show
 from komainu.cib.state import ClusterState
 from komainu.model.fencing import FenceRecord
+from komainu.model.layout import Layout
 from komainu.model.report import Place, Refused, Report
 from komainu.model.view import Position
 
 FORM: Final = 1
+FORM_WITH_LAYOUT: Final = 2
 
 STATE_BYTES_MAX: Final = 256 * 1024 * 1024
 """Largest state that is read: the status of 32 nodes with 1000 resources takes some 60 megabytes."""
@@ -27,14 +31,18 @@ _HEADER: Final = re.compile(
     re.ASCII,
 )
 _FENCING: Final = msgspec.json.Decoder(tuple[FenceRecord, ...])
+_LAYOUT: Final = msgspec.json.Decoder(Layout)
 _REMEDY: Final = "remove the file: the node then takes the state from its peers, or from an older file"
 
 
 def store(state: ClusterState) -> str:
     """Write a state. Promise: `load(store(state))` equals the state."""
-    body = msgspec.json.encode(state.fencing).decode() + "\n" + show(state.cib)
+    form, heads = FORM, [msgspec.json.encode(state.fencing).decode()]
+    if state.layout is not None:
+        form, heads = FORM_WITH_LAYOUT, [*heads, msgspec.json.encode(state.layout).decode()]
+    body = "\n".join((*heads, show(state.cib)))
     position = str(state.position)
-    return f"komainu-state {FORM} {position} sha256={_checksum(position, body)}\n{body}"
+    return f"komainu-state {form} {position} sha256={_checksum(position, body)}\n{body}"
 
 
 def load(text: str, file: str = "<state>") -> ClusterState:
@@ -43,8 +51,9 @@ def load(text: str, file: str = "<state>") -> ClusterState:
     found = _HEADER.match(header)
     if found is None:
         _refuse(file, 1, "does not begin as a stored state does")
-    if int(found["form"]) != FORM:
-        _refuse(file, 1, f"has form {found['form']}; this version reads form {FORM}")
+    form = int(found["form"])
+    if form not in {FORM, FORM_WITH_LAYOUT}:
+        _refuse(file, 1, f"has form {form}; this version reads forms {FORM} and {FORM_WITH_LAYOUT}")
     position = Position(int(found["lineage"]), int(found["index"]))
     if _checksum(str(position), body) != found["sum"]:
         _refuse(file, 1, "is damaged: its checksum does not fit")
@@ -53,17 +62,24 @@ def load(text: str, file: str = "<state>") -> ClusterState:
         fencing = _FENCING.decode(history)
     except msgspec.DecodeError as error:
         raise Refused((_report(file, 2, f"has a fencing history that cannot be read: {error}"),)) from error
+    layout = None
+    if form == FORM_WITH_LAYOUT:
+        line, _, xml = xml.partition("\n")
+        try:
+            layout = _LAYOUT.decode(line)
+        except msgspec.DecodeError as error:
+            raise Refused((_report(file, 3, f"has nodes and links that cannot be read: {error}"),)) from error
     cib = parse(xml, file, bytes_max=STATE_BYTES_MAX)
     if cib.tag != "cib":
         _refuse(file, 3, f"holds a <{cib.tag}>, not a <cib>")
-    return ClusterState(cib, fencing, position)
+    return ClusterState(cib, fencing, position, layout)
 
 
 def without_status(state: ClusterState) -> ClusterState:
     """Return what survives a crash of the whole cluster: what ran where is not known any more."""
     cib = state.cib.with_children(tuple(child for child in state.cib.children if child.tag != "status"))
     cib = cib.with_attribute("dc-uuid", None).with_attribute("have-quorum", "0")
-    return ClusterState(cib, state.fencing, state.position)
+    return replace(state, cib=cib)
 
 
 def _checksum(position: str, body: str) -> str:

@@ -49,6 +49,11 @@ def is_member(state: Element | None) -> bool:
     return state is not None and (state.get("in_ccm") or "false") not in {"false", "0"}
 
 
+def is_lost(state: Element) -> bool:
+    """Whether a node is away that did not leave and is not confirmed off."""
+    return not is_member(state) and state.get("expected") == "member"
+
+
 def has_joined(state: Element | None) -> bool:
     """Whether a member has said what runs on it."""
     return state is not None and is_member(state) and state.get("join") == "member"

@@ -8,6 +8,7 @@ from typing import Final
 
 from komainu.cib.element import Element
 from komainu.model.fencing import FenceRecord
+from komainu.model.layout import Layout
 from komainu.model.report import Report
 from komainu.model.view import Position
 
@@ -17,11 +18,15 @@ FENCING_HISTORY_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ClusterState:
-    """The CIB (configuration and status, with transient attributes and tickets) and the fencing history."""
+    """The CIB (configuration and status, with transient attributes and tickets) and the fencing history.
+
+    `layout`: nodes and links as they were last changed while the cluster ran; None while komainu.toml alone says it.
+    """
 
     cib: Element
     fencing: tuple[FenceRecord, ...] = ()
     position: Position = field(default_factory=Position)
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""Show this node's links, and leave one to the operator while he works on it.
+"""Show this node's links, change those of the cluster, and leave one to the operator while he works on it.
 
-Decides only how a link is written. Which address is put back, and when, is the daemon's business.
+Decides only how a link is written. Which address is put back, which change is possible, is the daemon's business.
 """
 
 from textwrap import wrap
@@ -11,13 +11,26 @@ from komainu.cli.asking import as_json, ask, with_format
 from komainu.cli.examples import examples
 from komainu.cli.status_text import WIDTH, clock, printable
 from komainu.client.client import Client
+from komainu.model.ids import NodeName
 from komainu.model.link import LinkState
-from komainu.model.request import AskLinks, Done, EndView, Links, LinkView, ReleaseLink
+from komainu.model.request import (
+    AddLink,
+    AskLinks,
+    ChangeLink,
+    Done,
+    EndView,
+    Links,
+    LinkView,
+    ReleaseLink,
+    RemoveLink,
+)
 
 
-@click.group(epilog=examples("komainu link list", "komainu link release 0"))
+@click.group(
+    epilog=examples("komainu link list", "komainu link add a=10.99.0.1 b=10.99.0.2", "komainu link release 0")
+)
 def link() -> None:
-    """Show this node's links, and leave one to you while you work on it."""
+    """Show and change the cluster's links, and leave one to you while you work on it."""
 
 
 @link.command(name="list", epilog=examples("komainu link list"))
@@ -27,6 +40,41 @@ def list_links(client: Client, *, form: str) -> None:
     """Show each link: this node's end, what guards it, and the way to each peer."""
     links = ask(client, AskLinks(), Links)
     click.echo(as_json(links) if form == "json" else "\n".join(link_lines(links)))
+
+
+@link.command(epilog=examples("komainu link add a=10.99.0.1 b=10.99.0.2"))
+@click.argument("ends", metavar="NODE=ADDRESS...", nargs=-1, required=True)
+@click.pass_obj
+def add(client: Client, *, ends: tuple[str, ...]) -> None:
+    """Add a link while the cluster runs: the address of every node on it.
+
+    Each node writes it into its komainu.toml. The addresses need not be there yet.
+    """
+    ask(client, AddLink(tuple(_end_of(end) for end in ends)), Done)
+    click.echo("the link is added on every node that is here; see it: komainu link list", err=True)
+
+
+@link.command(epilog=examples("komainu link change 1 b=10.77.0.9"))
+@click.argument("number", type=int)
+@click.argument("ends", metavar="NODE=ADDRESS...", nargs=-1, required=True)
+@click.pass_obj
+def change(client: Client, *, number: int, ends: tuple[str, ...]) -> None:
+    """Give nodes other addresses on link NUMBER while the cluster runs, all at once.
+
+    The other links carry on meanwhile. Where it is the only one, put the new addresses on the interfaces first, beside the
+    old ones.
+    """
+    ask(client, ChangeLink(number, tuple(_end_of(end) for end in ends)), Done)
+    click.echo(f"link {number} is changed; see it: komainu link list", err=True)
+
+
+@link.command(epilog=examples("komainu link remove 2"))
+@click.argument("number", type=int)
+@click.pass_obj
+def remove(client: Client, *, number: int) -> None:
+    """Remove link NUMBER, the last one, while the cluster runs."""
+    ask(client, RemoveLink(number), Done)
+    click.echo(f"link {number} is removed on every node that is here", err=True)
 
 
 @link.command(epilog=examples("komainu link release 0"))
@@ -49,6 +97,14 @@ def guard(client: Client, *, number: int) -> None:
     """Guard this node's end of link NUMBER again, as its settings say."""
     ask(client, ReleaseLink(number, is_released=False), Done)
     click.echo(f"link {number} is guarded", err=True)
+
+
+def _end_of(text: str) -> tuple[NodeName, str]:
+    """Read NODE=ADDRESS."""
+    name, equals, address = text.partition("=")
+    if not (name and equals and address):
+        raise click.BadParameter(f"{text!r}: write the node's name and its address: a=10.99.0.1")
+    return NodeName(name), address
 
 
 def link_lines(links: Links) -> list[str]:

@@ -62,6 +62,25 @@ class ConfirmNodeOff(msgspec.Struct, frozen=True, tag="confirm-off"):
     node: NodeName
 
 
+class AddLink(msgspec.Struct, frozen=True, tag="add-link"):
+    """Add a link: the address of each node on it. Answered when every member has stored it."""
+
+    addresses: tuple[tuple[NodeName, str], ...]
+
+
+class ChangeLink(msgspec.Struct, frozen=True, tag="change-link"):
+    """Give nodes other addresses on a link, all at once."""
+
+    link: int
+    addresses: tuple[tuple[NodeName, str], ...]
+
+
+class RemoveLink(msgspec.Struct, frozen=True, tag="remove-link"):
+    """Remove the link with the greatest number."""
+
+    link: int
+
+
 class RotateClusterKey(msgspec.Struct, frozen=True, tag="rotate-key"):
     """Replace the cluster key on every node while the cluster runs. Answered when all of them accept the new one."""
 
@@ -103,6 +122,9 @@ class StopNode(msgspec.Struct, frozen=True, tag="stop-node"):
     """Stop this node's resources in order, leave the ring, and end the daemon."""
 
 
+LayoutChange = AddLink | ChangeLink | RemoveLink
+"""What changes the ring's nodes and links."""
+
 Request = (
     AskStatus
     | AskConfiguration
@@ -113,6 +135,7 @@ Request = (
     | RecordTrial
     | FenceNode
     | RotateClusterKey
+    | LayoutChange
     | AskFencing
     | AskWhy
     | AskLinks

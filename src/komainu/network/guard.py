@@ -33,6 +33,7 @@ from komainu.network.interface import (
     RouteSeen,
     ServiceAddresses,
     ServiceAddressGone,
+    UseInterface,
 )
 from komainu.network.link_ends import End, LinkEnds
 from komainu.network.mirror import canonical
@@ -89,6 +90,16 @@ class NetworkGuard:
                 return self._look(now)
             case _:
                 assert_never(event)
+
+    def reconfigure(self, ends: tuple[LinkEnd, ...]) -> list[NetworkEffect]:
+        """Watch these ends from now on; what is known of those that stay is kept. The kernel has to be asked anew."""
+        gone = [end for end in self._ends.reconfigure(ends) if end.index is not None]
+        known = {end.end: guard for end, guard in self._guards}
+        self._guards = [
+            (end, known.get(end.end) or AddressGuard(end.end, end.address)) for end in self._ends.ends
+        ]
+        self._ends.mirror.want(self._ends.addresses | self._services.keys())
+        return [UseInterface(end.end.link, None, "", by_frames=False, wants_frames=False) for end in gone]
 
     def has_link(self, link: LinkNumber) -> bool:
         """Whether this node has an end of this link."""

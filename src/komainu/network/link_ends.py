@@ -87,6 +87,14 @@ class LinkEnds:
         self.addresses = frozenset(end.address for end in self.ends)
         self.mirror = Mirror(self.addresses)
 
+    def reconfigure(self, ends: tuple[LinkEnd, ...]) -> list[End]:
+        """Watch these ends from now on; return those that are watched no longer."""
+        known = {end.end: end for end in self.ends}
+        gone = [end for end in self.ends if end.end not in ends]
+        self.ends = [known.get(end) or End(end, canonical(end.address), name=end.interface) for end in ends]
+        self.addresses = frozenset(end.address for end in self.ends)
+        return gone
+
     def handle(self, event: KernelEvent, now: Instant) -> list[NetworkEffect]:
         """Apply one event; return the ends that changed, each with a note."""
         effects: list[NetworkEffect] = []

@@ -16,12 +16,14 @@ import sys
 import time
 import traceback
 from collections import deque
+from dataclasses import replace
 from typing import Final, assert_never
 
 import komainu
 from komainu.executor.interface import DescribeAgent, RunAgent, StopWatching
 from komainu.fencing.interface import RunFenceAgent
-from komainu.model.ids import Incarnation, Instant, WallTime
+from komainu.model.ids import Incarnation, Instant, NodeId, WallTime
+from komainu.model.link import LinkEnd
 from komainu.model.report import Level, Note, Place, Refused
 from komainu.network.interface import (
     AddAddress,
@@ -57,6 +59,8 @@ from komainu.node.interface import (
     ResetMachine,
     StopAsked,
     UseKey,
+    UseLayout,
+    WriteLayout,
 )
 from komainu.node.ipc import ClientSocket
 from komainu.node.journal import Journal
@@ -65,8 +69,10 @@ from komainu.node.link_settings import refuse_kept_addresses
 from komainu.node.log import Log
 from komainu.node.netlink import NetlinkListener, look_now
 from komainu.node.petting import Petting
+from komainu.node.reconfiguration import newer_settings
 from komainu.node.sbd import SbdWatch, refuse_short_waits
 from komainu.node.settings import SETTINGS_FILE, DaemonSettings, WatchdogSettings, read_settings
+from komainu.node.settings_writer import write_layout
 from komainu.node.startup import Prepared, mark_life, prepare, unmark_life
 from komainu.node.strangers import Completing
 from komainu.node.udp import UdpLinks
@@ -76,7 +82,7 @@ from komainu.recorder.line import write_line
 from komainu.recorder.record import Record
 from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
 from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket
-from komainu.ring.settings import Engine
+from komainu.ring.settings import Engine, RingSettings
 from komainu.ring.wire import Wire
 from komainu.scheduler.plan import plan
 from komainu.scheduler.remembered import Remembered
@@ -142,13 +148,12 @@ class Daemon:
         )
         self._keys = KeyKeeper(wire, settings.key_file, self.feed, log.write)
         ring = settings.ring
-        peers = {entry.node: entry.ends for entry in ring.nodes if entry.node != ring.me}
         self._ways = Ways()
         self._wire = wire
         self._told_drops: tuple[tuple[str, int], ...] = ()
         is_builtin = ring.engine is Engine.BUILTIN
         own = ring.of(ring.me).ends if is_builtin else ()  # Corosync has sockets of its own
-        self._links = UdpLinks(own, peers, settings.port, wire, self._take_datagram)
+        self._links = UdpLinks(own, _peers(ring), settings.port, wire, self._take_datagram)
         self._corosync = None if is_builtin else CorosyncEngine(ring, self.feed)
         self._frames = FrameLinks(wire, self._ways, self.feed)
         counted = (wire.counters, self._links.counters, self._frames.counters)
@@ -260,6 +265,12 @@ class Daemon:
                     self._witness.ask(effect, self._drive.pair.goes_first(self._drive.replica.state))
                 case Note():
                     self._log.write(effect)
+                case UseLayout(settings=ring):
+                    self._wire.reconfigure(ring)
+                    self._links.reconfigure(ring.of(ring.me).ends, _peers(ring))
+                    self._kernel.look_again()
+                case WriteLayout(settings=ring):
+                    self._log.write(write_layout(self._settings.file, ring))
                 case DrawKey() | AcceptKey() | UseKey():
                     self._keys.carry_out(effect)
                 case Exit(code=code, reason=reason):
@@ -471,6 +482,10 @@ def main(config: str = SETTINGS_FILE, name: str | None = None) -> int:
         prepared = prepare(settings)
         for note in prepared.notes:
             log.write(note)
+        newer = newer_settings(settings.ring, prepared.state.layout)
+        if newer is not None:  # they were changed, and the daemon died before the file was
+            settings = replace(settings, ring=newer)
+            log.write(write_layout(settings.file, newer))
         daemon = Daemon(settings, prepared, log)
         return asyncio.run(daemon.run())
     except Refused as refused:
@@ -479,6 +494,11 @@ def main(config: str = SETTINGS_FILE, name: str | None = None) -> int:
     except Exception:  # noqa: BLE001 - the one place where a fault outside of the loop ends the daemon
         log.write(Note(Level.ERROR, "daemon.fault", traceback.format_exc().rstrip()))
         return EXIT_FAULT
+
+
+def _peers(ring: RingSettings) -> dict[NodeId, tuple[LinkEnd, ...]]:
+    """Return the ends of every other node."""
+    return {entry.node: entry.ends for entry in ring.nodes if entry.node != ring.me}
 
 
 def _last_reset(words: LastWords) -> str:

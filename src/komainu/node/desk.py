@@ -4,6 +4,7 @@ A core without input or output. It must not know what commands do. "Done" is a p
 stable storage of every member of a quorate view, and no other partition can still contradict it.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from komainu.cib.command import (
@@ -18,6 +19,7 @@ from komainu.cib.element import Element
 from komainu.cib.options import is_true
 from komainu.model.cause import Cause
 from komainu.model.ids import WallTime
+from komainu.model.report import Report
 from komainu.model.request import (
     ApplyConfiguration,
     Cleanup,
@@ -47,6 +49,18 @@ _CHECK_HINT: Final = "see what holds with `komainu config show`, then ask again"
 def refused(code: str, message: str, hint: str) -> RefusedReply:
     """Write a refusal with one reason."""
     return RefusedReply((Refusal(code, message, hint, ""),))
+
+
+def refused_for(reports: Iterable[Report]) -> RefusedReply:
+    """Write a refusal with these reasons."""
+    return RefusedReply(
+        tuple(
+            Refusal(
+                report.code, report.message, report.hint, "" if report.place is None else str(report.place)
+            )
+            for report in reports
+        )
+    )
 
 
 NOT_JOINED: Final = refused(
@@ -102,13 +116,7 @@ class Desk:
         if done.applied.is_accepted:
             self._promised.append((done.position, client))
             return []
-        reasons = tuple(
-            Refusal(
-                report.code, report.message, report.hint, "" if report.place is None else str(report.place)
-            )
-            for report in done.applied.refusals
-        )
-        return [Answer(client, RefusedReply(reasons))]
+        return [Answer(client, refused_for(done.applied.refusals))]
 
     def absorbed(self, token: int) -> list[Answer]:
         """A command took effect where this node could not see with which outcome."""

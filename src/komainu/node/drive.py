@@ -17,6 +17,7 @@ from komainu.cib.command import (
     AdoptSnapshot,
     AnyCommand,
     CancelAction,
+    ChangeLayout,
     ChangeMembership,
     ConfirmOff,
     EditConfiguration,
@@ -34,17 +35,6 @@ from komainu.cib.command import (
 from komainu.cib.state import ClusterState
 from komainu.executor import interface as executing
 from komainu.executor.executor import Executor
-from komainu.executor.interface import (
-    ActionCancelled,
-    ActionRequested,
-    AgentDescribed,
-    AgentFinished,
-    DescribeAgent,
-    ProcessesGone,
-    ReportResult,
-    RunAgent,
-    StopWatching,
-)
 from komainu.fencing import interface as fencing
 from komainu.fencing.fencing import Fencer
 from komainu.fencing.interface import DevicesChanged, FenceAgentFinished, FencingEnded, RunFenceAgent
@@ -52,6 +42,7 @@ from komainu.model.cause import Cause
 from komainu.model.ids import Incarnation, Instant, LinkNumber, WallTime
 from komainu.model.report import Level, Note
 from komainu.model.request import (
+    AddLink,
     ApplyConfiguration,
     AskConfiguration,
     AskFencing,
@@ -59,13 +50,17 @@ from komainu.model.request import (
     AskRing,
     AskStatus,
     AskWhy,
+    ChangeLink,
     Cleanup,
     ConfirmNodeOff,
     Done,
     EditConfigurationRequest,
     FenceNode,
+    LayoutChange,
     RecordTrial,
+    RefusedReply,
     ReleaseLink,
+    RemoveLink,
     RotateClusterKey,
     StopNode,
 )
@@ -77,6 +72,7 @@ from komainu.node.causes import Causes, seen_by_ring
 from komainu.node.coordination import Coordination
 from komainu.node.desk import NOT_JOINED, Desk, command_of, may_promise, refused
 from komainu.node.devices import WATCHDOG_MARK, fencing_of
+from komainu.node.engines import have_heard, life_of, make_ring
 from komainu.node.groups import Groups
 from komainu.node.interface import (
     Answer,
@@ -95,12 +91,14 @@ from komainu.node.interface import (
     ResetComing,
     ResetMachine,
     StopAsked,
+    UseLayout,
 )
 from komainu.node.last_resort import LastResort
 from komainu.node.lone_start import LoneStart
 from komainu.node.membership import has_joined, joining
 from komainu.node.outlook import MakePlan
 from komainu.node.pair import Pair
+from komainu.node.reconfiguration import LayoutKeeper, change_for
 from komainu.node.replica import (
     Broadcast,
     CommandApplied,
@@ -116,11 +114,9 @@ from komainu.recorder.flight_index import FlightIndex
 from komainu.recorder.record import Record
 from komainu.recorder.subjects import record_of
 from komainu.ring import interface as ring
-from komainu.ring.builtin import BuiltinRing
 from komainu.ring.corosync import interface as corosync
-from komainu.ring.corosync.ring import CorosyncRing
 from komainu.ring.quorum import is_two_node
-from komainu.ring.settings import Engine, RingSettings
+from komainu.ring.settings import RingSettings
 
 STOP_WITHIN_MS: Final = 20 * 60_000
 """How long an orderly stop may take before the daemon leaves anyway (Pacemaker's shutdown-escalation)."""
@@ -152,7 +148,7 @@ class Drive:
         self.settings = settings
         self.names = {node.node: node.name for node in settings.nodes}
         self.me = self.names[settings.me]
-        self.ring = _ring(settings, incarnation, now, state.position)
+        self.ring = make_ring(settings, incarnation, now, state.position)
         self.replica = Replica(settings.me, self.names, state)
         self.executor = Executor(self.me)
         self.fencer = Fencer(self.me, seed=incarnation)
@@ -161,11 +157,12 @@ class Drive:
         self.last_resort = LastResort(self.me, last_reset=last_reset)
         self.network = NetworkGuard(settings.of(settings.me).ends)
         self.index = FlightIndex()
-        self.coordination = Coordination(self.me, _life(incarnation), make_plan)
+        self.coordination = Coordination(self.me, life_of(incarnation), make_plan)
         self.desk = Desk()
         self.groups = Groups(self.me)
         self.rotation = Rotation(self.names)
         self.lone_start = LoneStart(self.names)
+        self.layouts = LayoutKeeper(settings)
         self.causes = Causes(self.me)
         self._now, self._wall = now, wall
         self._started_wall, self._started = wall, now
@@ -210,10 +207,10 @@ class Drive:
                 | corosync.EngineLost()
             ):
                 self._to_ring.append(event)
-            case ProcessesGone(resource=resource):
+            case executing.ProcessesGone(resource=resource):
                 self.causes.saw(resource, f"a process of {resource} ended")
                 self._take_executor(self.executor.handle(event, now))
-            case AgentFinished() | AgentDescribed():
+            case executing.AgentFinished() | executing.AgentDescribed():
                 self._take_executor(self.executor.handle(event, now))
             case FenceAgentFinished():
                 self._take_fencer(self.fencer.handle(event, now))
@@ -267,9 +264,9 @@ class Drive:
         # The ring's mark may be that of an earlier view, whose members were others.
         if self.desk.has_promised and self.ring.stable >= self._view_begun and is_the_line():
             self._out += self.desk.keep(self.ring.stable)
-        if self._released is not None and not self._has_ended and _have_heard(self.ring, self._released):
+        if self._released is not None and not self._has_ended and have_heard(self.ring, self._released):
             self._end(0, "left the cluster, as it was asked to")
-        self._out += self.rotation.due(self.ring.stable)
+        self._out += [*self.rotation.due(self.ring.stable), *self.layouts.due(self.ring.stable)]
         out, self._out = self._out, []
         return out
 
@@ -379,9 +376,9 @@ class Drive:
     def _take_executor(self, effects: list[executing.ExecutorEffect]) -> None:
         for effect in effects:
             match effect:
-                case RunAgent() | DescribeAgent() | StopWatching() | Note():
+                case executing.RunAgent() | executing.DescribeAgent() | executing.StopWatching() | Note():
                     self._out.append(effect)
-                case ReportResult(result=result):
+                case executing.ReportResult(result=result):
                     cause = self.causes.of_result(result)
                     self._broadcast(RecordOperation(cause=cause, at=self._wall, user="", result=result))
                 case _:
@@ -443,9 +440,11 @@ class Drive:
         match done.command:
             case StartAction(request=request) if request.node == self.me:
                 self.causes.asked(request.transition_key, str(done.position))
-                self._take_executor(self.executor.handle(ActionRequested(request, self._wall), self._now))
+                self._take_executor(
+                    self.executor.handle(executing.ActionRequested(request, self._wall), self._now)
+                )
             case CancelAction() as cancel if cancel.node == self.me:
-                event = ActionCancelled(cancel.resource, cancel.operation, cancel.interval_ms)
+                event = executing.ActionCancelled(cancel.resource, cancel.operation, cancel.interval_ms)
                 self._take_executor(self.executor.handle(event, self._now))
             case ForgetOperations() as forget if forget.node in {None, self.me} and not forget.failures_only:
                 self.executor.forget(forget.resource)
@@ -466,7 +465,7 @@ class Drive:
             case ReleaseNode(node=node) if node == self.me and self._stop_by is not None:
                 self._released = done.position
                 self._stop_by = Instant(self._now + FAREWELL_MS)
-            case ReplaceConfiguration() | EditConfiguration():
+            case ReplaceConfiguration() | EditConfiguration() | ChangeLayout():
                 self._change_configuration()
             case ConfirmOff(node=node) if self.lone_start.confirmed(node, self.ring.view):
                 self._to_ring.append(ring.StartAlone())
@@ -477,6 +476,12 @@ class Drive:
 
     def _change_configuration(self) -> None:
         """Tell the cores what the configuration says that they act on by themselves."""
+        newer = self.layouts.follow(self.replica.state)
+        if newer is not None:
+            self.settings = self.pair.settings = newer
+            self._take_network(self.network.reconfigure(newer.of(newer.me).ends))
+            self._to_ring.append(ring.Reconfigure(newer))
+            self._out.append(UseLayout(newer))
         cib = self.replica.state.cib
         fresh = fencing_of(cib, halves_stay=is_two_node(self.settings))
         if fresh != self._fencing:
@@ -534,6 +539,9 @@ class Drive:
                 | RecordTrial()
                 | FenceNode()
                 | RotateClusterKey()
+                | AddLink()
+                | ChangeLink()
+                | RemoveLink()
             ):
                 if self.ring.view is None or not self.replica.is_synced:
                     self._out.append(Answer(client, NOT_JOINED))
@@ -544,6 +552,12 @@ class Drive:
                 elif isinstance(request, FenceNode):
                     cib = self.replica.state.cib
                     self._broadcast(self.last_resort.order(request, client, cib, user=asked.user, at=at))
+                elif isinstance(request, LayoutChange):
+                    change = change_for(request, self.settings, user=asked.user, at=at)
+                    if isinstance(change, RefusedReply):
+                        self._out.append(Answer(client, change))
+                    else:
+                        self._broadcast(change, client)
                 else:
                     self._broadcast(command_of(request, asked.user, at), client)
             case _:
@@ -579,20 +593,3 @@ class Drive:
         record = Record(position="", at=self._wall, node=self.me, kind=kind, cause=cause, subjects=subjects)
         self.index.add(record)
         self._out.append(AppendRecord(record))
-
-
-def _ring(settings: RingSettings, incarnation: Incarnation, now: Instant, position: Position) -> ring.Ring:
-    """Make the ring of the engine that the settings name."""
-    kind = CorosyncRing if settings.engine is Engine.COROSYNC else BuiltinRing
-    return kind(settings, incarnation, now, position)
-
-
-def _life(incarnation: Incarnation) -> str:
-    """Write an incarnation in the form of a UUID, as transition keys want it."""
-    digits = f"{incarnation & (2**128 - 1):032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
-def _have_heard(engine: ring.Ring, position: Position) -> bool:
-    """Whether every member knows the state up to here; without quorum nobody will ever say so."""
-    return engine.view is None or not engine.view.quorate or engine.stable >= position

@@ -29,6 +29,7 @@ from komainu.node.groups import ProgramEvent, TellProgram
 from komainu.recorder.record import Record
 from komainu.ring.corosync.interface import CorosyncEffect, CorosyncEvent
 from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket, WitnessVoted
+from komainu.ring.settings import RingSettings
 
 ClientId = NewType("ClientId", int)
 """One question on the Unix socket: each gets exactly one answer."""
@@ -160,6 +161,20 @@ class UseKey:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True)
+class UseLayout:
+    """Use these nodes and links from now on, and have the kernel tell its picture anew."""
+
+    settings: RingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLayout:
+    """Write these nodes and links into komainu.toml: every member has stored them."""
+
+    settings: RingSettings
+
+
 KeyEffect = DrawKey | AcceptKey | UseKey
 """What the keeper of the keys carries out (node/key_keeper.py)."""
 
@@ -198,5 +213,7 @@ DriveEffect = (
     | ResetMachine
     | AskWitness
     | KeyEffect
+    | UseLayout
+    | WriteLayout
     | Note
 )

@@ -94,6 +94,10 @@ class NetlinkListener:
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
         self._dump()
 
+    def look_again(self) -> None:
+        """Have the kernel tell everything anew: other addresses matter now."""
+        self._dump_later()
+
     def close(self) -> None:
         """Stop listening."""
         if self._socket is not None:

@@ -50,6 +50,7 @@ WITNESS_ALGORITHMS: Final = ("ffsplit", "lms")
 
 VOTES_MAX: Final = 100
 NAME_CHARACTERS_MAX: Final = 64
+LAYOUT_MAX: Final = 2**31
 
 WATCHDOG_TIMEOUT_MS: Final = 5_000
 """How long the loop may stand still before the machine is reset, where the file does not say."""
@@ -79,6 +80,7 @@ class DaemonSettings:
     sbd_devices: tuple[str, ...]
     state_folder: str
     run_folder: str
+    file: str  # which these were read from
     profile: Profile | None = None
 
 
@@ -107,6 +109,7 @@ def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False
             engine=engine,
             link_mode=_link_mode(cluster, profile),
             link_priorities=_link_priorities(cluster, nodes),
+            layout=cluster.whole("layout", 0, low=0, high=LAYOUT_MAX),
         ),
         key=key[0] if key else b"",
         accepted_keys=key[1:],
@@ -116,6 +119,7 @@ def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False
         sbd_devices=_sbd(root) if root.has("sbd") else (),
         state_folder=paths.text("state", STATE_FOLDER),
         run_folder=paths.text("run", RUN_FOLDER),
+        file=file,
         profile=profile,
     )
     if settings.ring.quorum.witness is not None and engine is not Engine.BUILTIN:

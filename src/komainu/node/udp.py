@@ -110,9 +110,7 @@ class UdpLinks:
         self._sockets: dict[LinkNumber, socket.socket] = {}
         self._without_trains: set[LinkNumber] = set()
         self._interfaces: dict[LinkNumber, int] = {}  # where datagrams have to come in, as far as it is known
-        self._peer_of = {
-            (end.link, end.address): peer for peer, peer_ends in peers.items() for end in peer_ends
-        }
+        self._peer_of = _peers_by_address(peers)
 
     def start(self) -> None:
         """Open every socket. Raises Refused when the port is in use; what is missing now may come later."""
@@ -121,11 +119,17 @@ class UdpLinks:
 
     def close(self) -> None:
         """Close every socket."""
-        loop = asyncio.get_running_loop()
-        for one in self._sockets.values():
-            loop.remove_reader(one.fileno())
-            one.close()
-        self._sockets.clear()
+        for link in tuple(self._sockets):
+            self._close(link)
+
+    def reconfigure(self, ends: tuple[LinkEnd, ...], peers: Mapping[NodeId, tuple[LinkEnd, ...]]) -> None:
+        """Use these addresses from now on; a socket whose own end stays as it is goes on."""
+        for end in self._ends:
+            if end not in ends and end.link in self._sockets:
+                self._close(end.link)
+        self._ends, self._peers = ends, peers
+        self._peer_of = _peers_by_address(peers)
+        self.reopen_missing()
 
     def reopen_missing(self) -> None:
         """Open what could not be opened at the start: a link-local address wants its interface to exist."""
@@ -146,7 +150,7 @@ class UdpLinks:
     def send(self, effect: SendPacket) -> None:
         """Send a packet to a peer over one link; what cannot be sent is counted and lost."""
         one = self._sockets.get(effect.link)
-        ends = self._peers[effect.peer]
+        ends = self._peers.get(effect.peer, ())
         if one is None or effect.link >= len(ends):
             self.counters[f"link{effect.link}.closed"] += 1
             return
@@ -188,6 +192,11 @@ class UdpLinks:
                 self._count(link, error)
             else:
                 return
+
+    def _close(self, link: LinkNumber) -> None:
+        one = self._sockets.pop(link)
+        asyncio.get_running_loop().remove_reader(one.fileno())
+        one.close()
 
     def _open(self, end: LinkEnd) -> None:
         """Open one socket, or leave it for later while its interface is missing. Raises Refused."""
@@ -273,6 +282,12 @@ def _uncoupled(received: bytes, ancillary: list[tuple[int, int, bytes]]) -> list
             if 0 < size < len(received):
                 return [received[start : start + size] for start in range(0, len(received), size)]
     return [received]
+
+
+def _peers_by_address(
+    peers: Mapping[NodeId, tuple[LinkEnd, ...]],
+) -> dict[tuple[LinkNumber, str], NodeId]:
+    return {(end.link, end.address): peer for peer, ends in peers.items() for end in ends}
 
 
 def _bound_socket(end: LinkEnd, port: int) -> socket.socket:

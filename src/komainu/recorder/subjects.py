@@ -12,6 +12,7 @@ from komainu.cib.command import (
     AdoptSnapshot,
     AnyCommand,
     CancelAction,
+    ChangeLayout,
     ChangeMembership,
     ConfirmOff,
     EditConfiguration,
@@ -100,6 +101,9 @@ def _subjects(command: AnyCommand) -> tuple[str, ...]:
             return (command.resource or "", command.node or "")
         case RecordFencing():
             return (command.record.target,)
+        case ChangeLayout(layout=layout):
+            links = dict.fromkeys(f"link{end.link}" for node in layout.nodes for end in node.ends)
+            return (*links, *(node.name for node in layout.nodes))
         case AdoptSnapshot() | RotateKey():
             return ()
         case _:

@@ -37,6 +37,7 @@ from komainu.ring.interface import (
     PacketReceived,
     PeerRefused,
     QuorumReport,
+    Reconfigure,
     RingEffect,
     RingEvent,
     SendPacket,
@@ -189,6 +190,14 @@ class BuiltinRing:
                 out += self._formation.passage.confirm()
             case StartAlone():
                 out += self._formation.passage.start_alone()
+            case Reconfigure(settings=settings):
+                self._settings, self._timing = settings, derive(settings)
+                self._names.update((node.node, node.name) for node in settings.nodes)
+                self._links.reconfigure(settings, self._timing, now)
+                self._routes.retime(self._timing)
+                self._watch.reconfigure(settings, self._timing)
+                self._formation.reconfigure(settings, self._timing)
+                self._beat_at = now  # over the new ways at once
             case Leave():
                 return self._effects([*out, *self._say_farewell(now)], now)
             case (

@@ -63,6 +63,14 @@ class Formation:
         self._leading = Leading(settings, timing, watch, self.wishes, self.passage)
         self._wake_at: Instant | None = self._started_at
 
+    def reconfigure(self, settings: RingSettings, timing: Timing) -> None:
+        """Go on with these nodes and waiting times."""
+        self._settings, self._timing = settings, timing
+        self._nodes = len(settings.nodes)
+        self.wishes.reconfigure(settings, timing)
+        self.passage.reconfigure(settings, timing)
+        self._leading.reconfigure(settings, timing)
+
     @property
     def deadline(self) -> Instant | None:
         """When `consider` is to be called, whatever happens."""

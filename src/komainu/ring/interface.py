@@ -13,6 +13,7 @@ from komainu.model.report import Note
 from komainu.model.view import Position, View, ViewId
 from komainu.ring.corosync.interface import CorosyncEffect, CorosyncEvent
 from komainu.ring.packet import Packet
+from komainu.ring.settings import RingSettings
 
 # -- events ---------------------------------------------------------------------------------------------
 
@@ -94,6 +95,13 @@ class WitnessVoted:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconfigure:
+    """Nodes and links are these from now on; all else in the settings is as it was. Every member is told alike."""
+
+    settings: RingSettings
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Leave the ring now, and tell the peers."""
 
@@ -113,6 +121,7 @@ RingEvent = (
     | Confirmed
     | StartAlone
     | WitnessVoted
+    | Reconfigure
     | Leave
     | DeadlinePassed
 )

@@ -58,6 +58,10 @@ class Leading:
         self._failed = 0  # ballots in a row that did not become a view
         self._announcement: Announcement | None = None
 
+    def reconfigure(self, settings: RingSettings, timing: Timing) -> None:
+        """Go on with these nodes and waiting times."""
+        self._settings, self._timing = settings, timing
+
     @property
     def deadline(self) -> Instant | None:
         """When `tend` is to be called."""

@@ -133,23 +133,30 @@ class Links:
     """The state of every path, and the choice among them. `ends`: what the kernel said of our own ends."""
 
     def __init__(self, settings: RingSettings, timing: Timing, now: Instant) -> None:
-        self._timing = timing
-        self.ends = {
-            end.link: EndChanged(end.link, LinkState.UP, "") for end in settings.of(settings.me).ends
-        }
+        self.ends: dict[LinkNumber, EndChanged] = {}
         self.has_refusals = False
+        self.detours: dict[
+            NodeId, Path
+        ] = {}  # what came over other nodes; link and state of these mean nothing
+        self._paths: dict[NodeId, dict[LinkNumber, Path]] = {}
+        self.reconfigure(settings, timing, now)
+
+    def reconfigure(self, settings: RingSettings, timing: Timing, now: Instant) -> None:
+        """Go on with these links and peers; what is known of those that stay is kept."""
+        self._timing = timing
+        ends = [end.link for end in settings.of(settings.me).ends]
+        self.ends = {link: self.ends.get(link, EndChanged(link, LinkState.UP, "")) for link in ends}
         peers = sorted(node.node for node in settings.nodes if node.node != settings.me)
-        # What came over other nodes; link and state of these mean nothing.
-        self.detours = {peer: Path(NO_LINK, peer, now) for peer in peers}
-        self._paths = {
-            peer: {
-                link: Path(link, peer, now, priority=settings.priority_of(link))
-                for link in sorted(
-                    settings.shared_links(peer), key=lambda each: (-settings.priority_of(each), each)
-                )
+        self.detours = {peer: self.detours.get(peer) or Path(NO_LINK, peer, now) for peer in peers}
+        known, self._paths = self._paths, {}
+        for peer in peers:
+            links = sorted(settings.shared_links(peer), key=lambda each: (-settings.priority_of(each), each))
+            paths = known.get(peer, {})
+            self._paths[peer] = {
+                link: paths.get(link) or Path(link, peer, now, priority=settings.priority_of(link))
+                for link in links
             }
-            for peer in peers
-        }
+        self._count_refusals()
 
     def paths(self, peer: NodeId) -> Iterable[Path]:
         """Return the paths to a peer, that which is used first first."""

@@ -80,6 +80,12 @@ class Passage:
         self._options = settings.quorum
         self._votes: dict[ViewId, Vote] = {}  # the witness's, of the present view and of the ballot
 
+    def reconfigure(self, settings: RingSettings, timing: Timing) -> None:
+        """Go on with these nodes and waiting times. Where the count may change, nodes are never changed."""
+        self._timing, self._options = timing, settings.quorum
+        if not settings.quorum.is_dynamic:
+            self.voters = first_voters(settings)
+
     def may_follow(self, ballot: ViewId) -> bool:
         """Whether a ballot is not below what was promised, nor one whose view began already."""
         return self._promised is None or ballot > self._promised or ballot == self.blocked

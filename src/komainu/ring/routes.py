@@ -26,6 +26,10 @@ class Routes:
         self._mode = mode
         self._turn = 0
 
+    def retime(self, timing: Timing) -> None:
+        """Go on with other waiting times."""
+        self._timing = timing
+
     def route(self, peer: NodeId, now: Instant) -> Sequence[LinkNumber]:
         """Return the links to use for a packet to this peer: as the mode says; all when none carries both ways."""
         if self._mode is LinkMode.PASSIVE:

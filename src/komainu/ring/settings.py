@@ -125,6 +125,7 @@ class RingSettings:
     engine: Engine = Engine.BUILTIN
     link_mode: LinkMode = LinkMode.PASSIVE
     link_priorities: tuple[int, ...] = ()
+    layout: int = 0  # how often nodes and links were changed while the cluster ran
 
     def of(self, node: NodeId) -> NodeSettings:
         """Return one node's settings; the node is one of them."""

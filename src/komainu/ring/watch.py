@@ -74,6 +74,13 @@ class Watch:
             if node.node != settings.me
         }
 
+    def reconfigure(self, settings: RingSettings, timing: Timing) -> None:
+        """Go on with these peers; what is known of those that stay is kept."""
+        self._timing = timing
+        others = sorted((each.node, each.name) for each in settings.nodes if each.node != self.me.node)
+        self.peers = {node: self.peers.get(node) or Peer(node, name) for node, name in others}
+        self.changes += 1
+
     # -- events ---------------------------------------------------------------------------------------------
 
     def heartbeat(self, packet: Heartbeat, path: Path, now: Instant) -> tuple[bool, list[News]]:

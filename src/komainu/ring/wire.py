@@ -148,9 +148,15 @@ class Wire:
         self._life = incarnation
         self._aead = self._derive(key, settings.me, incarnation)
         self._counter = 0
+        self._links: set[LinkNumber] = set()
+        self._lives: Mapping[NodeId, OrderedDict[int, _Life]] = {}
+        self.reconfigure(settings)
+
+    def reconfigure(self, settings: RingSettings) -> None:
+        """Believe these nodes on these links from now on; the lives of those that stay are kept."""
         self._links = {end.link for end in settings.of(settings.me).ends}
         peers = [node.node for node in settings.nodes if node.node != settings.me]
-        self._lives: Mapping[NodeId, OrderedDict[int, _Life]] = {peer: OrderedDict() for peer in peers}
+        self._lives = {peer: self._lives.get(peer, OrderedDict()) for peer in peers}
 
     # -- sealing --------------------------------------------------------------------------------------------
 

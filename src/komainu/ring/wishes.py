@@ -41,6 +41,12 @@ class Wishes:
         self._spurned: dict[NodeId, Instant] = {}
         self._shunned: dict[NodeId, tuple[Instant, int]] = {}
 
+    def reconfigure(self, settings: RingSettings, timing: Timing) -> None:
+        """Go on with these nodes and waiting times."""
+        self._timing = timing
+        self._votes = {node.node: node.votes for node in settings.nodes}
+        self._considered = -1
+
     @property
     def leader(self) -> NodeId:
         """The member of the wanted view that leads there."""

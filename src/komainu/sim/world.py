@@ -35,7 +35,10 @@ from komainu.node.interface import (
     PersistFailed,
     ResetMachine,
     UseKey,
+    UseLayout,
+    WriteLayout,
 )
+from komainu.node.reconfiguration import newer_settings
 from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
 from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket
 from komainu.ring.settings import RingSettings
@@ -147,11 +150,12 @@ class World:
             return
         text = machine.disk.text
         state = self._initial if text is None else without_status(load(text))
+        settings = newer_settings(self.settings[node], state.layout) or self.settings[node]
         machine.life += 1
         machine.left_in_order = False
         self.observer.disturbed()
         machine.drive = drive = WatchedDrive(
-            self.settings[node],
+            settings,
             state=state,
             incarnation=Incarnation(self.chance.getrandbits(62) + 1),
             history=(),
@@ -161,7 +165,7 @@ class World:
         )
         drive.watch = partial(self.observer.took, machine)
         self._carry_out(machine, machine.drive.start())
-        for event in wires.dump(self.network, node, self.settings[node].of(node).ends):
+        for event in wires.dump(self.network, node, settings.of(node).ends):
             self.give(machine, event)
 
     def lose_power(self, node: NodeId, *, boot_again: bool = True) -> None:
@@ -266,6 +270,11 @@ class World:
                 self.lose_power(machine.node_id)
             case Note(level=level, message=message):
                 self.say(f"{machine.name} {level.value}: {message}")
+            case WriteLayout(settings=settings):
+                self.settings[machine.node_id] = settings
+            case UseLayout(settings=settings):
+                for event in wires.dump(self.network, machine.node_id, settings.of(settings.me).ends):
+                    self.later(machine, 0, partial(self.give, machine, event))
             case TellProgram():
                 pass  # no programs are simulated
             case Multicast() | LeaveGroup() | Reconnect():

@@ -1,5 +1,6 @@
 """cib/apply.py: every command of any content is applied or refused, alike everywhere, and never raises."""
 
+from dataclasses import replace
 from typing import get_args
 
 import msgspec
@@ -33,6 +34,7 @@ from komainu.cib.command import (
     AdoptSnapshot,
     AnyCommand,
     CancelAction,
+    ChangeLayout,
     ChangeMembership,
     ConfirmOff,
     EditConfiguration,
@@ -50,15 +52,19 @@ from komainu.cib.command import (
     decode,
     encode,
 )
-from komainu.cib.document import parse, show
-from komainu.cib.durable import load, store
+from komainu.cib.document import parse, parse_cib, show
+from komainu.cib.durable import load, store, without_status
+from komainu.cib.initial import empty_cib
 from komainu.cib.nodes import node_entries
 from komainu.cib.schema import validate
-from komainu.cib.state import ClusterState
+from komainu.cib.state import Applied, ClusterState
 from komainu.cib.version import version_of
+from komainu.model.cause import Cause
 from komainu.model.edit import Edit, Put, Remove, SetOption, Version
 from komainu.model.fencing import FenceRecord, FenceState
-from komainu.model.ids import NodeId, NodeName, ResourceId, WallTime
+from komainu.model.ids import LinkNumber, NodeId, NodeName, ResourceId, WallTime
+from komainu.model.layout import Layout, NodeLayout
+from komainu.model.link import LinkEnd
 from komainu.model.operation import ActionRequest, AgentName, OperationResult, OpStatus
 from komainu.model.report import Severity
 from komainu.model.view import Position, View, ViewId
@@ -158,6 +164,12 @@ _FENCINGS = st.builds(
 _SNAPSHOTS = st.sampled_from([store(new_state()), store(two_members(WEB_XML)), "", "x"]) | st.text(max_size=9)
 _COMMON = {"cause": st.just(CAUSE), "at": _TIMES, "user": st.text(max_size=3)}
 _COMMANDS: st.SearchStrategy[AnyCommand] = st.one_of(
+    st.builds(
+        ChangeLayout,
+        **_COMMON,
+        expected=st.integers(0, 3),
+        layout=st.builds(Layout, version=st.integers(0, 4), nodes=st.just(())),
+    ),
     st.builds(RotateKey, **_COMMON, sealed=st.binary(max_size=60), fingerprint=st.text(max_size=16)),
     st.builds(ReplaceConfiguration, **_COMMON, xml=_XML, expected=_EXPECTED),
     st.builds(
@@ -247,7 +259,7 @@ def test_commands_survive_the_ring(command: AnyCommand) -> None:
 
 
 def test_every_command_is_tried() -> None:
-    assert len(get_args(AnyCommand)) == 16
+    assert len(get_args(AnyCommand)) == 17
 
 
 # -- configuration --------------------------------------------------------------------------------------
@@ -418,3 +430,30 @@ def test_texts_have_a_greatest_length() -> None:
 def test_bytes_that_are_no_command_are_told_in_one_way(data: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         decode(data)
+
+
+def test_a_layout_is_stored_once_and_only_by_a_whole_line() -> None:
+    layout = Layout(1, (NodeLayout(NodeId(1), NodeName("a"), (LinkEnd(LinkNumber(0), "10.0.0.1"),)),))
+    first = ChangeLayout(Cause("operator", "x"), WallTime(0), "root", 0, layout)
+
+    def outcome(state: ClusterState, command: ChangeLayout, *, is_quorate: bool = True) -> Applied:
+        return apply(state, command, position=Position(2, 9), origin=NodeName("a"), is_quorate=is_quorate)
+
+    fresh = ClusterState(empty_cib("c", [(NodeId(1), NodeName("a"))]))
+    applied = outcome(fresh, first)
+    assert applied.changes_configuration
+    assert applied.state.layout == layout
+    assert load(store(applied.state)) == applied.state
+    assert without_status(applied.state).layout == layout
+    assert codes(outcome(fresh, first, is_quorate=False)) == ["cib.no-quorum"]
+    assert codes(outcome(applied.state, first)) == ["cib.stale-layout"]
+    raised_by_hand = msgspec.structs.replace(first, expected=7, layout=replace(layout, version=8))
+    assert outcome(applied.state, raised_by_hand).is_accepted
+    lost = parse_cib(
+        '<cib><configuration/><status><node_state id="2" uname="b" in_ccm="false" expected="member"/></status></cib>'
+    )
+    assert codes(outcome(replace(fresh, cib=lost), first)) == ["cib.node-lost"]
+
+
+def codes(applied: Applied) -> list[str]:
+    return [report.code for report in applied.refusals]

@@ -52,8 +52,8 @@ def test_nothing_but_refused_is_raised(text: str) -> None:
 
 
 def test_another_form_is_refused_with_its_number() -> None:
-    with pytest.raises(Refused, match="form 2"):
-        load(STORED.replace("komainu-state 1 ", "komainu-state 2 "))
+    with pytest.raises(Refused, match="form 3"):
+        load(STORED.replace("komainu-state 1 ", "komainu-state 3 "))
 
 
 def test_the_position_is_guarded_too() -> None:

@@ -50,6 +50,7 @@ from komainu.ring.interface import (
     PacketReceived,
     PeerRefused,
     QuorumReport,
+    Reconfigure,
     RingEffect,
     RingEvent,
     StartAlone,
@@ -169,6 +170,8 @@ class CorosyncRing:
                 self._self.store(position)
             case Confirmed():
                 out += [] if self._roll.is_open else self._self.raise_line()
+            case Reconfigure():
+                pass  # who the nodes are stands in corosync.conf; the drive does not ask for it with this engine
             case StartAlone():
                 pass  # votequorum waits: `corosync-cmapctl -s quorum.cancel_wait_for_all u8 1` ends that
             case Leave():

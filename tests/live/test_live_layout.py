@@ -1,0 +1,67 @@
+"""Change the links of real daemons while they run: sockets, status and komainu.toml follow on every node."""
+
+import tomllib
+from collections.abc import Callable
+
+import pytest
+from test_live_guard import Cluster, cluster, until
+
+from komainu.lab import action, preflight
+from komainu.model.ids import NodeName
+from komainu.model.link import LinkState
+from komainu.model.request import AddLink, ChangeLink, Done, LayoutChange, RefusedReply, RemoveLink
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(bool(preflight.missing()), reason="; ".join(map(str, preflight.missing()))),
+]
+
+A, B = NodeName("a"), NodeName("b")
+NODES = ("a", "b")
+
+
+def change(found: Cluster, node: str, step: LayoutChange) -> None:
+    reply = found.client(node).ask(step)
+    assert isinstance(reply, Done), reply
+
+
+def links_written(found: Cluster, node: str) -> list[list[str]]:
+    root = found.lab.root(node)
+    assert root is not None
+    read = tomllib.loads((root / "etc/komainu/komainu.toml").read_text())
+    return [[read["cluster"]["layout"]], *(entry["links"] for entry in read["node"])]
+
+
+def is_up_with(found: Cluster, links: int) -> bool:
+    ways = [way for node in NODES for way in found.status(node).links]
+    return len(ways) == 2 * links and all(way.state is LinkState.UP for way in ways)
+
+
+def soon(claim: Callable[[], object]) -> None:
+    """Wait for it; on a busy machine a link needs its beats, and the file the disk of both."""
+    until(claim, timeout_s=40)
+
+
+def test_links_change_while_the_daemons_run() -> None:
+    with cluster("layout") as found:
+        daemons = found.daemons()
+        change(found, "a", RemoveLink(1))
+        soon(lambda: is_up_with(found, 1))
+        for node, address in zip(NODES, ("10.99.0.1", "10.99.0.2"), strict=True):
+            found.ip(node, f"addr add {address}/24 dev eth0")
+        change(found, "b", AddLink(((A, "10.99.0.1"), (B, "10.99.0.2"))))
+        soon(lambda: is_up_with(found, 2))
+        found.lab.perform(action.Pull("interconnect", "a"))  # the new link carries alone
+        soon(lambda: any(way.state is not LinkState.UP for way in found.status("b").links))
+        reply = found.client("a").ask(ChangeLink(0, ((A, "10.99.0.1"),)))
+        assert isinstance(reply, RefusedReply)
+        found.lab.perform(action.Plug("interconnect", "a"))
+        soon(lambda: is_up_with(found, 2))
+        found.ip("a", "addr add 192.168.33.77/24 dev eth1")
+        change(found, "b", ChangeLink(0, ((A, "192.168.33.77"),)))
+        soon(lambda: is_up_with(found, 2))
+        written = [[3], ["192.168.33.77", "10.99.0.1"], ["192.168.33.102", "10.99.0.2"]]
+        soon(lambda: all(links_written(found, node) == written for node in NODES))
+        assert found.daemons() == daemons  # none was started anew
+        assert "were counted anew" not in found.why("a", "b")
+        assert [node.state for node in found.status("a").nodes] == ["online", "online"]

@@ -1,0 +1,131 @@
+"""node/reconfiguration.py: what a change of links makes of the settings, and what is wrong with it."""
+
+from dataclasses import replace
+
+import pytest
+
+from komainu.cib.command import ChangeLayout
+from komainu.cib.element import Element
+from komainu.cib.state import ClusterState
+from komainu.model.ids import LinkNumber, NodeId, NodeName, WallTime
+from komainu.model.link import LinkEnd
+from komainu.model.request import AddLink, ChangeLink, LayoutChange, RefusedReply, RemoveLink
+from komainu.model.view import Position
+from komainu.node.interface import WriteLayout
+from komainu.node.reconfiguration import LayoutKeeper, change_for, layout_of, newer_settings, with_layout
+from komainu.ring.settings import LINKS_MAX, Engine, NodeSettings, RingSettings
+
+A, B = NodeName("a"), NodeName("b")
+
+
+def pair(links: int = 2) -> RingSettings:
+    nodes = tuple(
+        NodeSettings(
+            NodeId(number),
+            NodeName("ab"[number - 1]),
+            tuple(LinkEnd(LinkNumber(link), f"10.{link}.0.{number}") for link in range(links)),
+        )
+        for number in (1, 2)
+    )
+    return RingSettings("test", NodeId(1), nodes)
+
+
+def asked(step: LayoutChange, settings: RingSettings) -> ChangeLayout | RefusedReply:
+    return change_for(step, settings, user="root", at=WallTime(0))
+
+
+def add(a: str, b: str) -> AddLink:
+    return AddLink(((A, a), (B, b)))
+
+
+def ends(change: ChangeLayout | RefusedReply) -> list[list[str]]:
+    assert isinstance(change, ChangeLayout)
+    return [[end.address for end in node.ends] for node in change.layout.nodes]
+
+
+def test_links_come_change_and_go() -> None:
+    added = asked(add("10.9.0.1", "10.9.0.2"), pair(1))
+    assert ends(added) == [["10.0.0.1", "10.9.0.1"], ["10.0.0.2", "10.9.0.2"]]
+    assert isinstance(added, ChangeLayout)
+    assert (added.expected, added.layout.version) == (0, 1)
+    assert added.cause.text == "root added a link"
+    assert ends(asked(ChangeLink(1, ((B, "10.1.0.77"),)), pair())) == [
+        ["10.0.0.1", "10.1.0.1"],
+        ["10.0.0.2", "10.1.0.77"],
+    ]
+    assert ends(asked(RemoveLink(1), pair())) == [["10.0.0.1"], ["10.0.0.2"]]
+
+
+def test_options_of_an_end_that_moves_are_kept_but_for_those_of_the_old_address() -> None:
+    settings = pair()
+    kept = LinkEnd(LinkNumber(1), "10.1.0.2", "eth1", prefix=24, keep_talking=True, keep_address=True)
+    b = replace(settings.nodes[1], ends=(settings.nodes[1].ends[0], kept))
+    change = asked(ChangeLink(1, ((B, "10.1.0.77"),)), replace(settings, nodes=(settings.nodes[0], b)))
+    assert isinstance(change, ChangeLayout)
+    moved = replace(kept, address="10.1.0.77", interface=None, prefix=None)
+    assert change.layout.nodes[1].ends[1] == moved
+
+
+@pytest.mark.parametrize(
+    ("step", "links", "code", "hint"),
+    [
+        (add("10.9.0.1", "10.0.0.2"), 1, "ring.address-twice", ""),
+        (add("10.9.0.1", "nonsense"), 1, "layout.address", "without prefix"),
+        (add("10.9.0.1", "224.0.0.1"), 1, "layout.address", "of that node"),
+        (add("fe80::1", "fe80::2"), 1, "layout.address", "with its interface"),
+        (add("10.9.0.1", "fd00::2"), 1, "layout.family", "one of them"),
+        (AddLink(((A, "10.9.0.1"),)), 1, "layout.link-ends", "komainu link add a=ADDRESS b=ADDRESS"),
+        (AddLink(((NodeName("x"), "10.9.0.1"),)), 1, "layout.unknown-node", "a, b"),
+        (add("10.9.0.1", "10.9.0.2"), LINKS_MAX, "layout.links", ""),
+        (ChangeLink(0, ((B, "10.0.0.2"),)), 1, "layout.same", ""),
+        (ChangeLink(0, ((B, "10.0.0.1"),)), 1, "ring.address-twice", ""),
+        (ChangeLink(0, ((B, "fd00::2"),)), 1, "layout.family", ""),
+        (ChangeLink(5, ((B, "10.9.0.2"),)), 1, "layout.unknown-link", "komainu link list"),
+        (ChangeLink(0, ((NodeName("x"), "10.9.0.2"),)), 1, "layout.unknown-node", "a, b"),
+        (RemoveLink(0), 1, "layout.last-link", "komainu link add"),
+        (RemoveLink(0), 2, "layout.link-order", "komainu link change"),
+        (RemoveLink(9), 2, "layout.unknown-link", ""),
+    ],
+)
+def test_wrong_use_is_refused_with_its_remedy(step: LayoutChange, links: int, code: str, hint: str) -> None:
+    reply = asked(step, pair(links))
+    assert isinstance(reply, RefusedReply)
+    assert [reason.code for reason in reply.reasons] == [code]
+    assert hint in reply.reasons[0].hint
+
+
+def test_with_corosync_its_own_file_says_it() -> None:
+    reply = asked(add("10.9.0.1", "10.9.0.2"), replace(pair(), engine=Engine.COROSYNC))
+    assert isinstance(reply, RefusedReply)
+    assert reply.reasons[0].code == "layout.engine"
+
+
+def test_priorities_follow_the_number_of_links() -> None:
+    settings = replace(pair(), link_priorities=(0, 10))
+    more = asked(add("10.9.0.1", "10.9.0.2"), settings)
+    fewer = asked(RemoveLink(1), settings)
+    assert isinstance(more, ChangeLayout)
+    assert isinstance(fewer, ChangeLayout)
+    assert with_layout(settings, more.layout).link_priorities == (0, 10, 0)
+    assert with_layout(settings, fewer.layout).link_priorities == (0,)
+
+
+def test_a_file_that_was_raised_by_hand_is_believed() -> None:
+    settings = replace(pair(), layout=4)
+    older, newer = replace(layout_of(pair(1)), version=3), replace(layout_of(pair(1)), version=5)
+    assert newer_settings(settings, None) is None
+    assert newer_settings(settings, older) is None
+    assert newer_settings(settings, layout_of(settings)) is None
+    assert newer_settings(settings, newer) == replace(pair(1), layout=5)
+
+
+def test_the_file_is_written_once_every_member_has_stored_the_change() -> None:
+    keeper = LayoutKeeper(pair())
+    layout = replace(layout_of(pair(1)), version=1)
+    state = ClusterState(Element("cib"), position=Position(3, 7), layout=layout)
+    found = keeper.follow(state)
+    assert found == replace(pair(1), layout=1)
+    assert keeper.follow(state) is None
+    assert keeper.due(Position(3, 6)) == []
+    assert keeper.due(Position(3, 7)) == [WriteLayout(found)]
+    assert keeper.due(Position(3, 8)) == []
