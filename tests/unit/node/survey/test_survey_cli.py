@@ -9,6 +9,7 @@ from doctor_machines import build
 
 from komainu.cli.commands import root
 from komainu.model.report import Refused
+from komainu.node.survey.survey import examine
 
 FILE = "etc/NetworkManager/conf.d/90-komainu.conf"
 
@@ -142,7 +143,70 @@ def test_a_report_that_is_none_is_refused(tree: Path, tmp_path: Path) -> None:
         komainu("doctor", "--root", str(tree), "--peer", str(tmp_path / "x.json"))
 
 
-def test_all_says_how(tree: Path) -> None:
+SSH = """#!/bin/sh
+while [ "$1" != -- ]; do shift; done
+[ "$*" = "-- ha2 komainu doctor --format json" ] || exit 9
+{answer}
+"""
+
+
+def ask_all(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, *arguments: str
+) -> Result:
+    """Check a machine whose files are this tree, with an ssh that answers so."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "ssh").write_text(SSH.format(answer=answer))
+    (programs / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setattr(
+        "komainu.cli.doctor.examine",
+        lambda _root, cib, peers=(): examine(str(tree), cib, peers),
+    )
+    return komainu("doctor", "--all", *arguments)
+
+
+def test_all_asks_the_others_and_compares(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = json.loads(komainu("doctor", "--root", str(tree), "--format", "json").stdout)
+    told["node"], told["clusters"][0]["digest"] = "ha2", "another"
+    report = tmp_path / "report.json"
+    report.write_text(json.dumps(told))
+    result = ask_all(tree, tmp_path, monkeypatch, f"cat {report}; exit 1")
+    assert result.return_value == 1
+    assert "error CLU011  /etc/corosync/corosync.conf: ha2 has another file" in result.stdout
+    assert f"\nha2: {len(told['findings'])} findings\n" in result.stdout
+    assert "  error NET001  eth1: a pulled cable takes its address away" in result.stdout
+
+
+def test_all_as_json_has_every_report(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = tmp_path / "report.json"
+    report.write_text(komainu("doctor", "--root", str(tree), "--format", "json").stdout)
+    found = json.loads(ask_all(tree, tmp_path, monkeypatch, f"cat {report}", "--format", "json").stdout)
+    assert found["others"]["ha2"] == json.loads(report.read_text())
+    assert found["here"]["findings"]
+    assert found["not_asked"] == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("echo 'ha2: Permission denied (publickey).' >&2; exit 255", "Permission denied (publickey)."),
+        ("echo '{}'", "it ended with 0, without a report"),
+    ],
+)
+def test_a_node_that_cannot_be_asked_is_named_with_the_way_by_hand(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, said: str
+) -> None:
+    result = ask_all(tree, tmp_path, monkeypatch, answer)
+    assert result.return_value == 1
+    assert f"ha2 could not be asked: {said}" in result.stdout.replace("ha2: Permission", "Permission")
+    hint = "on ha2: komainu doctor --format json > ha2.json; here: komainu doctor --peer ha2.json"
+    assert hint in result.stderr
+
+
+def test_of_a_file_tree_all_says_how(tree: Path) -> None:
     text = komainu("doctor", "--root", str(tree), "--all").stdout
     assert text.splitlines() == [
         "ssh ha2 komainu doctor --format json > ha2.json",
