@@ -317,7 +317,7 @@ def who_cannot_store_takes_his_leave(patch: pytest.MonkeyPatch) -> None:
 
 @planted
 def the_last_words_of_who_leaves_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(drive, "_have_heard", lambda ring, position: True)
+    patch.setattr(drive, "have_heard", lambda ring, position: True)
 
 
 @planted

@@ -1,7 +1,10 @@
 """One node of a pair is started alone, since the other is dead: one safe step of an operator lets it go on."""
 
 from komainu.model.ids import Instant, NodeId, NodeName
+from komainu.model.report import Note
 from komainu.model.request import ConfirmNodeOff
+from komainu.node.interface import DriveEffect
+from komainu.sim.machine import Machine
 from komainu.sim.scenario import RESOURCES, make_world, trouble
 from komainu.sim.world import World
 
@@ -81,10 +84,18 @@ def test_half_that_came_without_the_state_goes_on_when_its_peer_never_returns() 
     world.boot(B)
     drive = world.machines[B].drive
     assert drive is not None
+    carry = world._carry
+
+    def cut_off_in_a_view(machine: Machine, effect: DriveEffect) -> None:
+        """Part them before a's state can be on its way."""
+        if machine.node_id == B and isinstance(effect, Note) and "of 1 2" in effect.message:
+            world.network.part((A,), (B,))
+        carry(machine, effect)
+
+    world._carry = cut_off_in_a_view  # type: ignore[method-assign] # to look between two effects
     while drive.ring.view is None or len(drive.ring.view.members) < 2:
         run(world, 1)
     assert not drive.replica.is_synced
-    world.network.part((A,), (B,))  # what is on its way does not arrive
     world.lose_power(A, boot_again=False)
     run(world, 15_000)
     assert quorum(world, B) == (False, "wait_for_all: a went before its state was here")

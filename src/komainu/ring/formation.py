@@ -161,7 +161,7 @@ class Formation:
     def _is_count_due(self, current: Installed, now: Instant) -> bool:
         """Whether the same members would have to be judged anew: the witness changed its mind, or others count now."""
         settings, decision = self._settings, current.decision
-        if decision.waits_for_all and not self.passage.waits_for_all and not decision.view.quorate:
+        if self.passage.starts_alone:
             return True
         if settings.quorum.witness is not None:
             beats = [self._watch.peers[peer.node].beat for peer in current.members if peer != self._me]

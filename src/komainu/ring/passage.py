@@ -74,6 +74,7 @@ class Passage:
         self.current: Installed | None = None
         self.blocked: ViewId | None = None
         self.waits_for_all = waits_for_all(settings)
+        self.starts_alone = False  # an operator said so, and the view was not judged anew yet
         self.seen = first_counter(position)
         self.voters = first_voters(settings)
         self.witness_reason = ""
@@ -188,7 +189,7 @@ class Passage:
         """Wait for nobody any more: who is not here is off, as an operator says. The same members are judged anew."""
         if not self.waits_for_all:
             return []
-        self.waits_for_all = False
+        self.waits_for_all, self.starts_alone = False, True
         self.seen += LONE_STRIDE
         text = "wait_for_all waits no longer: an operator confirmed that who is not here is off"
         return [Note(Level.WARNING, "ring.start-alone", text)]
@@ -204,6 +205,7 @@ class Passage:
         view = decision.view
         members = tuple(Member(node, life) for node, life in zip(view.members, decision.lives, strict=True))
         self.waits_for_all = decision.waits_for_all and (self.waits_for_all or lacked_state)
+        self.starts_alone = False
         self.voters = decision.voters
         self._votes = {known: vote for known, vote in self._votes.items() if known == view.view_id}
         self.seen = max(self.seen, view.view_id.counter)
