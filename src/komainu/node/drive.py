@@ -478,7 +478,8 @@ class Drive:
         """Tell the cores what the configuration says that they act on by themselves."""
         newer = self.layouts.follow(self.replica.state)
         if newer is not None:
-            self.settings = self.pair.settings = newer
+            self.settings = newer
+            self.pair.reconfigure(newer)
             self._take_network(self.network.reconfigure(newer.of(newer.me).ends))
             self._to_ring.append(ring.Reconfigure(newer))
             self._out.append(UseLayout(newer))
