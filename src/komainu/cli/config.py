@@ -196,12 +196,12 @@ def _profile_of(name: str | None, settings_file: str) -> "Profile":
     if name is None:
         host = socket.gethostname()
         chosen = read_settings(settings_file, (host, host.partition(".")[0])).profile
-        message = f"{settings_file} names no profile"
+        message, place = "no profile is named here", Place(settings_file)
     else:
         chosen = PROFILES.get(name)
-        message = f'there is no profile "{name}"'
+        message, place = f'there is no profile "{name}"', None
     if chosen is None:
-        raise Refused((Report("cli.profile", message, f"known: {known}", Place(settings_file)),))
+        raise Refused((Report("cli.profile", message, f"known: {known}", place),))
     return chosen
 
 
