@@ -7,6 +7,7 @@ from typing import assert_never
 
 from komainu.model.ids import Instant, LinkNumber, ResourceId
 from komainu.model.link import LinkEnd
+from komainu.model.moment import earliest
 from komainu.model.report import Level
 from komainu.network.address_guard import AddressGuard, Standing
 from komainu.network.drops import Drops
@@ -51,8 +52,7 @@ class NetworkGuard:
     @property
     def deadline(self) -> Instant | None:
         """When `DeadlinePassed` is wanted."""
-        moments = [guard.deadline for _, guard in self._guards]
-        return min((moment for moment in moments if moment is not None), default=None)
+        return earliest(*(guard.deadline for _, guard in self._guards))
 
     @property
     def ends(self) -> list[tuple[End, AddressGuard]]:

@@ -44,6 +44,7 @@ from komainu.fencing.interface import FenceRequested, Turns
 from komainu.model.cause import Cause
 from komainu.model.fencing import FenceRecord, FenceState
 from komainu.model.ids import Instant, NodeName, WallTime
+from komainu.model.moment import earliest
 from komainu.model.plan import Action, ActionKind, Plan
 from komainu.model.report import Level, Note
 from komainu.model.view import ViewId
@@ -112,8 +113,7 @@ class Coordination:
     @property
     def deadline(self) -> Instant | None:
         """When `tick` is wanted."""
-        own = (self._join_by, self._not_before, self._recheck_at, self._controller.deadline)
-        return min((moment for moment in own if moment is not None), default=None)
+        return earliest(self._join_by, self._not_before, self._recheck_at, self._controller.deadline)
 
     def doing(self) -> str:
         """Say what the coordinator is at, for status."""

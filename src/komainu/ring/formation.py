@@ -27,6 +27,7 @@ Source: the flush of virtual synchrony (Birman and Joseph 1987); ballots that ou
 """
 
 from komainu.model.ids import Instant, NodeId
+from komainu.model.moment import earliest
 from komainu.model.view import Position
 from komainu.ring.interface import WitnessVoted
 from komainu.ring.leading import Leading
@@ -75,9 +76,8 @@ class Formation:
     def deadline(self) -> Instant | None:
         """When `consider` is to be called, whatever happens."""
         current = self.passage.current
-        moments = [self._wake_at, self.wishes.wake_at, self._leading.deadline]
-        moments.append(None if current is None else current.order.deadline)
-        return min((each for each in moments if each is not None), default=None)
+        order_due = None if current is None else current.order.deadline
+        return earliest(self._wake_at, self.wishes.wake_at, self._leading.deadline, order_due)
 
     # -- events ---------------------------------------------------------------------------------------------
 

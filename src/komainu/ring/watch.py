@@ -18,6 +18,7 @@ from typing import Final
 from komainu.model.duration import show_ms
 from komainu.model.ids import Incarnation, Instant, NodeId, NodeName
 from komainu.model.link import LinkState
+from komainu.model.moment import earliest
 from komainu.model.report import Level, Note
 from komainu.ring.interface import LinkChanged, PeerEndChanged
 from komainu.ring.links import Links, Path
@@ -152,11 +153,10 @@ class Watch:
 
     def next_check(self) -> Instant | None:
         """When `tick` may find something, if nothing is heard until then."""
-        moments = [self._links.last_heard(peer.node) for peer in self.peers.values() if peer.alive]
-        moments += [peer.candidate_at for peer in self.peers.values() if peer.candidate is not None]
-        return min(
-            (Instant(each + self._timing.convict_ms) for each in moments if each is not None), default=None
-        )
+        heard = [self._links.last_heard(peer.node) for peer in self.peers.values() if peer.alive]
+        heard += [peer.candidate_at for peer in self.peers.values() if peer.candidate is not None]
+        first = earliest(*heard)
+        return None if first is None else Instant(first + self._timing.convict_ms)
 
     def hears(self) -> tuple[Member, ...]:
         """The lives that reach us, to be told to all; sorted by node."""
