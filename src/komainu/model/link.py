@@ -31,7 +31,7 @@ class LinkState(Enum):
     @property
     def is_usable(self) -> bool:
         """Whether packets pass: the ring goes on over such a link."""
-        return self in {LinkState.UP, LinkState.BY_FRAMES}
+        return self is LinkState.UP or self is LinkState.BY_FRAMES
 
 
 _LABELS = {

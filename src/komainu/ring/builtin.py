@@ -24,6 +24,7 @@ from typing import Final, assert_never
 
 from komainu.model.duration import show_ms
 from komainu.model.ids import Incarnation, Instant, NodeId, NodeName
+from komainu.model.moment import earliest
 from komainu.model.report import Level, Note
 from komainu.model.view import Position, View
 from komainu.ring.corosync.interface import EngineLost, GroupChanged, GroupMessage, PathsSeen, QuorumSeen
@@ -162,7 +163,8 @@ class BuiltinRing:
         if self._has_left:
             return []
         self._seen_at = now
-        out: list[Out] = [*self._notice_stall(now)]
+        is_late = self._deadline is not None and now - self._deadline >= self._timing.stall_ms
+        out: list[Out] = [self._stalled(now)] if is_late else []
         match event:
             case PacketReceived():
                 news = self._receive(event, now)
@@ -289,20 +291,13 @@ class BuiltinRing:
             once += self._relays.send(packet, peer, self._relays.ways(peer, now), now)
         return (once + [SendPacket(path.link, path.peer, packet) for path in paths]) * FAREWELLS
 
-    def _notice_stall(self, now: Instant) -> list[Out]:
-        if self._deadline is None or now - self._deadline < self._timing.stall_ms:
-            return []
+    def _stalled(self, now: Instant) -> Note:
+        assert self._deadline is not None, "who waits for nothing is never late"
         late_ms = now - self._deadline
         self._links.spare(now, late_ms)
         self._deadline = now
-        return [
-            Note(
-                Level.WARNING,
-                "ring.stalled",
-                f"this node stood still for {show_ms(late_ms)}; no peer is accused for that time",
-                {"milliseconds": late_ms},
-            )
-        ]
+        text = f"this node stood still for {show_ms(late_ms)}; no peer is accused for that time"
+        return Note(Level.WARNING, "ring.stalled", text, {"milliseconds": late_ms})
 
     # -- after every event ----------------------------------------------------------------------------------
 
@@ -333,9 +328,9 @@ class BuiltinRing:
         ):
             # What is heard until the next beat can only make this moment later.
             self._check_at, self._checked = self._watch.next_check(), self._watch.changes
-        moments = [self._beat_at, self._check_at, due]
+        first = earliest(self._beat_at, self._check_at, due)
         # Never earlier than the next millisecond: a deadline that stays in the past would never let go.
-        self._deadline = max(Instant(now + 1), min(each for each in moments if each is not None))
+        self._deadline = first if first is not None and first > now else Instant(now + 1)
         return out
 
     def _catch_up(self, now: Instant) -> list[Out]:

@@ -204,19 +204,21 @@ class Links:
 
     def tick(self, now: Instant) -> list[LinkChanged]:
         """Look for paths that fell silent; called with every beat."""
-        silent_ms = self._timing.silent_ms
+        silent_since = now - self._timing.silent_ms
         changes: list[LinkChanged] = []
         for by_link in self._paths.values():
             for path in by_link.values():
-                if path.state.is_usable and (path.heard_at is None or now - path.heard_at >= silent_ms):
+                if (path.heard_at is None or path.heard_at <= silent_since) and path.state.is_usable:
                     changes += self._settle(path, now)
         return changes
 
     def last_heard(self, peer: NodeId) -> Instant | None:
         """Return when the peer was last heard on any link, or over another node."""
-        paths = (*self._paths[peer].values(), self.detours[peer])
-        moments = [path.heard_at for path in paths if path.heard_at is not None]
-        return max(moments, default=None)
+        last = self.detours[peer].heard_at
+        for path in self._paths[peer].values():
+            if path.heard_at is not None and (last is None or path.heard_at > last):
+                last = path.heard_at
+        return last
 
     def is_refused(self, peer: NodeId, now: Instant) -> bool:
         """Whether the peer's host refuses us on every link that was up, for long enough to mean it."""

@@ -69,13 +69,17 @@ class Routes:
 
     def is_near(self, peer: NodeId, now: Instant) -> bool:
         """Whether a direct path carries both ways, and did so just now."""
-        return any(
-            path.echo_at is not None
-            and now - path.echo_at < self._timing.silent_ms
-            and path.heard_at is not None
-            and now - path.heard_at < self._timing.near_ms
-            for path in self._links.paths(peer)
-        )
+        answered_after, heard_after = now - self._timing.silent_ms, now - self._timing.near_ms
+        for path in self._links.paths(peer):
+            echo_at, heard_at = path.echo_at, path.heard_at
+            if (
+                echo_at is not None
+                and heard_at is not None
+                and echo_at > answered_after
+                and heard_at > heard_after
+            ):
+                return True
+        return False
 
     def is_relayed(self, peer: NodeId, now: Instant) -> bool:
         """Whether something came from this peer over another node just now."""

@@ -41,6 +41,7 @@ class Telling:
         self._number = 0
         self._told: Beat | None = None
         self._told_of: object = None  # what the last beat was made of, as far as it is news
+        self._told_place: object = None  # the rest that it was made of
 
     def tell(self, now: Instant, *, is_beat: bool) -> list[SendPacket | Note]:
         """Send a heartbeat on every path, and between two regular ones when there is news."""
@@ -54,28 +55,40 @@ class Telling:
             passage.vote_of(None if current is None else current.key.view_id),
             self._links.ends,
         )
-        if not is_beat and news == self._told_of:
+        is_news = news != self._told_of
+        if not is_beat and not is_news:
             return []
         self._told_of = news
-        return self._send(self.make_beat(now), now, at_once=not is_beat)
+        return self._send(self.make_beat(now, is_news=is_news), now, at_once=not is_beat)
 
-    def make_beat(self, now: Instant) -> Beat:
-        """Say what this node has to say of itself now."""
+    def make_beat(self, now: Instant, *, is_news: bool) -> Beat:
+        """Say what this node has to say of itself now; in quiet times that is what it said before."""
         passage = self._formation.passage
         current = passage.current
         order = None if current is None else current.order
+        place = (
+            passage.seen,
+            0 if order is None else order.log.received,
+            0 if order is None else order.ordered,
+            None if order is None else order.stored,
+            self._relays.near(now),
+        )
+        if self._told is not None and not is_news and place == self._told_place:
+            return self._told
+        self._told_place = place
+        seen, received, ordered, stored, near = place
         return Beat(
             view=None if current is None else current.key,
             hears=self._watch.hears(),
             wants=self._formation.wishes.nodes,
-            seen=passage.seen,
+            seen=seen,
             blocked=passage.blocked,
-            received=0 if order is None else order.log.received,
-            ordered=0 if order is None else order.ordered,
-            stored=Position() if order is None or order.stored is None else order.stored,
+            received=received,
+            ordered=ordered,
+            stored=stored or Position(),
             ends=tuple(EndState(end.link, end.state, end.reason) for end in self._links.ends_down()),
             witness=passage.vote_of(None if current is None else current.key.view_id),
-            near=self._relays.near(now),
+            near=near,
             gone=() if current is None else self._watch.certain(current.members),
         )
 

@@ -321,7 +321,9 @@ def test_who_hears_but_never_answers_is_left_out_for_a_while() -> None:
 
 def test_packets_of_strangers_and_of_no_view_are_ignored() -> None:
     bench = Bench(2)
-    beat = Heartbeat(Incarnation(1), 1, 0, None, 0, bench.rings[NodeId(1)]._telling.make_beat(bench.now))
+    beat = Heartbeat(
+        Incarnation(1), 1, 0, None, 0, bench.rings[NodeId(1)]._telling.make_beat(bench.now, is_news=True)
+    )
     assert bench.rings[NodeId(1)].handle(PacketReceived(LinkNumber(0), NodeId(9), beat), bench.now) == []
     assert bench.rings[NodeId(1)].handle(PacketReceived(LinkNumber(7), NodeId(2), beat), bench.now) == []
     bench.give(1, PeerRefused(LinkNumber(0), NodeId(9)))
