@@ -60,6 +60,8 @@ class LocalClock:
     def when(self, shown: Instant) -> Instant:
         """Return the first moment of the world at which this clock shows so much."""
         ahead = shown - self._then
+        if not self.rate_ppm:
+            return Instant(self._since + ahead)
         moment = self._since + ahead * _MILLION // (_MILLION + self.rate_ppm)
         while self.read(Instant(moment)) < shown:
             moment += 1

@@ -6,12 +6,14 @@ are left out: the one grows with the configuration, the other has a bound of its
 
 from collections import deque
 from collections.abc import Iterator
+from types import NoneType
 from typing import Final
 
 from komainu.node.drive import Drive
 
 _LEFT_OUT: Final = frozenset({"settings", "state", "index", "names", "outlook", "_settings", "_out", "watch"})
 _CONTAINERS: Final = (dict, list, set, frozenset, deque, tuple)
+_PLAIN: Final = frozenset({NoneType, bool, int, float, str, bytes})
 _DEEP_MAX: Final = 12
 """Cores are not nested deeper; the limit keeps a cycle from being walked for ever."""
 
@@ -28,7 +30,8 @@ def _sizes(value: object, path: str, seen: set[int], depth: int) -> Iterator[tup
     if isinstance(value, _CONTAINERS):
         yield len(value), path
         for number, each in enumerate(value.values() if isinstance(value, dict) else value):
-            yield from _sizes(each, f"{path}[{number}]", seen, depth + 1)
+            if type(each) not in _PLAIN:
+                yield from _sizes(each, f"{path}[{number}]", seen, depth + 1)
     elif type(value).__module__.startswith("komainu.") and not callable(value):
         for name in _attributes(value):
             if name not in _LEFT_OUT:

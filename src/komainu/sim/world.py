@@ -211,7 +211,8 @@ class World:
             machine.keep_for_later(event)
             return
         self.events += 1
-        now, wall = machine.clock.read(self.now), self.wall_of(machine)
+        now = machine.clock.read(self.clock.now)
+        wall = WallTime(EPOCH_MS + now + machine.clock.wall_error_ms)
         self._carry_out(machine, machine.drive.handle(event, now, wall))
         self.observer.stepped(machine)
         self.checks.one_copy(self.machines.values(), self.now)
