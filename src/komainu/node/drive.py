@@ -40,10 +40,10 @@ from komainu.fencing.fencing import Fencer
 from komainu.fencing.interface import DevicesChanged, FenceAgentFinished, FencingEnded, RunFenceAgent
 from komainu.model.cause import Cause
 from komainu.model.ids import Incarnation, Instant, LinkNumber, WallTime
+from komainu.model.moment import earliest
 from komainu.model.report import Level, Note
 from komainu.model.request import (
     AddLink,
-    ApplyConfiguration,
     AskConfiguration,
     AskFencing,
     AskLinks,
@@ -51,13 +51,8 @@ from komainu.model.request import (
     AskStatus,
     AskWhy,
     ChangeLink,
-    Cleanup,
-    ConfirmNodeOff,
     Done,
-    EditConfigurationRequest,
     FenceNode,
-    LayoutChange,
-    RecordTrial,
     RefusedReply,
     ReleaseLink,
     RemoveLink,
@@ -173,21 +168,21 @@ class Drive:
         self._released: Position | None = None  # all that was to be stopped here is, as of this position
         self._view_begun = Position()
         self._has_ended = False
+        self._others_due: Instant | None = None  # when a core other than the ring wants to be woken
         for record in history:
             self.index.add(record)
 
     @property
     def deadline(self) -> Instant | None:
         """When `DeadlinePassed` is wanted."""
-        cores = (self.ring, self.executor, self.fencer, self.coordination, self.network)
-        deadlines = [core.deadline for core in cores] + [self._stop_by]
-        return min((moment for moment in deadlines if moment is not None), default=None)
+        due, others = self.ring.deadline, self._others_due
+        return due if others is None or (due is not None and due < others) else others
 
     def start(self) -> list[DriveEffect]:
         """Record that this life began."""
         self._note_local("daemon", Cause("daemon.started", f"the daemon of {self.me} started"), (self.me,))
         self._change_configuration()
-        return self._settle()
+        return self._settle(is_news=True)
 
     def handle(self, event: DriveEvent, now: Instant, wall: WallTime) -> list[DriveEffect]:
         """Apply one event; return what the shells must do, in order."""
@@ -195,10 +190,15 @@ class Drive:
         self._now, self._wall = now, wall
         if self._has_ended:
             return []
+        is_news = True
         match event:
+            case ring.PacketReceived():
+                self._to_ring.append(event)
+                is_news = False
+            case DeadlinePassed():
+                is_news = self._pass_deadlines()
             case (
-                ring.PacketReceived()
-                | ring.PeerRefused()
+                ring.PeerRefused()
                 | ring.WitnessVoted()
                 | corosync.GroupChanged()
                 | corosync.GroupMessage()
@@ -230,16 +230,17 @@ class Drive:
                 self._broadcast(self.last_resort.farewell(reason, wall))
             case StopAsked():
                 self._stop()
-            case DeadlinePassed():
-                self._pass_deadlines()
             case _:  # what is left is what the shells of the network tell
                 self._take_network(self.network.handle(event, now))
-        return self._settle()
+        return self._settle(is_news=is_news)
 
     # -- routing ----------------------------------------------------------------------------------------
 
-    def _settle(self) -> list[DriveEffect]:
-        """Feed the ring until nothing is left for it, keep promises, then hand out all effects."""
+    def _settle(self, *, is_news: bool) -> list[DriveEffect]:
+        """Feed the ring until nothing is left for it, do what that makes due, then hand out all effects.
+
+        Nothing is due without news: after a heartbeat that says what the one before it said, or our own.
+        """
 
         def is_the_line() -> bool:
             """Whether what this view agrees on can be promised: nobody else can go on from an older state."""
@@ -251,6 +252,10 @@ class Drive:
             while self._to_ring:
                 for effect in self.ring.handle(self._to_ring.popleft(), self._now):
                     self._take_ring(effect)
+                    is_news |= not isinstance(effect, ring.SendPacket)
+            if not is_news:
+                out, self._out = self._out, []
+                return out
             if self.replica.is_synced and self.coordination.doing() == "idle":
                 naming = self.pair.naming(self.replica.state, self.ring, self._wall)
                 if naming is not None:
@@ -266,11 +271,15 @@ class Drive:
             self._out += self.desk.keep(self.ring.stable)
         if self._released is not None and not self._has_ended and have_heard(self.ring, self._released):
             self._end(0, "left the cluster, as it was asked to")
-        self._out += [*self.rotation.due(self.ring.stable), *self.layouts.due(self.ring.stable)]
+        self._out += self.rotation.due(self.ring.stable)
+        self._out += self.layouts.due(self.ring.stable)
+        cores = (self.executor, self.fencer, self.coordination, self.network)
+        self._others_due = earliest(self._stop_by, *(core.deadline for core in cores))
         out, self._out = self._out, []
         return out
 
-    def _pass_deadlines(self) -> None:
+    def _pass_deadlines(self) -> bool:
+        """Wake who waits for this moment; whether anybody but the ring does."""
         now = self._now
 
         def is_due(moment: Instant | None) -> bool:
@@ -278,6 +287,8 @@ class Drive:
 
         if is_due(self.ring.deadline):
             self._to_ring.append(ring.DeadlinePassed())
+        if not is_due(self._others_due):
+            return False
         if is_due(self.executor.deadline):
             self._take_executor(self.executor.handle(executing.DeadlinePassed(), now))
         if is_due(self.fencer.deadline):
@@ -288,6 +299,7 @@ class Drive:
             self._take_coordination(self.coordination.tick(self.replica.state, now, self._wall))
         if is_due(self._stop_by):
             self._end(0, "the orderly stop took too long")
+        return True
 
     def _take_ring(self, effect: ring.RingEffect) -> None:
         match effect:
@@ -507,16 +519,8 @@ class Drive:
         """Answer at once what needs no agreement; submit the rest."""
         request, client, at = asked.request, asked.client, self._wall
         match request:
-            case AskStatus():
-                self._out.append(Answer(client, status.status_of(self, self._now, at)))
-            case AskConfiguration(status=with_status):
-                self._out.append(
-                    Answer(client, status.configuration_of(self.replica.state, with_status=with_status))
-                )
-            case AskWhy(subject=subject, at=moment):
-                self._out.append(Answer(client, self.index.why(subject, moment)))
-            case AskLinks():
-                self._out.append(Answer(client, status.links_of(self, self._now, at)))
+            case AskStatus() | AskConfiguration() | AskWhy() | AskLinks() | AskRing() | AskFencing():
+                self._out.append(Answer(client, status.answer(self, request, self._now, at)))
             case ReleaseLink(link=link) if not self.network.has_link(LinkNumber(link)):
                 hint = "`komainu link list` shows all"
                 self._out.append(Answer(client, refused("link.unknown", f"there is no link {link}", hint)))
@@ -524,45 +528,27 @@ class Drive:
                 wish = network.LinkReleased(LinkNumber(link), is_released, asked.user or "somebody")
                 self._take_network(self.network.handle(wish, self._now))
                 self._out.append(Answer(client, Done(str(self.replica.state.position))))
-            case AskRing():
-                self._out.append(Answer(client, status.ring_of(self, self._now, at)))
-            case AskFencing():
-                self._out.append(Answer(client, status.fencing_of(self.replica.state, at)))
             case StopNode():
                 self._stop()
                 stopping = Done(str(self.replica.state.position), f"{self.me} is stopping")
                 self._out.append(Answer(client, stopping))
-            case (
-                ApplyConfiguration()
-                | EditConfigurationRequest()
-                | Cleanup()
-                | ConfirmNodeOff()
-                | RecordTrial()
-                | FenceNode()
-                | RotateClusterKey()
-                | AddLink()
-                | ChangeLink()
-                | RemoveLink()
-            ):
-                if self.ring.view is None or not self.replica.is_synced:
-                    self._out.append(Answer(client, NOT_JOINED))
-                elif isinstance(request, RotateClusterKey):
-                    refusal = self.rotation.refuse(self.ring.view.members)
-                    draws = DrawKey(client, asked.user)
-                    self._out.append(draws if refusal is None else Answer(client, refusal))
-                elif isinstance(request, FenceNode):
-                    cib = self.replica.state.cib
-                    self._broadcast(self.last_resort.order(request, client, cib, user=asked.user, at=at))
-                elif isinstance(request, LayoutChange):
-                    change = change_for(request, self.settings, user=asked.user, at=at)
-                    if isinstance(change, RefusedReply):
-                        self._out.append(Answer(client, change))
-                    else:
-                        self._broadcast(change, client)
+            case _ if self.ring.view is None or not self.replica.is_synced:
+                self._out.append(Answer(client, NOT_JOINED))
+            case RotateClusterKey():
+                refusal = self.rotation.refuse(self.ring.view.members)
+                draws = DrawKey(client, asked.user)
+                self._out.append(draws if refusal is None else Answer(client, refusal))
+            case FenceNode():
+                cib = self.replica.state.cib
+                self._broadcast(self.last_resort.order(request, client, cib, user=asked.user, at=at))
+            case AddLink() | ChangeLink() | RemoveLink():
+                change = change_for(request, self.settings, user=asked.user, at=at)
+                if isinstance(change, RefusedReply):
+                    self._out.append(Answer(client, change))
                 else:
-                    self._broadcast(command_of(request, asked.user, at), client)
-            case _:
-                assert_never(request)
+                    self._broadcast(change, client)
+            case _:  # what is left is what a command says as it stands
+                self._broadcast(command_of(request, asked.user, at), client)
 
     # -- ending, and what only this node sees -----------------------------------------------------------
 

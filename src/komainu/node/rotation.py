@@ -52,6 +52,8 @@ class Rotation:
 
     def due(self, stable: Position) -> list[UseKey]:
         """Seal with the keys that every member accepts by now."""
+        if not self._pending:
+            return []
         ripe = [fingerprint for position, fingerprint in self._pending if position <= stable]
         self._pending = [each for each in self._pending if each[0] > stable]
         return [UseKey(fingerprint) for fingerprint in ripe]

@@ -4,7 +4,7 @@ Decides nothing. Where a resource is comes from the same reading of the history 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 import komainu
 from komainu.cib.document import show
@@ -18,6 +18,12 @@ from komainu.model.ids import Instant, NodeName, ResourceId, WallTime
 from komainu.model.link import LinkState
 from komainu.model.plan import Placement
 from komainu.model.request import (
+    AskConfiguration,
+    AskFencing,
+    AskLinks,
+    AskRing,
+    AskStatus,
+    AskWhy,
     Configuration,
     DropView,
     EndView,
@@ -29,6 +35,7 @@ from komainu.model.request import (
     LinkView,
     NodeView,
     QuorumView,
+    Reply,
     ResourceView,
     RingStatus,
     Status,
@@ -45,6 +52,10 @@ if TYPE_CHECKING:
     from komainu.node.drive import Drive
 
 FENCING_SHOWN_MAX: Final = 10
+
+Question = AskStatus | AskConfiguration | AskWhy | AskLinks | AskRing | AskFencing
+"""The requests that only ask."""
+
 KINDS: Final = {
     "primitive": "primitive",
     "group": "group",
@@ -52,6 +63,26 @@ KINDS: Final = {
     "master": "clone",
     "bundle": "bundle",
 }
+
+
+def answer(drive: "Drive", question: Question, now: Instant, wall: WallTime) -> Reply:
+    """Answer what needs no agreement."""
+    state = drive.replica.state
+    match question:
+        case AskStatus():
+            return status_of(drive, now, wall)
+        case AskConfiguration(status=with_status):
+            return configuration_of(state, with_status=with_status)
+        case AskWhy(subject=subject, at=moment):
+            return drive.index.why(subject, moment)
+        case AskLinks():
+            return links_of(drive, now, wall)
+        case AskRing():
+            return ring_of(drive, now, wall)
+        case AskFencing():
+            return fencing_of(state, wall)
+        case _:
+            assert_never(question)
 
 
 def status_of(drive: "Drive", now: Instant, wall: WallTime) -> Status:
