@@ -161,7 +161,9 @@ def _with_membership(
     else:
         stamped = changed if changed == state.cib else with_status_change(changed)
     fencing = without_delegates(state.fencing, command.members)
-    return Applied(ClusterState(stamped, fencing, position), changes_configuration=is_new)
+    return Applied(
+        replace(state, cib=stamped, fencing=fencing, position=position), changes_configuration=is_new
+    )
 
 
 def _with_layout(

@@ -445,6 +445,7 @@ def test_a_layout_is_stored_once_and_only_by_a_whole_line() -> None:
     assert applied.state.layout == layout
     assert load(store(applied.state)) == applied.state
     assert without_status(applied.state).layout == layout
+    assert accepted(applied.state, view_of(A)).layout == layout  # a view does not take it away
     assert codes(outcome(fresh, first, is_quorate=False)) == ["cib.no-quorum"]
     assert codes(outcome(applied.state, first)) == ["cib.stale-layout"]
     raised_by_hand = msgspec.structs.replace(first, expected=7, layout=replace(layout, version=8))
