@@ -53,6 +53,23 @@ def test_who_stops_in_order_is_not_fenced() -> None:
             assert fenced(world) == []
 
 
+def test_who_left_is_not_fenced_by_those_who_started_anew() -> None:
+    """Only one had heard the farewell, and its daemon was killed before there was quorum again: nobody knew of it."""
+    world = settled(3)
+    world.lose_power(A, boot_again=False)
+    world.run_until(Instant(world.now + 8_000))
+    before = fenced(world)
+    stop_daemon(world, world.machines[B], away_ms=40_000)
+    world.run_until(Instant(world.now + 3_000))
+    assert world.machines[B].left_in_order
+    world.crash_daemon(C)
+    world.boot(A)
+    world.run_until(Instant(world.now + 15_000))
+    assert fenced(world) == before
+    assert any(RESOURCES[0] in machine.running for machine in world.machines.values())
+    assert world.run_while(lambda: trouble(world) != "", at_most_ms=60_000)
+
+
 def test_who_cannot_store_any_more_does_not_take_his_leave() -> None:
     """A daemon ended for a full disk, said that it left, and its resources were started elsewhere while they ran."""
     for seed in range(4):

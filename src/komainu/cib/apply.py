@@ -162,7 +162,9 @@ def _with_membership(
         stamped = changed if changed == state.cib else with_status_change(changed)
     fencing = without_delegates(state.fencing, command.members)
     return Applied(
-        replace(state, cib=stamped, fencing=fencing, position=position), changes_configuration=is_new
+        replace(state, cib=stamped, fencing=fencing, position=position),
+        # Who left in order is not fenced for it, whoever restarts meanwhile: so it has to be stored.
+        changes_configuration=is_new or bool(command.left),
     )
 
 

@@ -8,14 +8,19 @@ Form 2, written once nodes or links were changed while the cluster ran: a line o
 
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Final, NoReturn
 
 import msgspec
 
 from komainu.cib.document import parse, show
+from komainu.cib.element import Element
+from komainu.cib.nodes import DOWN, STATUS, is_cleanly_down, name_of, node_states
 from komainu.cib.state import ClusterState
+from komainu.cib.tree import update_at
 from komainu.model.fencing import FenceRecord
+from komainu.model.ids import NodeName
 from komainu.model.layout import Layout
 from komainu.model.report import Place, Refused, Report
 from komainu.model.view import Position
@@ -75,11 +80,34 @@ def load(text: str, file: str = "<state>") -> ClusterState:
     return ClusterState(cib, fencing, position, layout)
 
 
-def without_status(state: ClusterState) -> ClusterState:
-    """Return what survives a crash of the whole cluster: what ran where is not known any more."""
-    cib = state.cib.with_children(tuple(child for child in state.cib.children if child.tag != "status"))
+def without_status(state: ClusterState, *, keeps_down: bool = False) -> ClusterState:
+    """Return what survives a crash of the whole cluster: what ran where is not known any more.
+
+    `keeps_down`: who was down in order still is. That holds where nothing can be started on such a node without a
+    newer state on some disk of every later majority (ring/quorum.py, majorities_meet; node/replica.py).
+    """
+    others = tuple(child for child in state.cib.children if child.tag != "status")
+    down = tuple(_down(each) for each in node_states(state.cib) if keeps_down and is_cleanly_down(each))
+    status = (Element("status", {}, down),) if down else ()
+    cib = state.cib.with_children((*others, *status))
     cib = cib.with_attribute("dc-uuid", None).with_attribute("have-quorum", "0")
     return replace(state, cib=cib)
+
+
+def without_marks_of(state: ClusterState, members: Collection[NodeName]) -> ClusterState:
+    """Return a state that says of none of these nodes that it is down: they are about to join."""
+
+    def is_void(child: Element) -> bool:
+        return child.tag == "node_state" and name_of(child) in members and is_cleanly_down(child)
+
+    if not any(is_void(each) for each in node_states(state.cib)):
+        return state
+    return replace(state, cib=update_at(state.cib, STATUS, lambda status: status.without(is_void)))
+
+
+def _down(state: Element) -> Element:
+    """Return a node's state as one that is down, and nothing more of it."""
+    return Element("node_state", {"id": state.id, "uname": name_of(state), **DOWN})
 
 
 def _checksum(position: str, body: str) -> str:

@@ -22,6 +22,7 @@ from komainu.cib.document import storable
 from komainu.cib.element import Element
 from komainu.cib.history import may_be_active, with_history
 from komainu.cib.nodes import (
+    DOWN,
     STATUS,
     has_joined,
     is_member,
@@ -44,7 +45,6 @@ FENCE_MARK: Final = "fence-request"
 LIFE_MARK: Final = "daemon-life"
 VIEW_MARK: Final = "view"
 
-_DOWN: Final = {"in_ccm": "false", "crmd": "offline", "join": "down", "expected": "down"}
 _LOST: Final = {"in_ccm": "false", "crmd": "offline", "join": "down"}
 _NODES: Final = ("configuration", "nodes")
 
@@ -129,7 +129,7 @@ def with_confirmed_off(cib: Element, node: NodeName) -> Element:
     state = node_state(cib, node)
     if is_member(state) and state is not None and state.get(FENCE_MARK) is None:
         return cib
-    return update_state(cib, node, lambda here: with_all(here.with_children(()), {**_DOWN, FENCE_MARK: None}))
+    return update_state(cib, node, lambda here: with_all(here.with_children(()), {**DOWN, FENCE_MARK: None}))
 
 
 def _is_older(view: ViewId, cib: Element) -> bool:
@@ -184,7 +184,7 @@ def _with_left(cib: Element, name: NodeName) -> Element:
         listing = state.at("lrm", "lrm_resources")
         is_running = listing is not None and any(may_be_active(home) for home in listing.children)
         known = state if is_running else state.without(lambda child: child.tag == "lrm")
-        return with_all(_without_attributes(known), _DOWN)
+        return with_all(_without_attributes(known), DOWN)
 
     return update_state(cib, name, leave)
 

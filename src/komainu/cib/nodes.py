@@ -13,6 +13,9 @@ from komainu.model.ids import NodeName
 
 STATUS: Final = ("status",)
 
+DOWN: Final = {"in_ccm": "false", "crmd": "offline", "join": "down", "expected": "down"}
+"""What a node's state says when nothing runs there and nothing is missed."""
+
 
 def node_entries(cib: Element) -> Iterator[Element]:
     """Give the configured nodes, in document order."""
@@ -52,6 +55,11 @@ def is_member(state: Element | None) -> bool:
 def is_lost(state: Element) -> bool:
     """Whether a node is away that did not leave and is not confirmed off."""
     return not is_member(state) and state.get("expected") == "member"
+
+
+def is_cleanly_down(state: Element) -> bool:
+    """Whether a node left or is confirmed off, and nothing is on record that it may have left running."""
+    return not is_member(state) and state.get("expected") == "down" and state.first("lrm") is None
 
 
 def has_joined(state: Element | None) -> bool:

@@ -7,6 +7,10 @@ Theory of operation. Members that come together from the view of the owner hold 
 synchrony) and go on. The others wait: they keep what is delivered until the owner's AdoptSnapshot comes, which
 holds the state as it was when the view began, and apply what they kept on top of it. The owner then says who
 is a member, and every member that the state does not know as joined says what runs on it.
+
+A disk remembers who left in order or was confirmed off, so that whoever starts anew does not have such a node fenced.
+It must not say so of a node that runs something: from a view's first Store on it says it of none of the members, and a
+node says that it may be used (node/membership.py, Joining) only when every member of its quorate view has stored that.
 """
 
 from collections.abc import Mapping
@@ -21,7 +25,7 @@ from komainu.cib.command import (
     ChangeMembership,
     decode,
 )
-from komainu.cib.durable import load, store
+from komainu.cib.durable import load, store, without_marks_of
 from komainu.cib.nodes import is_member, node_state
 from komainu.cib.state import Applied, ClusterState
 from komainu.model.cause import Cause
@@ -207,9 +211,12 @@ class Replica:
         return [done, *([self._store()] if applied.changes_configuration else self._mark())]
 
     def _store(self) -> Store:
+        """Store the state, but not that a member of this view is down: it may run something before the next Store."""
+        assert self._begun is not None, "a state is stored within views"
         self._token += 1
         self._outstanding[self._token] = self.state.position
-        return Store(self._token, store(self.state))
+        members = {self._names[node] for node in self._begun.view.members}
+        return Store(self._token, store(without_marks_of(self.state, members)))
 
     def _mark(self) -> list[ReplicaEffect]:
         """What needs no disk counts as stored when nothing older is still on its way to it."""

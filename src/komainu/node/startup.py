@@ -16,9 +16,11 @@ from komainu.model.report import Note, Place, Refused, Report
 from komainu.node.blackbox import BlackBox
 from komainu.node.disk import RealFolder, StateFile
 from komainu.node.flight import FlightFile
+from komainu.node.reconfiguration import newer_settings
 from komainu.node.settings import DaemonSettings
 from komainu.recorder.line import read_lines
 from komainu.recorder.record import Record
+from komainu.ring.quorum import majorities_meet
 
 LIFE_MARK: Final = "running"
 """A file in the run folder, from the arming of the watchdog to an orderly end."""
@@ -50,7 +52,7 @@ def prepare(settings: DaemonSettings) -> Prepared:
     state_file = StateFile(RealFolder(cib_folder), cib_folder)
     loaded = state_file.load(durable.load)
     # What was running in an earlier life of this daemon is not known to run now: probes will tell.
-    state = _first_state(settings) if loaded.value is None else durable.without_status(loaded.value)
+    state = _first_state(settings) if loaded.value is None else _without_status(settings, loaded.value)
     flight_file = FlightFile(settings.state_folder)
     lines = (line.decode(errors="replace") for line in flight_file.read(RECORDS_READ_MAX))
     history, _torn = read_lines(lines)
@@ -63,6 +65,12 @@ def prepare(settings: DaemonSettings) -> Prepared:
         loaded.notes,
         BlackBox(Path(settings.state_folder) / "blackbox.json"),
     )
+
+
+def _without_status(settings: DaemonSettings, state: ClusterState) -> ClusterState:
+    """Return what holds of a stored state after a start, with the nodes that it was agreed on with."""
+    agreed = newer_settings(settings.ring, state.layout) or settings.ring
+    return durable.without_status(state, keeps_down=majorities_meet(agreed))
 
 
 def _first_state(settings: DaemonSettings) -> ClusterState:

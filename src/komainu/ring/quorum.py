@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from komainu.model.ids import NodeId
 from komainu.ring.packet import Electorate, Voters
-from komainu.ring.settings import RingSettings
+from komainu.ring.settings import Engine, RingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,24 @@ def waits_for_all(settings: RingSettings) -> bool:
     if settings.quorum.wait_for_all is None:
         return is_two_node(settings) or settings.quorum.is_dynamic
     return settings.quorum.wait_for_all
+
+
+def majorities_meet(settings: RingSettings) -> bool:
+    """Whether any two quorate views share a node, so that what the first has stored is known in the second.
+
+    Not so where a node alone is enough, or a node and a witness, which stores no state; nor where others may count
+    after a while, or fewer votes are expected than there are.
+    """
+    options = settings.quorum
+    votes = sum(node.votes for node in settings.nodes)
+    is_reckoned = options.expected_votes is None or options.expected_votes >= votes
+    return (
+        settings.engine is Engine.BUILTIN
+        and is_reckoned
+        and options.witness is None
+        and not options.is_dynamic
+        and not is_two_node(settings)
+    )
 
 
 def expected_votes(settings: RingSettings, electorate: Electorate) -> int:

@@ -41,6 +41,7 @@ from komainu.node.interface import (
 from komainu.node.reconfiguration import newer_settings
 from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
 from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket
+from komainu.ring.quorum import majorities_meet
 from komainu.ring.settings import RingSettings
 from komainu.scheduler.plan import plan
 from komainu.scheduler.remembered import Remembered
@@ -149,8 +150,9 @@ class World:
         if not machine.is_on or machine.drive is not None:
             return
         text = machine.disk.text
-        state = self._initial if text is None else without_status(load(text))
+        state = self._initial if text is None else load(text)
         settings = newer_settings(self.settings[node], state.layout) or self.settings[node]
+        state = without_status(state, keeps_down=majorities_meet(settings))
         machine.life += 1
         machine.left_in_order = False
         self.observer.disturbed()

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from komainu.cib.command import ConfirmOff
-from komainu.cib.durable import load, store, without_status
+from komainu.cib.durable import load, store, without_marks_of, without_status
 from komainu.cib.initial import empty_cib
+from komainu.cib.nodes import node_states
 from komainu.cib.state import ClusterState
 from komainu.model.report import Refused
 
@@ -68,6 +69,18 @@ def test_a_crash_of_all_leaves_the_configuration_and_the_fencing_history() -> No
     assert left.cib.first("configuration") == rich_state().cib.first("configuration")
     assert left.fencing == rich_state().fencing
     assert (left.cib.get("have-quorum"), left.cib.get("dc-uuid")) == ("0", None)
+
+
+def test_who_left_in_order_is_remembered_where_majorities_meet() -> None:
+    left = accepted(two_members(WEB_XML), view_of(A, left=(B,)))
+    kept = without_status(load(store(left)), keeps_down=True)
+    assert [each.get("uname") for each in node_states(kept.cib)] == [B]
+    assert without_status(left).cib.first("status") is None
+    # As a view with b begins, the disk must not say any more that b is down: it may run something soon.
+    assert without_status(without_marks_of(left, {A, B}), keeps_down=True).cib.first("status") is None
+    assert without_marks_of(left, {A}) is left
+    lost = accepted(two_members(WEB_XML), view_of(A, lost=(B,)))
+    assert without_status(lost, keeps_down=True).cib.first("status") is None
 
 
 def test_a_state_without_status_takes_views_again() -> None:

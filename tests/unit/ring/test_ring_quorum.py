@@ -5,7 +5,7 @@ import pytest
 from komainu.model.ids import LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd
 from komainu.ring.packet import Electorate, Voters
-from komainu.ring.quorum import Turnout, is_two_node, judge, waits_for_all
+from komainu.ring.quorum import Turnout, is_two_node, judge, majorities_meet, waits_for_all
 from komainu.ring.settings import NodeSettings, QuorumOptions, RingSettings, WitnessOptions
 from komainu.ring.voters import first_voters
 
@@ -120,6 +120,15 @@ def test_a_witness_has_votes(has_witness: bool, quorate: bool, reason: str) -> N
     settings = ring(2, QuorumOptions(witness=WitnessOptions("w")))
     verdict = judge(settings, first_voters(settings), Turnout((NodeId(1),), has_witness=has_witness))
     assert (verdict.quorate, verdict.reason, is_two_node(settings)) == (quorate, reason, False)
+
+
+def test_majorities_meet_where_nodes_alone_decide() -> None:
+    assert majorities_meet(ring(3))
+    assert majorities_meet(ring(2, QuorumOptions(auto_tie_breaker=True)))
+    assert not majorities_meet(ring(2))
+    assert not majorities_meet(ring(3, QuorumOptions(expected_votes=2)))
+    assert not majorities_meet(ring(3, QuorumOptions(last_man_standing=True)))
+    assert not majorities_meet(ring(3, QuorumOptions(witness=WitnessOptions("w"))))
 
 
 def test_two_node_sets_itself() -> None:
