@@ -88,9 +88,10 @@ from komainu.node.interface import (
     StopAsked,
     UseLayout,
 )
+from komainu.node.joining import Joining
 from komainu.node.last_resort import LastResort
 from komainu.node.lone_start import LoneStart
-from komainu.node.membership import Joining, has_joined, joining
+from komainu.node.membership import has_joined
 from komainu.node.outlook import MakePlan
 from komainu.node.pair import Pair
 from komainu.node.reconfiguration import LayoutKeeper, change_for
@@ -159,7 +160,7 @@ class Drive:
         self.lone_start = LoneStart(self.names)
         self.layouts = LayoutKeeper(settings)
         self.causes = Causes(self.me)
-        self.joining = Joining(self.me)
+        self.joining = Joining(self.executor, self.last_resort)
         self._now, self._wall = now, wall
         self._started_wall, self._started = wall, now
         self._out: list[DriveEffect] = []
@@ -263,10 +264,12 @@ class Drive:
                     self._broadcast(naming)
                     continue
             view, lineage = self.ring.view, self.replica.state.position.lineage
-            if self.replica.is_synced and self._join(
-                self.joining.may_join(view, self.ring.stable, self._view_begun)
-            ):
-                continue
+            if self.replica.is_synced:
+                said = self.joining.due(self.ring, self._view_begun, self.replica.state.cib, self._wall)
+                for command in said:
+                    self._broadcast(command)
+                if said:
+                    continue
             if has_confirmed or view is None or lineage >= view.view_id.counter or not is_the_line():
                 break
             has_confirmed = True
@@ -282,18 +285,6 @@ class Drive:
         self._others_due = earliest(self._stop_by, *(core.deadline for core in cores))
         out, self._out = self._out, []
         return out
-
-    def _join(self, cause: Cause | None) -> bool:
-        """Say what runs here, when it is time to; whether it was."""
-        if cause is None:
-            return False
-        cib = self.replica.state.cib
-        for said in self.last_resort.before_join(self._wall):
-            self._broadcast(said)
-        self._broadcast(joining(cause, self._wall, self.executor, cib))
-        for said in self.last_resort.after_join(cib, self._wall):
-            self._broadcast(said)
-        return True
 
     def _pass_deadlines(self) -> bool:
         """Wake who waits for this moment; whether anybody but the ring does."""
@@ -485,7 +476,7 @@ class Drive:
             case ChangeMembership() if self.replica.has_adopted or not has_joined(
                 self.replica.state.cib, self.me
             ):
-                self.joining.due(done.position)
+                self.joining.begin(done.position)
             case ReleaseNode(node=node) if node == self.me and self._stop_by is not None:
                 self._released = done.position
                 self._stop_by = Instant(self._now + FAREWELL_MS)

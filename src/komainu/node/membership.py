@@ -8,14 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from komainu.cib import nodes
-from komainu.cib.command import JoinNode
 from komainu.cib.element import Element
 from komainu.cib.nodes import is_member, name_of, node_entries, node_states
-from komainu.cib.pending import pending_operations
-from komainu.executor.executor import Executor
-from komainu.model.cause import Cause
-from komainu.model.ids import NodeName, WallTime
-from komainu.model.view import Position, View
+from komainu.model.ids import NodeName
 
 _YES: Final = {"true", "yes", "on", "1", "y"}
 
@@ -64,38 +59,6 @@ def has_joined(cib: Element, name: NodeName) -> bool:
 def nodes_joined(cib: Element) -> bool:
     """Whether every member has said what runs on it."""
     return all(node.has_joined for node in node_conditions(cib) if node.is_member)
-
-
-def joining(cause: Cause, at: WallTime, executor: Executor, cib: Element) -> JoinNode:
-    """Say what runs on this node, and what the state shows as handed to it although it never came."""
-    history = executor.history()
-    known = executor.owed() | {result.request.transition_key for result in history}
-    pending = (entry for entry in pending_operations(cib) if entry.node == executor.node)
-    never_handed = tuple(entry.transition_key for entry in pending if entry.transition_key not in known)
-    return JoinNode(cause, at, "", executor.node, history, never_handed)
-
-
-class Joining:
-    """When this node says what runs on it, and may be used from then on.
-
-    In a quorate view not before every member has stored that view: no disk may say any more that it is down in order.
-    """
-
-    def __init__(self, node: NodeName) -> None:
-        self._node = node
-        self._since: Position | None = None  # when the state said that it is a member
-
-    def due(self, position: Position) -> None:
-        """Take in that it is time to say it."""
-        self._since = position
-
-    def may_join(self, view: View | None, stable: Position, begun: Position) -> Cause | None:
-        """Return why it is said now, once; None while there is nothing to say or it has to wait."""
-        if self._since is None or view is None or (view.quorate and stable < begun):
-            return None
-        cause = Cause("membership.joined", f"{self._node} says what runs on it", (str(self._since),))
-        self._since = None
-        return cause
 
 
 def _condition(node: Element, state: Element | None) -> NodeCondition:

@@ -69,7 +69,7 @@ class Checks:
 
     def has_cause(self, target: Machine, now: Instant) -> None:
         """S4: nobody is fenced who left in order, with all of his resources stopped, and was heard."""
-        if target.left_in_order:
+        if target.left_at is not None:
             fail("S4", now, f"{target.name} is fenced although it left in order and runs nothing")
 
     def acknowledged_is_kept(self, machine: Machine, now: Instant) -> None:

@@ -95,7 +95,9 @@ class Machine:
     records: list[Record] = field(default_factory=list)
     clock: LocalClock = field(default_factory=LocalClock)
     agents: Agents = Agents.WELL
-    left_in_order: bool = False  # its daemon said farewell to all, and nothing runs
+    left_at: Instant | None = (
+        None  # when its daemon said farewell to somebody, and nothing ran; until it starts
+    )
     stays_away_until: Instant = Instant(0)  # a daemon that ended is not started before
     waiting: list[DriveEvent] | None = None  # for a machine that stands still; None: it runs
 

@@ -63,6 +63,9 @@ BOOT_MS: Final = (3_000, 9_000)
 PLANNED_TWICE_EVERY: Final = 3
 """Every so many plans are made twice, to see that they are equal."""
 
+FAREWELL_STORED_MS: Final = 2_000
+"""After that a farewell is on the disk of all who heard it: of a slow one, too."""
+
 RESTART_MS: Final = (200, 3_000)
 """How soon a daemon that ended is started again by its machine."""
 
@@ -154,7 +157,7 @@ class World:
         settings = newer_settings(self.settings[node], state.layout) or self.settings[node]
         state = without_status(state, keeps_down=majorities_meet(settings))
         machine.life += 1
-        machine.left_in_order = False
+        machine.left_at = None
         self.observer.disturbed()
         machine.drive = drive = WatchedDrive(
             settings,
@@ -176,6 +179,7 @@ class World:
         if machine.is_on:
             self.say(f"{machine.name} loses power")
             machine.lose_power()
+            _forget_farewells(self)
             self.observer.disturbed()
             if boot_again:
                 self.clock.after(self.chance.randint(*BOOT_MS), lambda: self.boot(node))
@@ -190,6 +194,7 @@ class World:
     def _end_daemon(self, machine: Machine) -> None:
         """Let a daemon be gone, and have its machine start it again."""
         machine.end_daemon()
+        _forget_farewells(self)
         self.observer.disturbed()
         moment = max(self.now + self.chance.randint(*RESTART_MS), machine.stays_away_until)
         self.clock.at(Instant(moment), lambda: self.start_daemon(machine.node_id))
@@ -264,8 +269,9 @@ class World:
             case Exit(code=code, reason=reason):
                 self.say(f"the daemon of {machine.name} ends with {code}: {reason}")
                 is_excused = not code or machine.disk.is_full
-                machine.left_in_order = not code and not machine.running and self.network.is_whole
+                is_heard = _is_heard(self, machine)
                 self._end_daemon(machine)
+                machine.left_at = self.now if not code and not machine.running and is_heard else None
                 if not is_excused:
                     fail("S4", self.now, f"the daemon of {machine.name} exited with {code}: {reason}")
             case ResetMachine(reason=reason):
@@ -335,6 +341,21 @@ class World:
     def say(self, what: str) -> None:
         """Add a line to the trace."""
         self.trace.append(f"{self.now / 1000:9.3f} {what}")
+
+
+def _forget_farewells(world: World) -> None:
+    """A daemon ended: what it had just heard may not be on its disk yet, so nobody need know of it."""
+    for machine in world.machines.values():
+        if machine.left_at is not None and world.now - machine.left_at < FAREWELL_STORED_MS:
+            machine.left_at = None
+
+
+def _is_heard(world: World, leaver: Machine) -> bool:
+    """Whether a farewell comes to somebody who knows the cluster's state, and so can hand it on."""
+    view = None if leaver.drive is None else leaver.drive.ring.view
+    if view is None or not view.quorate or not world.network.is_whole:
+        return False
+    return any(world.machines[node].drive is not None for node in view.members if node != leaver.node_id)
 
 
 def _name(settings: RingSettings) -> NodeName:
