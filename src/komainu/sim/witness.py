@@ -4,7 +4,7 @@ Decides nothing for them. `reaches` are the nodes whose questions and answers ar
 remembers nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, assert_never
 
 from komainu.model.ids import Instant, NodeId
@@ -31,6 +31,7 @@ class SimWitness:
         self._cluster = next(iter(world.settings.values())).cluster
         self._voters: dict[tuple[NodeId, int], Voter] = {}  # by node and life
         self.reaches = set(world.machines)
+        self._held: dict[NodeId, list[Callable[[], None]]] = {}  # what waits for a machine that stands still
         self.restart()
 
     def restart(self) -> None:
@@ -38,6 +39,15 @@ class SimWitness:
         epoch = self._world.chance.getrandbits(48) + 1
         self._hall = Hall([self._cluster], epoch, self._world.now)
         self._world.say("the witness starts")
+
+    def freeze(self, node: NodeId) -> None:
+        """Let a machine's voter stand still with it: answers wait, and nothing is asked."""
+        self._held[node] = []
+
+    def thaw(self, node: NodeId) -> None:
+        """Let it go on with what has waited, in its order."""
+        for act in self._held.pop(node, []):
+            act()
 
     def ask(self, machine: Machine, asked: AskWitness) -> None:
         """Carry a node's wish to its voter."""
@@ -79,7 +89,9 @@ class SimWitness:
             self._world.later(machine, delay, lambda: self._return(machine, voter, answer))
 
     def _return(self, machine: Machine, voter: Voter, answer: Answer) -> None:
-        if machine.node_id in self.reaches:
+        if machine.node_id in self._held:
+            self._held[machine.node_id].append(lambda: self._return(machine, voter, answer))
+        elif machine.node_id in self.reaches:
             self._carry_out(machine, voter, voter.answered(answer, self._world.now))
 
     def _wake(self, machine: Machine, voter: Voter) -> None:
@@ -87,6 +99,9 @@ class SimWitness:
         due = voter.deadline or Instant(self._world.now + 50)
 
         def wake() -> None:
+            if machine.node_id in self._held:
+                self._held[machine.node_id].append(wake)
+                return
             if voter.deadline is not None and self._world.now >= voter.deadline:
                 self._carry_out(machine, voter, voter.tick(self._world.now))
             self._wake(machine, voter)

@@ -83,8 +83,8 @@ class Voter:
             self._epoch = answer.epoch
             return [*self._question(now)]
         sent = self._sent.pop(answer.number, None)
-        if sent is None or answer.view != part.view:
-            return []
+        if sent is None or answer.view != part.view or now - sent >= self._lease_ms:
+            return []  # also one that has lain here while this machine stood still: its lease is over
         self._refusal = ""
         if answer.verdict is Verdict.PENDING:
             self._asked_at = now

@@ -64,6 +64,13 @@ def test_a_vote_that_is_not_renewed_is_gone_a_lease_after_the_question() -> None
     assert not any(isinstance(effect, Question) and effect.holds for effect in effects)
 
 
+def test_an_answer_that_lay_here_while_the_machine_stood_still_is_no_vote() -> None:
+    bench = Bench()
+    bench.now += LEASE_MS
+    assert told(bench.answer(bench.number(), Verdict.CAST)) == []
+    assert told(bench.tick(0)) == [False]
+
+
 def test_pending_tells_nothing_and_is_no_silence() -> None:
     bench = Bench()
     assert bench.answer(bench.number(), Verdict.PENDING) == []
