@@ -30,6 +30,7 @@ DRILLS: Final = (
     ("fencing-more", (Stack.KOMAINU, Stack.PACEMAKER)),
     ("fencing-none", (Stack.KOMAINU, Stack.PACEMAKER)),
     ("fencing-witness", (Stack.KOMAINU,)),
+    ("fencing-clients", (Stack.KOMAINU,)),
     ("fencing-watchdog", (Stack.KOMAINU,)),
     ("fencing-sbd", (Stack.KOMAINU,)),
 )

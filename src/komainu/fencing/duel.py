@@ -15,10 +15,10 @@ from komainu.fencing.interface import (
     FenceAgentFinished,
     FenceRunId,
     FencingEffect,
-    PeerIsOff,
     RaceBegan,
     RunFenceAgent,
     Turns,
+    TurnsChanged,
 )
 from komainu.fencing.reach import Reach, Reached
 from komainu.model.ids import Instant, NodeName
@@ -92,7 +92,7 @@ class Duel:
             return []
         target, self._turns, self.deadline = self._target, None, None
         text = f"every fence device that reaches {target} says that it has no power: there is no race"
-        return [Note(Level.NOTICE, "fencing.peer-is-off", text), PeerIsOff(target)]
+        return [Note(Level.NOTICE, "fencing.peer-is-off", text), TurnsChanged(None)]
 
     def may_strike(self, target: NodeName, action: str, now: Instant) -> bool:
         """Whether a device may switch this node off now."""

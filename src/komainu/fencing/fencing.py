@@ -31,6 +31,7 @@ from komainu.fencing.interface import (
     FencingEvent,
     RaceBegan,
     RunFenceAgent,
+    TurnsChanged,
 )
 from komainu.fencing.reach import GHOST, Question, Reach, Reached, Unreached, Verdict, failure
 from komainu.model.fencing import FenceRecord, FenceState
@@ -88,7 +89,7 @@ class Fencer:
             case FenceRequested():
                 self._on_request(event)
             case RaceBegan():
-                effects += self._ask_power(self._duel.begin(event, now))
+                effects += [TurnsChanged(event.turns), *self._ask_power(self._duel.begin(event, now))]
             case FenceAgentFinished():
                 effects += self._on_finished(event, now)
             case DeadlinePassed():

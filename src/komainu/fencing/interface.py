@@ -141,10 +141,10 @@ class FencingEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class PeerIsOff:
-    """Every fence device that reaches the node says that it has no power: nobody is left to race with."""
+class TurnsChanged:
+    """This side may strike in these turns; None: there is nobody to race with."""
 
-    target: NodeName
+    turns: Turns | None
 
 
-FencingEffect = RunFenceAgent | FencingEnded | PeerIsOff | Note
+FencingEffect = RunFenceAgent | FencingEnded | TurnsChanged | Note

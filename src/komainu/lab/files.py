@@ -16,7 +16,7 @@ import uuid
 from pathlib import Path
 from typing import Final
 
-from komainu.lab.layout import WITNESS_ADDRESS, Layout
+from komainu.lab.layout import CLIENT_ADDRESS, WITNESS_ADDRESS, Layout
 from komainu.lab.managers import MachineFile
 from komainu.lab.plant import LabFailure
 from komainu.lab.watchdog_file import MODE
@@ -231,6 +231,8 @@ def settings_text(
     ]
     if layout.has_witness:
         lines += ["", "[cluster.quorum.witness]", f'address = "{WITNESS_ADDRESS}"']
+    if layout.knows_clients:
+        lines += ["", "[clients]", f'targets = ["{CLIENT_ADDRESS}"]']
     if layout.shared_disks:
         disks = ", ".join(f'"{SHARED_DISK.format(number)}"' for number in range(1, layout.shared_disks + 1))
         lines += ["", "[sbd]", f"devices = [{disks}]"]

@@ -80,6 +80,14 @@ class DumpEnds:
     """The full dump is complete."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClientsSeen:
+    """Whether clients of the service reach this node, as far as its targets say."""
+
+    is_reached: bool
+    reason: str
+
+
 KernelEvent = (
     InterfaceSeen | InterfaceGone | AddressSeen | AddressGone | RouteSeen | RouteGone | DumpBegins | DumpEnds
 )

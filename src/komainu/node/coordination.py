@@ -129,21 +129,20 @@ class Coordination:
             return f"idle; gave up fencing {target} after {attempts} attempts, until something changes"
         return "idle"
 
-    def begin_view(self, view_id: ViewId, *, is_coordinator: bool, turns: Turns | None, now: Instant) -> None:
-        """Forget the last view's work: its actions that still run are seen as pending in the state.
-
-        `turns` say when this side of a split may fence the other one (node/race.py).
-        """
+    def begin_view(self, view_id: ViewId, *, is_coordinator: bool, now: Instant) -> None:
+        """Forget the last view's work: its actions that still run are seen as pending in the state."""
         self._reset(is_coordinator=is_coordinator)
         self._view_id = view_id
         if is_coordinator:
             self._join_by = Instant(now + JOIN_WAIT_MS)
+
+    def take_turns(
+        self, turns: Turns | None, state: ClusterState, now: Instant, wall: WallTime
+    ) -> list[CoordinationEffect]:
+        """Plan only when this side of a split may fence the other one (node/race.py); None: there is no race."""
+        if self.is_coordinator:
             self._turns = turns
             self._not_before = None if turns is None else turns.next(now)
-
-    def race_is_over(self, state: ClusterState, now: Instant, wall: WallTime) -> list[CoordinationEffect]:
-        """The other side of the split is off: this one need not wait for its turn."""
-        self._turns = self._not_before = None
         return self._go_on(state, now, wall)
 
     def observe(

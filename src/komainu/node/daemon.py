@@ -39,6 +39,7 @@ from komainu.network.ways import Ways
 from komainu.node.addresses import Addresses
 from komainu.node.agents import AgentRunner
 from komainu.node.blackbox import LastWords, StallWatch
+from komainu.node.client_probe import ClientProbe
 from komainu.node.corosync.engine import CorosyncEngine
 from komainu.node.culprits import CulpritSearch
 from komainu.node.drive import Drive
@@ -82,7 +83,7 @@ from komainu.recorder.line import write_line
 from komainu.recorder.record import Record
 from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
 from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket
-from komainu.ring.settings import Engine, RingSettings
+from komainu.ring.settings import Engine, RingSettings, derive
 from komainu.ring.wire import Wire
 from komainu.scheduler.plan import plan
 from komainu.scheduler.remembered import Remembered
@@ -168,6 +169,8 @@ class Daemon:
             if witness is None
             else WitnessLink(ring, witness, incarnation, settings.key, (self.feed, log.write))
         )
+        detect_ms = derive(ring).detect_within_ms
+        self._probe = ClientProbe(settings.clients, detect_ms, now_ms, (self.feed, log.write))
         self._clients = ClientSocket(settings.run_folder, self.feed)
         self._groups = GroupSocket(settings.run_folder, self.feed)
         self._agents = AgentRunner(ring.of(ring.me).name, self.feed)
@@ -195,6 +198,8 @@ class Daemon:
         self._log.write(self._greeting())
         self._carry_out(self._drive.start())
         self._kernel.start()
+        if self._settings.clients:
+            self._probe.start()
         self._set_timer()
         self._look_at_drops()
         gc.collect()
@@ -452,6 +457,7 @@ class Daemon:
         self._culprits.close()
         if self._witness is not None:
             self._witness.close()
+        self._probe.close()
         self._addresses.close()
         self._agents.close()
         if self._petting is not None:

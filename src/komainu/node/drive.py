@@ -232,6 +232,9 @@ class Drive:
                 self._broadcast(self.last_resort.farewell(reason, wall))
             case StopAsked():
                 self._stop()
+            case network.ClientsSeen():
+                if race := self.pair.clients_seen(event, self.ring):
+                    self._take_fencer(self.fencer.handle(race, now))
             case _:  # what is left is what the shells of the network tell
                 self._take_network(self.network.handle(event, now))
         return self._settle(is_news=is_news)
@@ -258,10 +261,10 @@ class Drive:
             if not is_news:
                 out, self._out = self._out, []
                 return out
-            if self.replica.is_synced and self.coordination.doing() == "idle":
-                naming = self.pair.naming(self.replica.state, self.ring, self._wall)
-                if naming is not None:
-                    self._broadcast(naming)
+            if self.replica.is_synced:
+                doing = self.coordination.doing()
+                if word := self.pair.word(self.replica.state, self.ring, self._wall, doing):
+                    self._broadcast(word)
                     continue
             view, lineage = self.ring.view, self.replica.state.position.lineage
             if self.replica.is_synced:
@@ -333,12 +336,8 @@ class Drive:
                 race = self.pair.begin(effect, self.replica.state, self.ring, self._now)
                 self.rotation.begin_view(view.members)
                 self.lone_start.begin_view(view.members)
-                self.coordination.begin_view(
-                    view.view_id,
-                    is_coordinator=view.coordinator == self.settings.me,
-                    turns=race.turns,
-                    now=self._now,
-                )
+                is_coordinator = view.coordinator == self.settings.me
+                self.coordination.begin_view(view.view_id, is_coordinator=is_coordinator, now=self._now)
                 self._take_fencer(self.fencer.handle(race, self._now))
                 self._take_replica(self.replica.install(effect, self._wall))
                 self._take_replica(self.groups.install(effect, self.names, self.settings.me))
@@ -409,10 +408,10 @@ class Drive:
             match effect:
                 case RunFenceAgent() | Note():
                     self._out.append(effect)
-                case fencing.PeerIsOff():
-                    self.pair.turns = None
+                case fencing.TurnsChanged(turns=turns):
+                    self.pair.turns = turns
                     state = self.replica.state
-                    self._take_coordination(self.coordination.race_is_over(state, self._now, self._wall))
+                    self._take_coordination(self.coordination.take_turns(turns, state, self._now, self._wall))
                 case FencingEnded(record=record):
                     cause = self.causes.of_fencing(record)
                     self._broadcast(RecordFencing(cause, self._wall, "", record))

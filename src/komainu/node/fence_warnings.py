@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from komainu.cib.element import Element
 from komainu.cib.nodes import node_entries
 from komainu.cib.options import cluster_option, is_true
+from komainu.cib.pairs import transient_value
 from komainu.cib.state import ClusterState
 from komainu.fencing import device as options
 from komainu.fencing.device import HostCheck
@@ -21,6 +22,7 @@ from komainu.node.devices import (
     fencing_option,
     watchdog_timeout_ms,
 )
+from komainu.node.race import CLIENTS, LOST
 
 
 def of(state: ClusterState, troubles: Mapping[str, str], *, halves_stay: bool) -> tuple[str, ...]:
@@ -58,6 +60,10 @@ def of_losses(cib: Element, lost: tuple[NodeName, ...], *, links: int) -> Iterat
         element.get("class") == "stonith" for element in cib.walk() if element.tag == "primitive"
     ):
         yield "no fence device is configured: resources of a lost node cannot be taken over"
+    for entry in node_entries(cib):
+        name = NodeName(entry.get("uname") or "")
+        if transient_value(cib, name, CLIENTS) == LOST:
+            yield f"no client reaches node {name}: none of its targets answers ([clients] in komainu.toml)"
     for name in lost:
         yield (
             f"node {name} is lost, and nothing confirmed that it is off: what ran there was started elsewhere all "

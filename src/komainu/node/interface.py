@@ -20,6 +20,7 @@ from komainu.model.report import Note
 from komainu.model.request import Reply, Request
 from komainu.network.interface import (
     AddAddress,
+    ClientsSeen,
     FindCulprit,
     NetworkEvent,
     RemoveAddress,
@@ -95,6 +96,7 @@ DriveEvent = (
     | WitnessVoted
     | CorosyncEvent
     | NetworkEvent
+    | ClientsSeen
     | AgentFinished
     | AgentDescribed
     | ProcessesGone

@@ -1,15 +1,20 @@
 """Remember how the race of a split pair stands, and agree beforehand on who goes first.
 
 Pure; race.py says what is right. Must not know: fence devices, commands under way.
+
+Whether clients are reached may become known only when the race is on. A side's place follows: whatever each side
+sees, their places differ, and a turn that a side gives up is nobody's.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from komainu.cib.command import SetAttribute
 from komainu.cib.state import ClusterState
-from komainu.fencing.interface import RaceBegan, Turns
-from komainu.model.ids import Instant, NodeId, WallTime
+from komainu.fencing.interface import PLACES, RaceBegan, Turns
+from komainu.model.ids import Instant, NodeId, NodeName, WallTime
 from komainu.model.view import Position
+from komainu.network.interface import ClientsSeen
 from komainu.node import race
 from komainu.ring.interface import InstallView, Ring
 from komainu.ring.settings import RingSettings, derive
@@ -24,8 +29,14 @@ class Pair:
     def __init__(self, settings: RingSettings) -> None:
         self.turns: Turns | None = None  # while there is a race
         self._settings, self._timing = settings, derive(settings)
+        self.clients: ClientsSeen | None = None  # None: there are no targets, or none ever answered
+        self._split: race.Split | None = None
+        self._peer: NodeName | None = None
         self._stood_still_at: Instant | None = None
         self._looked_at = Position(-1, -1)  # where the state stood when it was last looked who goes first
+        self._said_at = Position(
+            -1, -1
+        )  # where it stood when it was last looked what this node says of its clients
 
     def reconfigure(self, settings: RingSettings) -> None:
         """Go on with other settings."""
@@ -40,10 +51,28 @@ class Pair:
         """A view begins: return whom this node races with in it, and its turns."""
         members = begun.view.members
         if begun.departures or len(members) > 1:  # else a lone half begins anew, in the same race
-            turns = race.turns_in(begun, self._settings, state, links=ring.links(), now=now)
-            self.turns = turns if turns is None or not self._is_late(now) else race.a_round_later(turns)
-        peer = next((node.name for node in self._settings.nodes if node.node not in members), None)
-        return RaceBegan(peer, self.turns)
+            self._split = race.split_in(begun, self._settings, state, ring.links())
+            self.turns = None
+            if self._split is not None:
+                split = replace(self._split, reaches_clients=self._reaches)
+                turns = race.turns_of(split, self._settings, state, now)
+                self.turns = race.a_round_later(turns) if self._is_late(now) else turns
+        self._peer = next((node.name for node in self._settings.nodes if node.node not in members), None)
+        return RaceBegan(self._peer, self.turns)
+
+    def clients_seen(self, seen: ClientsSeen, ring: Ring) -> RaceBegan | None:
+        """Take in whether clients are reached; return this node's turns when they change by it."""
+        self.clients, self._said_at = seen, Position(-1, -1)
+        if self.turns is None or self._split is None:
+            return None
+        split = replace(self._split, reaches_clients=self._reaches, links=tuple(ring.links()))
+        rounds = self.turns.place // PLACES * PLACES
+        self.turns = replace(self.turns, place=rounds + race.place_of(split))
+        return RaceBegan(self._peer, self.turns)
+
+    @property
+    def _reaches(self) -> bool | None:
+        return None if self.clients is None else self.clients.is_reached
 
     def _is_late(self, now: Instant) -> bool:
         recent_ms = LATE_FACTOR * self._timing.detect_within_ms
@@ -53,6 +82,18 @@ class Pair:
         """Return who was named to go first: a witness prefers its part to an equal one."""
         named = race.goes_first(state.cib, self._settings)
         return next((node.node for node in self._settings.nodes if node.name == named), None)
+
+    def word(self, state: ClusterState, ring: Ring, at: WallTime, doing: str) -> SetAttribute | None:
+        """Return what this node has to tell all now; `doing`: what it is at as the coordinator."""
+        said = None if ring.view is None else self.saying(state, at)
+        return self.naming(state, ring, at) if said is None and doing == "idle" else said
+
+    def saying(self, state: ClusterState, at: WallTime) -> SetAttribute | None:
+        """Return what all have to be told of this node's clients, once for each state."""
+        if self._said_at == state.position:
+            return None
+        self._said_at = state.position
+        return race.saying(state.cib, self._settings.of(self._settings.me).name, self.clients, at)
 
     def naming(self, state: ClusterState, ring: Ring, at: WallTime) -> SetAttribute | None:
         """Return the next command towards the right name of who goes first, once for each state."""

@@ -4,12 +4,16 @@ Pure. When a pair loses sight of each other and both live, both see the same thi
 go down for one fault (S4). So they take turns, and both must know whose is which without a word. A round has
 eight places, and a side begins to fence only at its own:
 
-| what the state says, what this side sees              | goes first | the other |
-|-------------------------------------------------------|------------|-----------|
-| agreed who goes first; an own end is up               | 0          | 1         |
-| agreed; all of two or more own ends are down: cut off | 2          | 3         |
-| not agreed at this moment; an own end is up           | 4          | 5         |
-| not agreed, and cut off                               | 6          | 7         |
+| what the state says, what this side sees | goes first | the other |
+|------------------------------------------|------------|-----------|
+| agreed who goes first; not cut off       | 0          | 1         |
+| agreed; cut off                          | 2          | 3         |
+| not agreed at this moment; not cut off   | 4          | 5         |
+| not agreed, and cut off                  | 6          | 7         |
+
+*Cut off* is who reaches none of its clients' targets; where there are none that ever answered, who has two or
+more own ends, all of them down. Each side judges that for itself, and may change its mind: no two places are the
+same whatever each of them sees, so a side may move among its own.
 
 One place is later than another by the *lead*: long enough for both to have noticed, and for a fencing that began
 earlier to have ended. A side that does not come first asks the fence devices at once whether the peer is off
@@ -40,13 +44,19 @@ from komainu.model.duration import parse_ms
 from komainu.model.fencing import FenceState
 from komainu.model.ids import Instant, NodeName, WallTime
 from komainu.model.link import LinkState
+from komainu.network.interface import ClientsSeen
 from komainu.node.devices import fence_devices, fencing_option
 from komainu.ring.interface import InstallView, LinkReport
 from komainu.ring.quorum import is_two_node
-from komainu.ring.settings import RingSettings, derive
+from komainu.ring.settings import NodeSettings, RingSettings, derive
 
 GOES_FIRST: Final = "#goes-first"
 """The transient attribute that names the node which goes first."""
+
+CLIENTS: Final = "#clients"
+"""The transient attribute of a node whether its clients reach it: "reached", "lost"; none: nobody knows."""
+REACHED: Final = "reached"
+LOST: Final = "lost"
 
 CUT_OFF_PLACES: Final = 2
 UNNAMED_PLACES: Final = 4
@@ -68,12 +78,13 @@ class Split:
     goes_first: bool | None  # None: nobody was named
     is_lowest: bool  # this side has the lowest node id of both
     links: tuple[LinkReport, ...]
+    reaches_clients: bool | None = None  # None: nobody knows
 
 
-def turns_in(
-    begun: InstallView, settings: RingSettings, state: ClusterState, *, links: list[LinkReport], now: Instant
-) -> Turns | None:
-    """Return this side's turns in the view that begins; None when no other half may be quorate, too.
+def split_in(
+    begun: InstallView, settings: RingSettings, state: ClusterState, links: list[LinkReport]
+) -> Split | None:
+    """Return what is known as a view begins; None when no other half may be quorate, too.
 
     `state` is the one that both sides agreed on last.
     """
@@ -83,15 +94,19 @@ def turns_in(
     if not lost or not fences or not is_two_node(settings):
         return None
     named = goes_first(state.cib, settings)
-    split = Split(
+    return Split(
         goes_first=None if named is None else named == settings.of(settings.me).name,
         is_lowest=min(members) < min(lost),
         links=tuple(links),
     )
+
+
+def turns_of(split: Split, settings: RingSettings, state: ClusterState, begun: Instant) -> Turns:
+    """Return the turns of a side that saw the split begin at this moment."""
     detect_ms = derive(settings).detect_within_ms
     names = tuple(node.name for node in settings.nodes)
     lead_ms = 2 * detect_ms + fencing_takes_ms(state) * 3 // 2 + delays_ms(state.cib, names)
-    return Turns(begun=now, place=place_of(split), lead_ms=lead_ms, open_ms=detect_ms // 2)
+    return Turns(begun=begun, place=place_of(split), lead_ms=lead_ms, open_ms=detect_ms // 2)
 
 
 def a_round_later(turns: Turns) -> Turns:
@@ -101,15 +116,20 @@ def a_round_later(turns: Turns) -> Turns:
 
 def place_of(split: Split) -> int:
     """Return this side's place in a round."""
-    states = {link.state for link in split.links}
-    is_seen = any(state is LinkState.SILENT or state.is_usable for state in states)
-    is_cut_off = len({link.link for link in split.links}) > 1 and not is_seen
     comes_first = split.is_lowest if split.goes_first is None else split.goes_first
     return (
         (UNNAMED_PLACES if split.goes_first is None else 0)
-        + (CUT_OFF_PLACES if is_cut_off else 0)
+        + (CUT_OFF_PLACES if is_cut_off(split) else 0)
         + (0 if comes_first else 1)
     )
+
+
+def is_cut_off(split: Split) -> bool:
+    """Whether this side has reason to think that it reaches nobody, and so should not be the one that is left."""
+    if split.reaches_clients is not None:
+        return not split.reaches_clients
+    is_seen = any(link.state is LinkState.SILENT or link.state.is_usable for link in split.links)
+    return len({link.link for link in split.links}) > 1 and not is_seen
 
 
 def goes_first(cib: Element, settings: RingSettings) -> NodeName | None:
@@ -122,22 +142,48 @@ def goes_first(cib: Element, settings: RingSettings) -> NodeName | None:
 def naming(cib: Element, settings: RingSettings, at: WallTime) -> SetAttribute | None:
     """Return the next command towards the right name, to be given when all before it is stable; None: it is right.
 
-    Right is the node that runs more, by priority, then by number; between equals the one with the lowest id.
+    Right is the node that runs more, by priority, then by number; between equals the one that its clients reach, then
+    the one with the lowest id.
     """
     if len(settings.nodes) != 2:
         return None
     nodes = sorted(settings.nodes, key=lambda node: node.node)
-    heaviest = max(nodes, key=lambda node: (weight_of(cib, node.name), -node.node)).name
+
+    def rank(node: NodeSettings) -> tuple[Weight, bool, int]:
+        return weight_of(cib, node.name), transient_value(cib, node.name, CLIENTS) != LOST, -node.node
+
+    heaviest = max(nodes, key=rank).name
     named = goes_first(cib, settings)
     if named == heaviest:
         return None
     text = (
-        f"{heaviest} goes first when the nodes lose sight of each other: it runs more"
+        f"{heaviest} goes first when the nodes lose sight of each other: {_why_first(cib, nodes, heaviest)}"
         if named is None
-        else f"{named} does not run more any longer, so nobody goes first until all know it"
+        else f"{named} does not come first any longer, so nobody goes first until all know it"
     )
     value = heaviest if named is None else None
     return SetAttribute(Cause("race.naming", text), at, "", _keeper(settings), GOES_FIRST, value)
+
+
+def _why_first(cib: Element, nodes: list[NodeSettings], first: NodeName) -> str:
+    """Say by which of the rules a node comes first."""
+    weights = {weight_of(cib, node.name) for node in nodes}
+    if len(weights) > 1:
+        priority, count = weight_of(cib, first)
+        return f"it runs more ({count} resources of priority {priority} together)"
+    lost = {node.name for node in nodes if transient_value(cib, node.name, CLIENTS) == LOST}
+    if lost and first not in lost:
+        return "both run as much, and it reaches its clients"
+    return "both run as much, and it has the lower node id"
+
+
+def saying(cib: Element, me: NodeName, seen: ClientsSeen | None, at: WallTime) -> SetAttribute | None:
+    """Return the command that tells all whether this node reaches its clients; None: they know it."""
+    value = None if seen is None else REACHED if seen.is_reached else LOST
+    if transient_value(cib, me, CLIENTS) == value:
+        return None
+    text = f"{me}: {seen.reason}" if seen is not None else f"{me} does not look for clients any more"
+    return SetAttribute(Cause("clients.seen", text), at, "", me, CLIENTS, value)
 
 
 def _keeper(settings: RingSettings) -> NodeName:

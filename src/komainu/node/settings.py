@@ -13,6 +13,7 @@ from typing import Final
 from komainu.model.ids import LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd
 from komainu.model.report import Place, Refused, Report
+from komainu.node.client_probe import GATEWAY
 from komainu.node.key import read_accepted_keys, read_key
 from komainu.node.link_settings import LinkOptions, read_link_options
 from komainu.node.profile import PROFILES, Profile
@@ -48,6 +49,9 @@ WITNESS_PORT: Final = 5416
 
 WITNESS_ALGORITHMS: Final = ("ffsplit", "lms")
 
+CLIENTS_MAX: Final = 4
+"""Targets of clients: one that answers is enough, so more only cost."""
+
 VOTES_MAX: Final = 100
 NAME_CHARACTERS_MAX: Final = 64
 LAYOUT_MAX: Final = 2**31
@@ -82,6 +86,7 @@ class DaemonSettings:
     run_folder: str
     file: str  # which these were read from
     profile: Profile | None = None
+    clients: tuple[str, ...] = ()  # targets by which it is known whether clients reach this node
 
 
 def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False) -> DaemonSettings:
@@ -121,6 +126,7 @@ def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False
         run_folder=paths.text("run", RUN_FOLDER),
         file=file,
         profile=profile,
+        clients=_clients(root),
     )
     if settings.ring.quorum.witness is not None and engine is not Engine.BUILTIN:
         hint = 'configure a quorum device in corosync.conf (corosync-qnetd), or engine = "builtin"'
@@ -472,6 +478,31 @@ def _watchdog(root: Table, profile: Profile | None) -> WatchdogSettings | None:
         )
         return None
     return WatchdogSettings(device or socket_path, bool(socket_path), timeout or default_ms)
+
+
+def _clients(root: Table) -> tuple[str, ...]:
+    """Read [clients]: addresses that answer an echo as long as clients reach this node."""
+    if not root.has("clients"):
+        return ()
+    table = root.table("clients")
+    example = f'targets = ["{GATEWAY}", "192.0.2.1"]'
+    values = table.list_of_values("targets", example)
+    table.refuse_unknown()
+    wrong = [value for value in values if not (isinstance(value, str) and _is_target(value))]
+    if wrong:
+        message = f"{wrong[0]!r} is neither an address nor the word {GATEWAY}"
+        table.complain("targets", "settings.clients", message, example)
+    if not 1 <= len(values) <= CLIENTS_MAX:
+        message = f"{len(values)} targets are named; 1 to {CLIENTS_MAX} are of use: each is asked ten times a detection"
+        table.complain("targets", "settings.clients", message, example)
+    return tuple(str(value) for value in values)
+
+
+def _is_target(text: str) -> bool:
+    try:
+        return text == GATEWAY or not ipaddress.ip_address(text).is_multicast
+    except ValueError:
+        return False
 
 
 def _sbd(root: Table) -> tuple[str, ...]:

@@ -12,9 +12,13 @@ from functools import partial
 from random import Random
 from typing import Final
 
+from komainu.cib.element import Element
+from komainu.cib.pairs import set_pair
+from komainu.cib.tree import replace_child, update_at
 from komainu.fencing.interface import FenceAgentFinished, RunFenceAgent
-from komainu.model.ids import Instant, NodeId, NodeName
+from komainu.model.ids import Instant, NodeId, NodeName, ResourceId
 from komainu.model.link import LinkState
+from komainu.network.interface import ClientsSeen
 from komainu.node.interface import DriveEffect, DriveEvent
 from komainu.ring.interface import AskWitness
 from komainu.ring.settings import QuorumOptions, WitnessOptions
@@ -23,6 +27,9 @@ from komainu.sim.machine import Machine
 from komainu.sim.scenario import RESOURCES, make_setup, trouble
 from komainu.sim.witness import SimWitness
 from komainu.sim.world import Setup, World
+
+PRECIOUS: Final = ResourceId("db")
+"""What runs apart from the other two resources while both nodes are there."""
 
 PAIR: Final = (NodeId(1), NodeId(2))
 
@@ -41,6 +48,12 @@ QUICK_BOOT_MS: Final = (200, 600)
 META_DATA: Final = """<resource-agent name="fence_lab"><parameters><parameter name="port"/></parameters>
 <actions><action name="on"/><action name="off"/><action name="reboot"/><action name="status"/></actions>
 </resource-agent>"""
+
+CLIENTS_SEEN_MS: Final = 300
+"""From the start of a daemon to its first word of its clients."""
+
+CLIENTS_FAULT_MS: Final = 1_500
+"""The loss of clients and that of the peer lie so far apart at most: they are one fault."""
 
 CALM_MS: Final = 12_000
 """How long a decision must stand until it is believed: longer than any pause between two fencings."""
@@ -89,6 +102,7 @@ class RaceWorld(World):
         self.witness = SimWitness(self) if has_witness else None
         self.boot_ms = BOOT_MS
         self.mend_after_strike_ms: int | None = None  # from a strike until the way is mended
+        self.visited: dict[NodeId, bool] = {}  # whom clients reach; who is not named knows of none
         self._frozen: dict[NodeId, list[DriveEvent]] = {}
 
     def freeze(self, node: NodeId, for_ms: int) -> None:
@@ -96,6 +110,8 @@ class RaceWorld(World):
         machine, life = self.machines[node], self.machines[node].life
         self.say(f"{machine.name} stands still for {for_ms} ms")
         self._frozen[node] = []
+        if self.witness is not None:
+            self.witness.freeze(node)
 
         def thaw() -> None:
             missed = self._frozen.pop(node, [])
@@ -103,8 +119,28 @@ class RaceWorld(World):
                 self.say(f"{machine.name} goes on")
                 for event in missed:
                     self.give(machine, event)
+            if self.witness is not None:
+                self.witness.thaw(node)
 
         self.clock.after(for_ms, thaw)
+
+    def start_daemon(self, node: NodeId) -> None:
+        """Start a daemon, which finds its clients after a moment, if it has any."""
+        super().start_daemon(node)
+        self.later(self.machines[node], CLIENTS_SEEN_MS, partial(self._tell_clients, node))
+
+    def set_clients(self, node: NodeId, *, reached: bool) -> None:
+        """Let a node's clients reach it, or not, and its probe tell."""
+        self.visited[node] = reached
+        self.say(f"{self.machines[node].name}: clients {'reach it' if reached else 'are gone'}")
+        self._tell_clients(node)
+
+    def _tell_clients(self, node: NodeId) -> None:
+        machine = self.machines[node]
+        seen = self.visited.get(node)
+        knows = machine.drive is not None and machine.drive.pair.clients is not None
+        if seen is not None and (seen or knows):  # targets that never answered say nothing
+            self.give(machine, ClientsSeen(seen, "as the race has it"))
 
     def give(self, machine: Machine, event: DriveEvent) -> None:
         """Give a daemon an event, unless its machine stands still."""
@@ -180,6 +216,8 @@ class Fault:
         self.chance = chance
         self.links = sorted({end.link for end in world.settings[PAIR[0]].of(PAIR[0]).ends})
         self.does_last = True  # the nodes do not see each other again by themselves
+        self.cut_off: NodeId | None = None  # who cannot be reached by clients, while the other one can
+        self.knows_first = True  # that it lost its clients, before it lost its peer
 
     def switches_go_dark(self) -> None:
         """Nothing passes on any link, and every carrier stays."""
@@ -266,6 +304,25 @@ class Fault:
         self.world.network.part({PAIR[0]}, {PAIR[1]})
         self.world.mend_after_strike_ms = self.chance.randint(0, 1_200)
 
+    def one_node_loses_its_clients(self) -> None:
+        """The way between the nodes goes dark, and about then one of them is cut off from its clients."""
+        self.cut_off = self._node()
+        self._lose_clients((self.cut_off,))
+
+    def the_gateway_is_gone_for_both(self) -> None:
+        """The switch that all hangs on dies: no peer, no gateway, every carrier up."""
+        self._lose_clients(PAIR)
+
+    def _lose_clients(self, nodes: tuple[NodeId, ...]) -> None:
+        part = partial(self.world.network.part, {PAIR[0]}, {PAIR[1]})
+        parted_ms = self.chance.randint(0, CLIENTS_FAULT_MS)
+        self.world.clock.after(parted_ms, part)
+        for node in nodes:
+            lose = partial(self.world.set_clients, node, reached=False)
+            lost_ms = self.chance.randint(0, CLIENTS_FAULT_MS)
+            self.knows_first = self.knows_first and lost_ms < parted_ms
+            self.world.clock.after(lost_ms, lose)
+
     def _node(self) -> NodeId:
         return self.chance.choice(PAIR)
 
@@ -273,6 +330,11 @@ class Fault:
         for link in self.links:
             lose = partial(self.world.set_end, node, link, LinkState.NO_CARRIER)
             self.world.clock.after(self.chance.randint(0, within_ms), lose)
+
+
+def the_smaller_service_has_the_priority(fault: Fault) -> None:
+    """Each node runs something as the way goes dark, and the one that runs less runs what matters more."""
+    fault.switches_go_dark()
 
 
 KINDS: Final[tuple[Callable[[Fault], None], ...]] = (
@@ -290,7 +352,12 @@ KINDS: Final[tuple[Callable[[Fault], None], ...]] = (
     Fault.a_daemon_is_killed,
     Fault.a_machine_freezes,
     Fault.the_way_is_back_before_the_device_strikes,
+    Fault.one_node_loses_its_clients,
+    Fault.the_gateway_is_gone_for_both,
+    the_smaller_service_has_the_priority,
 )
+
+ABOUT_CLIENTS: Final = (Fault.one_node_loses_its_clients, Fault.the_gateway_is_gone_for_both)
 
 
 # -- one race -------------------------------------------------------------------------------------------
@@ -304,6 +371,8 @@ def run_race(seed: int, *, with_witness: bool = False) -> RaceOutcome:
     if with_witness:
         quorum = QuorumOptions(witness=WitnessOptions("w"))
         setup = replace(setup, settings=tuple(replace(each, quorum=quorum) for each in setup.settings))
+    if kind is the_smaller_service_has_the_priority:
+        setup = replace(setup, state=replace(setup.state, cib=_with_priority(setup.state.cib)))
     world = RaceWorld(setup)
     name = kind.__name__.replace("_", " ")
     try:
@@ -327,14 +396,18 @@ def _race(world: RaceWorld, chance: Random, kind: Callable[[Fault], None], seed:
             situation += _witness_situation(world, world.witness, chance)
     if kind is Fault.a_node_loses_its_power:
         world.bench = Bench(works_from=world.bench.works_from)  # the one that is left must be served
+    situation += _clients_situation(world, chance, kind)
     world.tally = Tally()
     world.checks.last_fault = began = world.now
     world.say(f"the race begins: {kind.__name__}, {situation}")
     kind(fault)
+    winner = _rightful(world, fault, kind)
     decided = _run_to_decision(world, is_split=lambda: fault.does_last)
     resets = tuple(name for _, name in world.tally.resets)
     if len(resets) > 1:
         fail("S4", world.now, f"{len(resets)} resets for one fault: {', '.join(resets)}")
+    if winner is not None and winner in resets:
+        fail("two-nodes", world.now, f"{winner} should have gone on")
     return RaceOutcome(
         seed,
         kind.__name__.replace("_", " "),
@@ -372,6 +445,38 @@ def _situation(world: RaceWorld, chance: Random) -> str:
         case _:
             words.append("a good device")
     return ", ".join(words)
+
+
+def _clients_situation(world: RaceWorld, chance: Random, kind: Callable[[Fault], None]) -> str:
+    """Let a third of the pairs know of clients, and those whose race is about them."""
+    if kind not in ABOUT_CLIENTS and chance.randrange(3):
+        return ""
+    for node in PAIR:
+        world.set_clients(node, reached=True)
+    world.run_until(Instant(world.now + 2_000))
+    return ", clients are known"
+
+
+def _rightful(world: RaceWorld, fault: Fault, kind: Callable[[Fault], None]) -> NodeName | None:
+    """Name the side that has to go on, where that follows from what is known; None elsewhere."""
+    if world.bench != Bench() or world.witness is not None or world.on_standby is not None:
+        return None
+    if kind is Fault.one_node_loses_its_clients and fault.knows_first:
+        return next(world.machines[node].name for node in PAIR if node != fault.cut_off)
+    if kind is the_smaller_service_has_the_priority:
+        return next((each.name for each in world.machines.values() if PRECIOUS in each.running), None)
+    return None
+
+
+def _with_priority(cib: Element) -> Element:
+    """Give the resource that runs apart from the others a priority that outweighs them."""
+
+    def mark(resources: Element) -> Element:
+        precious = next(each for each in resources.children if each.id == PRECIOUS)
+        marked = set_pair(precious, "meta_attributes", f"{PRECIOUS}-meta", "priority", "10")
+        return replace_child(resources, precious, marked)
+
+    return update_at(cib, ("configuration", "resources"), mark)
 
 
 def _witness_situation(world: RaceWorld, witness: SimWitness, chance: Random) -> str:

@@ -12,10 +12,10 @@ from komainu.fencing.interface import (
     FenceRequested,
     FencingEffect,
     FencingEnded,
-    PeerIsOff,
     RaceBegan,
     RunFenceAgent,
     Turns,
+    TurnsChanged,
 )
 from komainu.model.fencing import FenceState
 from komainu.model.ids import Instant, NodeName, WallTime
@@ -66,7 +66,8 @@ def ask(core: Fencer, at: int) -> list[FencingEffect]:
 
 def test_who_comes_first_asks_nothing_and_strikes() -> None:
     core = fencer(device("one"))
-    assert core.handle(RaceBegan(B, Turns(BEGUN, 0, 2_000, 500)), BEGUN) == []
+    turns = Turns(BEGUN, 0, 2_000, 500)
+    assert core.handle(RaceBegan(B, turns), BEGUN) == [TurnsChanged(turns)]
     assert dict(runs(ask(core, 1_100))[0].options)["action"] == "off"
 
 
@@ -74,8 +75,8 @@ def test_who_comes_later_asks_every_device_whether_the_peer_is_on() -> None:
     core = fencer(device("one"), device("two"))
     asked = runs(core.handle(RaceBegan(B, LATER), BEGUN))
     assert [dict(run.options)["action"] for run in asked] == ["status", "status"]
-    assert PeerIsOff(B) not in finish(core, asked[0], 2)
-    assert PeerIsOff(B) in finish(core, asked[1], 2)
+    assert TurnsChanged(None) not in finish(core, asked[0], 2)
+    assert TurnsChanged(None) in finish(core, asked[1], 2)
     assert runs(ask(core, 1_200)), "nobody is left to race with, so it need not wait for its turn"
 
 
@@ -83,8 +84,8 @@ def test_who_comes_later_asks_every_device_whether_the_peer_is_on() -> None:
 def test_one_device_that_does_not_say_off_is_enough_to_wait(code: int | None) -> None:
     core = fencer(device("one"), device("two"))
     first, second = runs(core.handle(RaceBegan(B, LATER), BEGUN))
-    assert PeerIsOff(B) not in finish(core, first, code)
-    assert PeerIsOff(B) not in finish(core, second, 2)
+    assert TurnsChanged(None) not in finish(core, first, code)
+    assert TurnsChanged(None) not in finish(core, second, 2)
 
 
 def test_a_device_without_an_answer_is_asked_again() -> None:
@@ -93,7 +94,7 @@ def test_a_device_without_an_answer_is_asked_again() -> None:
     finish(core, asked, 1, at=1_100)
     assert core.deadline == 1_100 + ASK_AGAIN_MS
     (again,) = runs(core.handle(DeadlinePassed(), Instant(1_100 + ASK_AGAIN_MS)))
-    assert PeerIsOff(B) in finish(core, again, 2, at=3_200)
+    assert TurnsChanged(None) in finish(core, again, 2, at=3_200)
 
 
 def test_a_device_that_cannot_tell_is_not_asked() -> None:

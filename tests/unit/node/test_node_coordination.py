@@ -56,7 +56,7 @@ class Bench:
             InstallView(VIEW, Position(7, 0), NodeId(1), VIEW.members, (), VIEW.members), WALL
         )
         self.coordination = Coordination(A, LIFE, self._plan)
-        self.coordination.begin_view(VIEW.view_id, is_coordinator=True, turns=None, now=NOW)
+        self.coordination.begin_view(VIEW.view_id, is_coordinator=True, now=NOW)
         self.index = 0
         self.now = NOW
 
@@ -207,7 +207,7 @@ def test_a_planner_that_breaks_stops_nobody_and_is_asked_again_after_the_next_ch
 
 def test_others_than_the_coordinator_plan_nothing() -> None:
     bench = Bench([plan_of(FENCE_B)])
-    bench.coordination.begin_view(VIEW.view_id, is_coordinator=False, turns=None, now=NOW)
+    bench.coordination.begin_view(VIEW.view_id, is_coordinator=False, now=NOW)
     bench.gather()
     assert bench.made == 0
     assert bench.coordination.deadline is None
@@ -216,7 +216,8 @@ def test_others_than_the_coordinator_plan_nothing() -> None:
 
 def test_the_side_that_waits_in_a_split_plans_only_after_its_wait() -> None:
     bench = Bench([plan_of(FENCE_B)])
-    bench.coordination.begin_view(VIEW.view_id, is_coordinator=True, turns=Turns(NOW, 1, 2_000, 500), now=NOW)
+    bench.coordination.begin_view(VIEW.view_id, is_coordinator=True, now=NOW)
+    bench.coordination.take_turns(Turns(NOW, 1, 2_000, 500), bench.replica.state, NOW, WALL)
     bench.gather()
     assert bench.made == 0
     bench.tick(2_000)

@@ -1,6 +1,6 @@
 """One half of a pair: a race goes on until it is decided, and a name is looked at once for each state."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from komainu.cib.initial import empty_cib
 from komainu.cib.state import ClusterState
@@ -8,7 +8,9 @@ from komainu.fencing.interface import PLACES
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName, WallTime
 from komainu.model.link import LinkEnd
 from komainu.model.view import Position, View, ViewId
+from komainu.network.interface import ClientsSeen
 from komainu.node.pair import Pair
+from komainu.node.race import CUT_OFF_PLACES
 from komainu.ring.builtin import BuiltinRing
 from komainu.ring.interface import Departure, InstallView
 from komainu.ring.settings import NodeSettings, RingSettings
@@ -82,3 +84,35 @@ def test_who_stood_still_lets_the_other_have_a_round() -> None:
     again = late.pair.begin(view(4, ONE, lost=(TWO,)), late.state, late.ring, much_later).turns
     assert again is not None
     assert again.place == turns[0].place
+
+
+def test_clients_that_are_lost_move_a_side_that_has_not_struck() -> None:
+    here = world(Position(0, 0))
+    first = here.pair.begin(view(2, ONE, lost=(TWO,)), here.state, here.ring, Instant(1_000))
+    lost = here.pair.clients_seen(ClientsSeen(False, "no client answers"), here.ring)
+    assert first.turns is not None
+    assert lost is not None
+    assert lost.turns == replace(first.turns, place=first.turns.place + CUT_OFF_PLACES)
+    assert lost.target == "b"
+    back = here.pair.clients_seen(ClientsSeen(True, "10.0.0.1 answers"), here.ring)
+    assert back is not None
+    assert back.turns == first.turns
+
+
+def test_clients_make_no_race_where_there_is_none() -> None:
+    here = world(Position(0, 0))
+    assert here.pair.clients_seen(ClientsSeen(False, "no client answers"), here.ring) is None
+    here.pair.begin(view(2, ONE, lost=(TWO,)), here.state, here.ring, Instant(1_000))
+    here.pair.turns = None  # the devices said that the other one is off
+    assert here.pair.clients_seen(ClientsSeen(True, "10.0.0.1 answers"), here.ring) is None
+    assert here.pair.turns is None
+
+
+def test_who_lets_the_other_have_a_round_still_does_when_clients_are_lost() -> None:
+    late = world(Position(0, 0))
+    late.pair.wake(Instant(9_900), due=Instant(7_000))
+    late.pair.begin(view(2, ONE, lost=(TWO,)), late.state, late.ring, Instant(10_000))
+    lost = late.pair.clients_seen(ClientsSeen(False, "no client answers"), late.ring)
+    assert lost is not None
+    assert lost.turns is not None
+    assert PLACES <= lost.turns.place < 2 * PLACES

@@ -7,6 +7,7 @@ import pytest
 from komainu.cib.document import parse_cib
 from komainu.cib.element import Element
 from komainu.cib.initial import empty_cib
+from komainu.cib.nodes import update_state
 from komainu.cib.pairs import set_transient
 from komainu.cib.state import ClusterState
 from komainu.fencing.interface import PLACES, Turns
@@ -14,7 +15,20 @@ from komainu.model.fencing import FenceRecord, FenceState
 from komainu.model.ids import Instant, LinkNumber, NodeId, NodeName, WallTime
 from komainu.model.link import LinkEnd, LinkState
 from komainu.model.view import Position, View, ViewId
-from komainu.node.race import GOES_FIRST, Split, fencing_takes_ms, naming, place_of, turns_in, weight_of
+from komainu.network.interface import ClientsSeen
+from komainu.node.race import (
+    CLIENTS,
+    GOES_FIRST,
+    LOST,
+    Split,
+    fencing_takes_ms,
+    naming,
+    place_of,
+    saying,
+    split_in,
+    turns_of,
+    weight_of,
+)
 from komainu.ring.interface import Departure, InstallView, LinkReport
 from komainu.ring.settings import NodeSettings, QuorumOptions, RingSettings
 
@@ -47,8 +61,10 @@ NEIGHBOURS = [(A, A), (B, B), (None, None), (A, None), (None, A), (B, None), (No
 """What the two sides may hold as the name of who goes first: the same, or one of them has not heard the last change."""
 
 
-def place(me: NodeName, named: NodeName | None, links: tuple[LinkReport, ...]) -> int:
-    return place_of(Split(None if named is None else named == me, me == A, links))
+def place(
+    me: NodeName, named: NodeName | None, links: tuple[LinkReport, ...], reaches: bool | None = None
+) -> int:
+    return place_of(Split(None if named is None else named == me, me == A, links, reaches))
 
 
 @pytest.mark.parametrize(("known_to_a", "known_to_b"), NEIGHBOURS)
@@ -62,6 +78,27 @@ def test_the_two_sides_never_have_the_same_place(
     one, other = place(A, known_to_a, seen_by_a), place(B, known_to_b, seen_by_b)
     assert one != other
     assert {one, other} < set(range(PLACES))
+
+
+@pytest.mark.parametrize(("known_to_a", "known_to_b"), NEIGHBOURS)
+def test_whatever_each_side_sees_of_its_clients_their_places_differ(
+    known_to_a: NodeName | None, known_to_b: NodeName | None
+) -> None:
+    """Also while one of them changes its mind: none of its places is ever the other's."""
+    words = (None, True, False)
+    of_a = {place(A, known_to_a, sight, reaches) for sight in SIGHTS for reaches in words}
+    of_b = {place(B, known_to_b, sight, reaches) for sight in SIGHTS for reaches in words}
+    assert of_a.isdisjoint(of_b)
+    assert of_a | of_b < set(range(PLACES))
+
+
+def test_who_reaches_no_client_lets_the_other_go_first() -> None:
+    assert place(A, A, ONLY_LINK_PULLED, reaches=False) > place(B, A, ONLY_LINK_PULLED, reaches=True)
+    assert place(A, A, ONLY_LINK_PULLED, reaches=False) < place(B, A, ONLY_LINK_PULLED, reaches=False)
+
+
+def test_who_reaches_clients_is_not_cut_off_whatever_its_links_say() -> None:
+    assert place(A, A, CUT_OFF, reaches=True) == 0
 
 
 def test_who_was_named_comes_first_wherever_it_stands() -> None:
@@ -120,7 +157,9 @@ def state(cib: Element | None = None, *fencing: FenceRecord) -> ClusterState:
 
 
 def turns(of: ClusterState, how: RingSettings | None = None, *, clean: bool = False) -> Turns | None:
-    return turns_in(begun(clean=clean), how or settings(), of, links=list(SILENT), now=NOW)
+    chosen = how or settings()
+    split = split_in(begun(clean=clean), chosen, of, list(SILENT))
+    return None if split is None else turns_of(split, chosen, of, NOW)
 
 
 def test_nobody_takes_turns_with_a_node_that_left_or_has_no_quorum() -> None:
@@ -215,6 +254,40 @@ def test_who_goes_first_changes_in_two_steps() -> None:
     third = naming(set_transient(moved, A, GOES_FIRST, None), settings(), WALL)
     assert third is not None
     assert third.value == "a"
+
+
+def test_between_equals_the_one_that_clients_reach_is_named() -> None:
+    cib = empty_cib("t", ((NodeId(1), A), (NodeId(2), B)))
+    for node in (A, B):
+        cib = update_state(cib, node, lambda state: state)
+    assert_named(cib, A, "lower node id")
+    assert_named(set_transient(cib, A, CLIENTS, LOST), B, "reaches its clients")
+    assert_named(set_transient(set_transient(cib, A, CLIENTS, LOST), B, CLIENTS, LOST), A, "lower node id")
+
+
+def test_what_runs_counts_before_clients() -> None:
+    cib = with_history(resource("vip", operation("start", "0", 4)), on="b")
+    assert_named(set_transient(cib, B, CLIENTS, LOST), B, "runs more (1 resources of priority 0 together)")
+
+
+def assert_named(cib: Element, node: NodeName, why: str) -> None:
+    command = naming(cib, settings(), WALL)
+    assert command is not None
+    assert command.value == node
+    assert why in command.cause.text
+
+
+def test_all_are_told_of_the_clients_once() -> None:
+    cib = update_state(empty_cib("t", ((NodeId(1), A), (NodeId(2), B))), A, lambda state: state)
+    assert saying(cib, A, None, WALL) is None
+    lost = saying(cib, A, ClientsSeen(False, "no client answers"), WALL)
+    assert lost is not None
+    assert (lost.node, lost.name, lost.value) == (A, CLIENTS, LOST)
+    known = set_transient(cib, A, CLIENTS, LOST)
+    assert saying(known, A, ClientsSeen(False, "no client answers"), WALL) is None
+    silent = saying(known, A, None, WALL)
+    assert silent is not None
+    assert silent.value is None
 
 
 def test_three_nodes_name_nobody() -> None:

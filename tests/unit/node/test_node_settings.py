@@ -85,6 +85,12 @@ def test_every_optional_key(tmp_path: Path, key: str) -> None:
     assert settings.ring.of(NodeId(1)).ends[1] == LinkEnd(LinkNumber(1), "fe80::1", "eth1", keep_talking=True)
 
 
+def test_targets_of_clients(tmp_path: Path, key: str) -> None:
+    text = GOOD.replace("[[node]]", '[clients]\ntargets = ["gateway", "fd00::1"]\n[[node]]', 1)
+    assert read(tmp_path, key, text).clients == ("gateway", "fd00::1")
+    assert read(tmp_path, key, GOOD).clients == ()
+
+
 def test_the_options_of_quorum(tmp_path: Path, key: str) -> None:
     def quorum(lines: str) -> QuorumOptions:
         text = GOOD.replace("[[node]]", f"[cluster.quorum]\n{lines}\n[[node]]", 1)
@@ -182,6 +188,13 @@ MISTAKES = {
         "there is no node 'x'",
         "a list of node names: a, b",
     ),
+    "clients without targets": ("[[node]]", "[clients]\ntargets = []\n[[node]]", "0 targets are named"),
+    "a client that is a name": (
+        "[[node]]",
+        '[clients]\ntargets = ["router"]\n[[node]]',
+        "'router' is neither an address nor the word gateway",
+    ),
+    "clients misspelled": ("[[node]]", '[clients]\ntarget = ["10.0.0.1"]\n[[node]]', "target"),
     "no watchdog named": ("[[node]]", "[watchdog]\n[[node]]", "no watchdog is named"),
     "two watchdogs": (
         "[[node]]",
