@@ -238,7 +238,7 @@ class Fault:
         node = self._node()
         self._lose_ends(node, 300)
         if self.world.witness is not None:
-            self.world.witness.reaches.discard(node)
+            self.world.witness.reaches = set(PAIR) - {node}  # with nobody it would be a second fault
 
     def both_nodes_are_unplugged_one_after_the_other(self) -> None:
         """Every end of every link loses its carrier, at different moments."""
