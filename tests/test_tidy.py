@@ -16,7 +16,7 @@ RATCHET = ROOT / "tests" / "tidy.toml"
 CORES = ("ring", "scheduler", "controller", "executor", "fencing", "network", "recorder", "witness")
 PURE_FILES = (
     *("drive", "race", "replica", "coordination", "membership", "devices", "status", "interface"),
-    *("desk", "causes", "service_addresses", "last_resort", "fence_warnings", "pair", "groups"),
+    *("desk", "causes", "service_addresses", "last_resort", "fence_warnings", "pair", "stance", "groups"),
 )
 IMPURE = frozenset(
     "asyncio socket time random os subprocess threading select selectors secrets pyroute2 sqlite3 tempfile "

@@ -48,6 +48,9 @@ class Turns:
     place: int  # 0 to PLACES - 1; more: the first turn is in a later round
     lead_ms: int
     open_ms: int
+    steps_back: bool = (
+        False  # until then this side stops what it runs: it has reason to think that it has lost
+    )
 
     def is_open(self, now: Instant) -> bool:
         """Whether it is this side's turn."""

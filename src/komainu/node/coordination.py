@@ -53,6 +53,7 @@ from komainu.node.membership import nodes_joined
 from komainu.node.outlook import MakePlan, Outlook
 from komainu.node.race import GOES_FIRST
 from komainu.node.replica import Broadcast, CommandApplied
+from komainu.node.stance import Stance
 
 TRIGGERS_MAX: Final = 8
 """How many causes a plan names; the oldest are the ones that began it."""
@@ -108,6 +109,7 @@ class Coordination:
         self._join_by: Instant | None = None
         self._not_before: Instant | None = None
         self._turns: Turns | None = None
+        self._stance = Stance()
         self._recheck_at: Instant | None = None
 
     @property
@@ -157,6 +159,8 @@ class Coordination:
                 self._members = members
                 # One of an earlier view may be ordered late, and must not be planned on.
                 self._view_is_known = view.view_id == self._view_id
+                if self._view_is_known:
+                    self._stance.told(done.command)
                 self._trigger(done)
             case StartTransition() if done.origin == self._me:
                 effects += self._begin_transition(done, now, wall)
@@ -207,7 +211,12 @@ class Coordination:
 
     def _go_on(self, state: ClusterState, now: Instant, wall: WallTime) -> list[CoordinationEffect]:
         """Abort what a trigger made stale, and plan when the way is free."""
-        if not self.is_coordinator or not self._wants_plan:
+        if not self.is_coordinator:
+            return []
+        waits = self._not_before is not None
+        if word := self._stance.due(state.cib, self._turns, waits=waits, at=wall):
+            return [Broadcast(word)]
+        if not self._wants_plan:
             return []
         effects: list[CoordinationEffect] = []
         if self._is_active:
@@ -221,7 +230,8 @@ class Coordination:
         """Whether nothing is under way, everybody has joined, and it is this side's turn."""
         if self._is_active or self._proposed is not None:
             return False
-        if not self._view_is_known or self._not_before is not None:
+        is_our_turn = self._not_before is None or self._stance.has_stepped_back  # it fences nobody then
+        if not self._view_is_known or not is_our_turn:
             return False
         if self._join_by is not None:
             if not nodes_joined(state.cib):

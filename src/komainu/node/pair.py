@@ -67,7 +67,8 @@ class Pair:
             return None
         split = replace(self._split, reaches_clients=self._reaches, links=tuple(ring.links()))
         rounds = self.turns.place // PLACES * PLACES
-        self.turns = replace(self.turns, place=rounds + race.place_of(split))
+        place = rounds + race.place_of(split)
+        self.turns = replace(self.turns, place=place, steps_back=race.steps_back(split))
         return RaceBegan(self._peer, self.turns)
 
     @property

@@ -106,7 +106,8 @@ def turns_of(split: Split, settings: RingSettings, state: ClusterState, begun: I
     detect_ms = derive(settings).detect_within_ms
     names = tuple(node.name for node in settings.nodes)
     lead_ms = 2 * detect_ms + fencing_takes_ms(state) * 3 // 2 + delays_ms(state.cib, names)
-    return Turns(begun=begun, place=place_of(split), lead_ms=lead_ms, open_ms=detect_ms // 2)
+    turns = Turns(begun, place_of(split), lead_ms, detect_ms // 2)
+    return replace(turns, steps_back=steps_back(split))
 
 
 def a_round_later(turns: Turns) -> Turns:
@@ -130,6 +131,12 @@ def is_cut_off(split: Split) -> bool:
         return not split.reaches_clients
     is_seen = any(link.state is LinkState.SILENT or link.state.is_usable for link in split.links)
     return len({link.link for link in split.links}) > 1 and not is_seen
+
+
+def steps_back(split: Split) -> bool:
+    """Whether this side had better stop what it runs: no client reaches it, and all of its own ends are down."""
+    is_seen = any(link.state is LinkState.SILENT or link.state.is_usable for link in split.links)
+    return split.reaches_clients is False and not is_seen
 
 
 def goes_first(cib: Element, settings: RingSettings) -> NodeName | None:

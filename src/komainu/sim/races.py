@@ -236,14 +236,14 @@ class Fault:
     def one_node_is_unplugged(self) -> None:
         """One node loses all its carriers within a moment; the other one hears nothing."""
         node = self._node()
-        self._lose_ends(node, 300)
+        self._lose_ends(node, 300, and_clients=True)
         if self.world.witness is not None:
             self.world.witness.reaches = set(PAIR) - {node}  # with nobody it would be a second fault
 
     def both_nodes_are_unplugged_one_after_the_other(self) -> None:
         """Every end of every link loses its carrier, at different moments."""
         for node in PAIR:
-            self._lose_ends(node, 3_000)
+            self._lose_ends(node, 3_000, and_clients=True)
 
     def a_duct_is_cut(self) -> None:
         """A direct cable loses its carrier on both ends while the way between two switches goes silent."""
@@ -326,7 +326,10 @@ class Fault:
     def _node(self) -> NodeId:
         return self.chance.choice(PAIR)
 
-    def _lose_ends(self, node: NodeId, within_ms: int) -> None:
+    def _lose_ends(self, node: NodeId, within_ms: int, *, and_clients: bool = False) -> None:
+        if and_clients and node in self.world.visited:
+            gone = partial(self.world.set_clients, node, reached=False)
+            self.world.clock.after(self.chance.randint(0, within_ms), gone)
         for link in self.links:
             lose = partial(self.world.set_end, node, link, LinkState.NO_CARRIER)
             self.world.clock.after(self.chance.randint(0, within_ms), lose)

@@ -224,5 +224,35 @@ def test_the_side_that_waits_in_a_split_plans_only_after_its_wait() -> None:
     assert bench.made == 1
 
 
+def test_a_side_that_steps_back_stops_at_once_and_goes_on_at_its_turn() -> None:
+    """Its plan is made without quorum before its turn, and with it when the turn has come."""
+    bench = Bench([plan_of(), plan_of(FENCE_B)])
+    bench.coordination.begin_view(VIEW.view_id, is_coordinator=True, now=NOW)
+    turns = Turns(NOW, 1, 2_000, 500, steps_back=True)
+    bench.coordination.take_turns(turns, bench.replica.state, NOW, WALL)
+    opening = ChangeMembership(Cause("t", "t"), WALL, "", VIEW, (A, B), (), ())
+    (back,) = memberships(bench.apply(opening))
+    assert not back.view.quorate
+    bench.apply(JoinNode(Cause("t", "t"), WALL, "", A, ()))
+    bench.apply(JoinNode(Cause("t", "t"), WALL, "", B, ()), NodeId(2))
+    assert bench.made == 0
+    bench.apply(back)
+    assert bench.replica.state.cib.get("have-quorum") == "0"
+    assert bench.made == 1
+    (on,) = memberships(bench.tick(2_000))
+    assert on.view.quorate
+    bench.apply(on)
+    assert bench.replica.state.cib.get("have-quorum") == "1"
+    assert bench.made == 2
+
+
+def memberships(effects: list[CoordinationEffect]) -> list[ChangeMembership]:
+    return [
+        effect.command
+        for effect in effects
+        if isinstance(effect, Broadcast) and isinstance(effect.command, ChangeMembership)
+    ]
+
+
 def _ended(started: RecordFencing, state: FenceState) -> FenceRecord:
     return msgspec.structs.replace(started.record, state=state, device="lab", outcome="said so")

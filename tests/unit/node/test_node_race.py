@@ -26,6 +26,7 @@ from komainu.node.race import (
     place_of,
     saying,
     split_in,
+    steps_back,
     turns_of,
     weight_of,
 )
@@ -99,6 +100,23 @@ def test_who_reaches_no_client_lets_the_other_go_first() -> None:
 
 def test_who_reaches_clients_is_not_cut_off_whatever_its_links_say() -> None:
     assert place(A, A, CUT_OFF, reaches=True) == 0
+
+
+@pytest.mark.parametrize(
+    ("sight", "reaches", "back"),
+    [
+        (CUT_OFF, False, True),
+        (ONLY_LINK_PULLED, False, True),
+        (ONE_PULLED, False, False),
+        (SILENT, False, False),
+        (CUT_OFF, True, False),
+        (CUT_OFF, None, False),
+    ],
+)
+def test_who_reaches_nobody_and_has_no_end_up_steps_back(
+    sight: tuple[LinkReport, ...], *, reaches: bool | None, back: bool
+) -> None:
+    assert steps_back(Split(goes_first=True, is_lowest=True, links=sight, reaches_clients=reaches)) == back
 
 
 def test_who_was_named_comes_first_wherever_it_stands() -> None:
