@@ -113,13 +113,22 @@ def _order_resource(job: Job, rsc: Resource, fencing: Action) -> None:
 def _order_up(rsc: Resource, fencing: Action) -> None:
     target = fencing.node
     assert target is not None, "a fencing has a target"
+    may_be_there = target.id in rsc.table and not _is_known(rsc, target)
     for action in rsc.actions:
         if action.needs >= Requires.FENCING:
             relate(fencing, action, Rel.ORDERED)
-        elif action.needs is Requires.QUORUM and action.task == "start":
-            is_unknown = target.id in rsc.table and target.id not in rsc.known
-            if is_unknown:
-                relate(fencing, action, Rel.ORDERED | Rel.UNRUNNABLE_FIRST_BLOCKS)
+        elif action.needs is Requires.QUORUM and action.task == "start" and may_be_there:
+            relate(fencing, action, Rel.ORDERED | Rel.UNRUNNABLE_FIRST_BLOCKS)
+
+
+def _is_known(rsc: Resource, node: Node) -> bool:
+    """Tell whether a history says what the resource is doing on a node.
+
+    Instances that are interchangeable share what is known; members of a cloned group do not, of which some may be known.
+    """
+    if node.id in rsc.known:
+        return True
+    return rsc.parent is not None and rsc.parent.is_anonymous_clone and node.id in rsc.parent.known
 
 
 def _order_down(job: Job, rsc: Resource, fencing: Action) -> None:
