@@ -108,7 +108,7 @@ def _new_job(cib: Element, now_s: int) -> Job:
     panic = options.is_true(cib.get("no-quorum-panic"))
     settings = options.read(raw, may_fence_without_quorum=quorate or panic)
     job = Job(cib, now_s, settings, quorate=quorate, no_quorum_panic=panic)
-    job.unfencing_in_use = _uses_unfencing(cib)
+    job.unfencing_in_use = settings.fencing_enabled and _uses_unfencing(cib)
     job.op_defaults = cib.at("configuration", "op_defaults")
     if section is not None:
         attributes.read_sets(section, "cluster_property_set", RuleContext(now_s, job.recheck))

@@ -239,7 +239,7 @@ def _requires(job: Job, rsc: Resource, value: str | None) -> Requires:
         return known
     if rsc.is_fence_device or rsc.is_remote_connection:
         return Requires.QUORUM
-    if job.unfencing_in_use and options.fencing_enabled:
+    if job.unfencing_in_use:
         return Requires.UNFENCING
     if options.fencing_enabled:
         return Requires.FENCING
