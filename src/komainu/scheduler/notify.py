@@ -190,11 +190,25 @@ def _tell(job: Job, rsc: Resource, points: ActionNotifications, news: _News) -> 
         return
     if rsc.role is not Role.STOPPED and task in {"stop", "demote"}:
         _tell_down(job, rsc, points, news)
-    if rsc.next_role is not Role.STOPPED and task in {"start", "promote"} and rsc.assigned_to is not None:
-        start = find_first(rsc, "start", None)
-        if task != "start" or start is None or start.is_optional:
-            _one(job, rsc, rsc.assigned_to, (points.pre, points.pre_done), news)
-        _one_after(job, rsc, rsc.assigned_to, (points.post, points.post_done), news)
+    if rsc.next_role is not Role.STOPPED and task in {"start", "promote"}:
+        _tell_up(job, rsc, points, news)
+
+
+def _tell_up(job: Job, rsc: Resource, points: ActionNotifications, news: _News) -> None:
+    """Tell an instance what comes up, where it is or will be.
+
+    What can be reached only through a connection that would have to start and cannot is told nothing.
+    """
+    node = rsc.assigned_to
+    if node is None:
+        return
+    connecting = None if node.connection is None else find_first(node.connection, "start", None)
+    if connecting is not None and not connecting.is_runnable:
+        return
+    start = find_first(rsc, "start", None)
+    if points.task != "start" or start is None or start.is_optional:
+        _one(job, rsc, node, (points.pre, points.pre_done), news)
+    _one_after(job, rsc, node, (points.post, points.post_done), news)
 
 
 def _tell_down(job: Job, rsc: Resource, points: ActionNotifications, news: _News) -> None:
