@@ -135,7 +135,8 @@ def holds(action: Action, relation: Relation) -> bool:
     if flags & Rel.IF_FIRST_UNMIGRATABLE and first.flags & Flag.MIGRATABLE:
         return False
     if flags == Rel.ORDERED and first.flags & Flag.MIGRATABLE and first.key.endswith("_stop_0"):
-        return False
+        # What is only moved is not missed by others; but the way to where it was must stay until it is cleared.
+        return first.node is not None and first.node.connection is action.resource
     if flags == Rel.IF_ON_SAME_NODE_OR_TARGET:
         return _is_load_input(action, relation)
     if flags == Rel.IF_REQUIRED_ON_SAME_NODE:

@@ -78,7 +78,9 @@ def _settles_by_guest(job: Job, rsc: Resource, node: Node) -> bool:
     if launcher.role is Role.STOPPED:
         _wait_for_probe(job, launcher, top)
         return True
-    if launcher.next_role is Role.STOPPED or node.reset_needed:
+    home = launcher.assigned_to
+    is_leaving = home is not None and home not in launcher.active
+    if launcher.next_role is Role.STOPPED or is_leaving or launcher.failed or node.reset_needed:
         ordering.tasks(job, (launcher, "stop"), (top, "start"), Rel.ORDERED)
         return True
     return False

@@ -108,7 +108,7 @@ def _order_on_guest(job: Job, action: Action, node: Node, launcher: Resource) ->
         case "start" | "promote":
             _after_start(job, launcher, action, Rel.FIRST_IMPLIES_THEN)
             _after_start(job, connection, action)
-        case "stop" | "demote":
+        case "stop" | "demote" | "migrate_to" | "migrate_from":
             if not launcher.failed:
                 _before_stop(job, action, connection)
         case _ if action.interval_ms:
@@ -126,7 +126,8 @@ def _order_on_remote(job: Job, action: Action, node: Node) -> None:
         case "start" | "promote":
             extra = Rel.FIRST_IMPLIES_THEN if state is Connection.FAILED else 0
             _after_start(job, connection, action, extra)
-        case "stop":
+        case "stop" | "migrate_to" | "migrate_from":
+            # Both ends of a migration go through the connection as it is, before it moves or is closed itself.
             _order_stop(job, action, node, state)
         case "demote":
             if state in {Connection.RESTING, Connection.UNKNOWN}:
@@ -146,11 +147,13 @@ def _order_on_remote(job: Job, action: Action, node: Node) -> None:
 def _order_stop(job: Job, action: Action, node: Node, state: Connection) -> None:
     connection = node.connection
     assert connection is not None, "only nodes with a connection come here"
+    # A connection's stop demands the stop of what is behind it, but it does not demand a migration.
+    demands = Rel.THEN_IMPLIES_FIRST if action.task == "stop" else 0
     if state is Connection.ALIVE:
-        _before_stop(job, action, connection, Rel.THEN_IMPLIES_FIRST)
+        _before_stop(job, action, connection, demands)
     elif state is Connection.FAILED:
         actions.fence_node(job, node, "resources are active but connection is unrecoverable")
     elif connection.next_role is Role.STOPPED:
-        _before_stop(job, action, connection, Rel.THEN_IMPLIES_FIRST)
+        _before_stop(job, action, connection, demands)
     else:
         _after_start(job, connection, action)

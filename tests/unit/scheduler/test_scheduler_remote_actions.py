@@ -1,0 +1,116 @@
+"""What happens behind a connection while the connection itself moves."""
+
+import pytest
+from whole_text import dummy, entry, meta, past, state, whole
+
+from komainu.model.plan import Plan
+from komainu.scheduler.plan import plan
+
+REMOTE = '<primitive id="{0}" class="ocf" provider="pacemaker" type="remote">{1}</primitive>'
+PLACES = (
+    '<rsc_location id="l1" rsc="r" node="b" score="INFINITY"/>'
+    '<rsc_location id="l2" rsc="x" node="{0}" score="INFINITY"/>'
+    '<rsc_location id="l3" rsc="x" node="a" score="-INFINITY"/>'
+    '<rsc_location id="l4" rsc="x" node="b" score="-INFINITY"/>'
+)
+"""The connection r goes to b, and x goes to the node given."""
+
+
+def _connected(name: str, node: str) -> str:
+    return (
+        f'<lrm_resource id="{name}" class="ocf" provider="pacemaker" type="remote">'
+        f"{entry(name, node, 'start', 4)}</lrm_resource>"
+    )
+
+
+def _remote(name: str, *histories: str) -> str:
+    inside = "".join(histories)
+    return (
+        f'<node_state id="{name}" uname="{name}" remote_node="true"><lrm id="{name}"><lrm_resources>'
+        f"{inside}</lrm_resources></lrm></node_state>"
+    )
+
+
+def _moving(start: str, end: str, *, connection: str = "true") -> Plan:
+    """Plan for x, which migrates from one remote node to another while the connection r moves from a to b."""
+    here = past("x", entry("x", start, "start", 5))
+    away = past("x", entry("x", end, "monitor", 5, rc_code="7", target="7"))
+    resources = (
+        dummy("x", meta("x", allow_migrate="true"))
+        + REMOTE.format("r", meta("r", allow_migrate=connection))
+        + REMOTE.format("s", "")
+    )
+    states = (
+        state("a", _connected("r", "a"))
+        + state("b", _connected("s", "b"))
+        + _remote(start, here)
+        + _remote(end, away)
+    )
+    return plan(whole("ab", resources, states, constraints=PLACES.format(end)), 1000)
+
+
+def _needs(planned: Plan, label: str) -> set[str]:
+    by_id = {action.action_id: action.label for action in planned.actions}
+    return {by_id[n] for action in planned.actions if action.label == label for n in action.needs}
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "step"), [("r", "s", "migrate_to x on r"), ("s", "r", "migrate_from x on r")]
+)
+def test_a_migration_goes_through_the_connection_before_that_leaves_its_place(
+    start: str, end: str, step: str
+) -> None:
+    planned = _moving(start, end)
+    labels = [action.label for action in planned.actions]
+    assert {
+        f"migrate_to x on {start}",
+        f"migrate_from x on {end}",
+        "migrate_to r on a",
+        "stop r on a",
+    } <= set(labels)
+    assert step in _needs(planned, "stop r on a")
+    assert not planned.warnings
+
+
+def test_a_connection_that_has_to_be_stopped_makes_a_stop_and_a_start_of_the_migration_behind_it() -> None:
+    """The connection does not wait for the migration that is not to be."""
+    planned = _moving("r", "s", connection="false")
+    labels = {action.label for action in planned.actions}
+    assert {"stop x on r", "start x on s", "stop r on a", "start r on b"} <= labels
+    assert not {"migrate_to x on r", "migrate_from x on s"} & labels
+    assert "stop x on r" in _needs(planned, "stop r on a")
+
+
+GUEST = f'<primitive id="vm" class="ocf" provider="komainu" type="web">{meta("vm", remote_node="g", allow_migrate="true")}</primitive>'
+
+
+def _beside_a_moving_machine(start: str, end: str) -> Plan:
+    """Plan for x, which migrates into or out of a guest while the guest's machine migrates from a to b."""
+    here = past("x", entry("x", start, "start", 6))
+    machine = past("vm", entry("vm", "a", "start", 3)) + _connected("g", "a")
+    states = (
+        state("a", machine, here if start == "a" else "")
+        + state("b", past("vm", entry("vm", "b", "monitor", 3, rc_code="7", target="7")))
+        + _remote("g", here if start == "g" else "")
+    )
+    rules = (
+        f'<rsc_location id="l1" rsc="x" node="{end}" score="INFINITY"/>'
+        '<rsc_location id="l2" rsc="vm" node="b" score="INFINITY"/>'
+    )
+    return plan(
+        whole("ab", GUEST + dummy("x", meta("x", allow_migrate="true")), states, constraints=rules), 1000
+    )
+
+
+def test_what_leaves_a_guest_is_cleared_there_before_the_machine_moves() -> None:
+    planned = _beside_a_moving_machine("g", "b")
+    assert {"migrate_to x on g", "stop x on g"} <= _needs(planned, "stop g on a")
+    assert "stop g on a" in _needs(planned, "migrate_to vm on a")
+
+
+def test_what_goes_into_a_guest_arrives_before_the_machine_moves_and_is_not_probed_on_the_way() -> None:
+    """A guest that is about to go down and come up again has nothing that a probe could find."""
+    planned = _beside_a_moving_machine("a", "g")
+    assert "migrate_from x on g" in _needs(planned, "stop g on a")
+    assert "monitor x on g" not in {action.label for action in planned.actions if not action.interval_ms}
+    assert not planned.warnings
