@@ -35,7 +35,14 @@ def sort_key(name: str) -> tuple[tuple[int, int, str], ...]:
 def add(job: Job, node_id: str, name: str, *, is_remote: bool, base_score: int = 0) -> Node:
     """Make a node and put it in its place in the list."""
     node = Node(node_id, name, is_remote=is_remote, base_score=base_score)
-    node.attributes["#kind"] = "remote" if is_remote else "cluster"
+    node.is_dc = job.cib.get("dc-uuid") == node_id
+    if node.is_dc:
+        job.dc_node = node
+    node.attributes = {"#kind": "remote" if is_remote else "cluster", "#uname": name, "#id": node_id}
+    node.attributes["#is_dc"] = "true" if node.is_dc else "false"
+    cluster = job.options.text("cluster-name")
+    if cluster is not None:
+        node.attributes["#cluster-name"] = node.attributes["#site-name"] = cluster
     job.nodes.append(node)
     job.nodes.sort(key=lambda other: sort_key(other.name))
     job.node_by_id[node_id] = node
@@ -76,15 +83,6 @@ def start_unknown(job: Job, node: Node) -> None:
 
 def _add_attributes(job: Job, node: Node, element: Element, *, permanent: bool) -> None:
     """Add the attributes, and what the node can hold; transient ones replace permanent ones."""
-    node.is_dc = job.cib.get("dc-uuid") == node.id
-    cluster = job.options.text("cluster-name")
-    builtin = {"#uname": node.name, "#id": node.id, "#is_dc": "true" if node.is_dc else "false"}
-    if node.is_dc:
-        job.dc_node = node
-    if cluster is not None:
-        builtin["#cluster-name"] = cluster
-    for name, value in builtin.items():
-        node.attributes[name] = value
     context = RuleContext(job.now_s, job.recheck, node_attributes=node.attributes)
     values = attributes.read_sets(element, "instance_attributes", context)
     for name, value in values.items():
@@ -94,8 +92,8 @@ def _add_attributes(job: Job, node: Node, element: Element, *, permanent: bool) 
         else:
             node.attributes[name] = value
     node.utilization.update(attributes.read_sets(element, "utilization", context))
-    site = node.attributes.get("site-name") or cluster
-    if "#site-name" not in node.attributes and site is not None:
+    site = node.attributes.get("site-name")
+    if site:
         node.attributes["#site-name"] = site
     node.failures = failcounts.read(node.attributes)
 

@@ -106,9 +106,9 @@ class Primitive:
 
 
 def avoid_remote_nodes(rsc: Resource) -> None:
-    """Keep a resource off nodes that another resource connects to."""
+    """Keep a resource off nodes that are no members themselves."""
     for row in rsc.table.values():
-        if row.node.connection is not None:
+        if row.node.is_remote:
             row.score = -INFINITY
 
 

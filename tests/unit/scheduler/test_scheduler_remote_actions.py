@@ -114,3 +114,17 @@ def test_what_goes_into_a_guest_arrives_before_the_machine_moves_and_is_not_prob
     assert "migrate_from x on g" in _needs(planned, "stop g on a")
     assert "monitor x on g" not in {action.label for action in planned.actions if not action.interval_ms}
     assert not planned.warnings
+
+
+def test_guests_of_which_nothing_was_told_are_different_nodes() -> None:
+    """A node has its name also where no state and no attribute of it is known: what must be together is not apart."""
+    guests = "".join(dummy(vm, meta(vm, remote_node=name)) for vm, name in (("vm", "g"), ("wm", "h")))
+    rules = (
+        '<rsc_location id="l1" rsc="x" node="g" score="INFINITY"/>'
+        '<rsc_location id="l2" rsc="y" node="h" score="100"/>'
+        '<rsc_colocation id="c" rsc="y" with-rsc="x" score="INFINITY"/>'
+    )
+    planned = plan(
+        whole("ab", guests + dummy("x") + dummy("y"), state("a") + state("b"), constraints=rules), 1000
+    )
+    assert {"start x on g", "start y on g"} <= {action.label for action in planned.actions}
