@@ -117,6 +117,8 @@ class _Maker:
             return
         name = f"{bundle.id}-{number}"
         replica.child = clone.children[number]
+        # The container is what takes room on a node, as much as what runs in it needs.
+        container.utilization, replica.child.utilization = replica.child.utilization, {}
         replica.node = self._make_node(name, replica.child, clone)
         replica.connection = self._add(
             remote.connection_element(
@@ -143,6 +145,9 @@ class _Maker:
             node = nodes.add(job, name, name, is_remote=True, base_score=-INFINITY)
         node.base_score = -INFINITY
         node.default_discovery = Discovery.NEVER
+        for top in job.resources:
+            for rsc in top.walk():
+                _keep_out(rsc, node)
         child.table = {node.id: Candidate(node, _CHILD_SCORE, discovery=Discovery.EXCLUSIVE)}
         child.exclusive_discovery = True
         clone.table[node.id] = Candidate(node, -INFINITY)
@@ -242,6 +247,13 @@ class _Maker:
             f" --add-host={self._bundle.id}-{n}:{self._address(n)}"
             for n in range(self._settings.replicas_max)
         )
+
+
+def _keep_out(rsc: Resource, node: Node) -> None:
+    """Forbid a bundle's node to a resource that was read when it was still thought to be a node like others."""
+    row = rsc.table.get(node.id)
+    if row is not None:
+        row.score, row.discovery = -INFINITY, Discovery.NEVER
 
 
 def _monitor(name: str) -> Element:

@@ -256,6 +256,7 @@ def order_after_fencing(job: Job, stop: Action, rsc: Resource, fencing: Action) 
     _collect(rsc, news, with_actions=False)
     news.words["notify_stop_resource"] = rsc.id
     news.words["notify_stop_uname"] = "" if stop.node is None else stop.node.name
+    stop.meta.update(news.words)
     for primitive in rsc.top.primitives():
         if primitive.role is Role.STOPPED:
             continue

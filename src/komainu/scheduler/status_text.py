@@ -141,12 +141,14 @@ class _Resources:
             case Kind.BUNDLE:
                 return self._bundle(rsc)
 
-    def primitive(self, rsc: Resource, name: str | None = None, node: Node | None = None) -> str:
+    def primitive(self, rsc: Resource) -> str:
         """Write one primitive's line."""
-        node = node or rsc.lock_node or tree.current_node(rsc)
+        node = rsc.lock_node or tree.current_node(rsc)
         if node is None and not rsc.removed:
             node = rsc.pending_node
-        name = name or _shown_id(rsc)
+        return self._line(rsc, _shown_id(rsc), node)
+
+    def _line(self, rsc: Resource, name: str, node: Node | None) -> str:
         agent = ":".join(
             part for part in (rsc.xml.get("class"), rsc.xml.get("provider"), rsc.xml.get("type")) if part
         )
@@ -268,7 +270,7 @@ class _Resources:
         nodes = [row.node for row in rsc.table.values()] or list(rsc.known.values())
         states: dict[str, list[Node]] = {}
         for node in nodes:
-            if node in rsc.active or node.is_bundle_node:
+            if node in rsc.active:
                 continue
             state = "Stopped (disabled)" if target is Role.STOPPED else "Stopped"
             probe = next(
@@ -304,11 +306,8 @@ class _Resources:
             if replica.ip_address:
                 name += f" ({replica.ip_address})"
             host = replica.container.active[0] if replica.container.active else None
-            lines.append(f"  * {self._replica(shown_by, name, host)}")
+            lines.append(f"  * {self._line(shown_by, name, host)}")
         return lines
-
-    def _replica(self, rsc: Resource, name: str, host: Node | None) -> str:
-        return self.primitive(rsc, name, host)
 
 
 def _configured_role(rsc: Resource) -> Role | None:

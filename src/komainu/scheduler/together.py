@@ -111,11 +111,12 @@ def apply(dependent: Resource, primary: Resource, colocation: Colocation) -> Non
 
 
 def attribute_of(node: Node, name: str, rsc: Resource) -> str | None:
-    """Return the value by which nodes are compared in a colocation; of what is in a bundle, its host's."""
+    """Return the value by which nodes are compared in a colocation; of what runs in a bundle, its host's."""
     if not node.is_remote:
         return node.attributes.get(name)
     launcher = node.connection.launcher if node.connection is not None else None
-    if rsc.bundle_owner is not None and node.is_guest and launcher is not None:
+    is_beside = rsc.kind is Kind.PRIMITIVE and rsc.parent is rsc.bundle_owner
+    if rsc.bundle_owner is not None and not is_beside and node.is_guest and launcher is not None:
         host = launcher.assigned_to or tree.current_node(launcher)
         return None if host is None else host.attributes.get(name)
     return node_attribute(node, name, rsc)
