@@ -5,26 +5,21 @@ Decides nothing but words and exit codes: 0 nothing found but notes, 1 warnings 
 
 import shlex
 import subprocess
-import tempfile
 import textwrap
 import time
 from importlib import resources
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
-import msgspec
 
 from komainu.cli.asking import show_json, with_format
+from komainu.cli.doctor_nodes import check_all, say_how
 from komainu.cli.examples import examples
 from komainu.client.client import Client
 from komainu.model.report import Refused
 from komainu.model.request import AskConfiguration, Configuration
 from komainu.node.survey.mend import mend, remember_run, undo
-from komainu.node.survey.survey import examine
-
-if TYPE_CHECKING:
-    from komainu.node.survey.others import Answer
+from komainu.node.survey.survey import examine, read_report
 
 CIB_TIMEOUT_S: Final = 0.3
 """How long komainu's daemon is waited for; without it the configuration of Pacemaker is looked for."""
@@ -78,15 +73,19 @@ def doctor(context: click.Context, /, **options: str | bool | tuple[str, ...] | 
         _refuse(options, "is_fix", "--undo and --fix exclude each other")
         return _undo(root)
     if options["is_fix"]:
+        _refuse(options, "is_all", "--fix mends this machine; run it on each node that --all finds ill")
         if options["form"] == "json":
             raise click.UsageError("--fix asks, and --format json has nobody to ask")
         return _fix(context, root, is_asked=not options["yes"])
     _refuse(options, "yes", "--yes is for --fix")
     peers = options["peers"]
-    checkup = examine(root, _cib(context, root), peers if isinstance(peers, tuple) else ())
+    compared = tuple(read_report(peer) for peer in peers) if isinstance(peers, tuple) else ()
+    checkup = examine(root, _cib(context, root))
+    if options["is_all"] and root != "/":
+        return say_how(checkup.other_nodes)
     if options["is_all"]:
-        names = tuple(name for name in checkup.other_nodes if not name.startswith("-"))
-        return _all_nodes(context, names, str(options["form"])) if root == "/" else _say_how(names)
+        return check_all(checkup, compared, str(options["form"]))
+    checkup = checkup.beside(compared)
     if options["form"] == "json":
         show_json(checkup.report())
     else:
@@ -110,61 +109,6 @@ def _cib(context: click.Context, root: str) -> str:
     except Refused:
         return ""
     return answer.xml if isinstance(answer, Configuration) else ""
-
-
-def _say_how(names: tuple[str, ...]) -> int:
-    """Say how all nodes are checked, where this is not one of them but only its files."""
-    for name in names:
-        click.echo(f"ssh {shlex.quote(name)} komainu doctor --format json > {shlex.quote(name)}.json")
-    peers = " ".join(f"--peer {shlex.quote(name)}.json" for name in names)
-    click.echo(f"komainu doctor {peers}".rstrip())
-    return 0
-
-
-def _all_nodes(context: click.Context, names: tuple[str, ...], form: str) -> int:
-    """Check every node, this one in comparison with the others; 1 when one has findings or could not be asked."""
-    from komainu.node.survey.others import ask
-
-    answers = ask(names)
-    with tempfile.TemporaryDirectory(prefix="komainu-doctor-") as folder:
-        files = []
-        for number, answer in enumerate(answers):
-            if answer.report:
-                path = Path(folder, f"{number}.json")
-                path.write_bytes(answer.report)
-                files.append(str(path))
-        checkup = examine("/", _cib(context, "/"), tuple(files))
-    if form == "json":
-        others = {one.node: msgspec.Raw(one.report) for one in answers if one.report}
-        show_json(
-            {
-                "here": checkup.report(),
-                "others": others,
-                "not_asked": {one.node: one.problem for one in answers if one.problem},
-            }
-        )
-    else:
-        click.echo(checkup.text())
-        for answer in answers:
-            _show_other(answer)
-    is_ill = any(one.problem or any(told.gravity != "note" for told in one.findings) for one in answers)
-    return 1 if is_ill else checkup.exit_code
-
-
-def _show_other(answer: "Answer") -> None:
-    from komainu.node.survey.others import COMMAND
-
-    if answer.problem:
-        click.echo(f"\n{answer.node} could not be asked: {answer.problem}")
-        by_hand = f"{' '.join(COMMAND)} > {answer.node}.json"
-        click.echo(
-            f"  hint: on {answer.node}: {by_hand}; here: komainu doctor --peer {answer.node}.json", err=True
-        )
-        return
-    click.echo(f"\n{answer.node}: {len(answer.findings) or 'no'} finding{'s' * (len(answer.findings) != 1)}")
-    for told in answer.findings:
-        line = f"  {told.gravity} {told.rule}  {told.subject}: {told.title}"
-        click.echo("\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="    ")))
 
 
 def _explain(rule: str) -> int:

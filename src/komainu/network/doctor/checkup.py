@@ -63,10 +63,19 @@ class Checkup:
         return {**msgspec.to_builtins(summarise(self.machine)), "findings": self.findings}
 
     @property
-    def other_nodes(self) -> tuple[str, ...]:
-        """Name the other nodes of every cluster, by their name or else their first address."""
+    def other_nodes(self) -> tuple[tuple[str, ...], ...]:
+        """Give the ways to each other node of every cluster: its name where it has one, and its addresses."""
         others = (member for one in self.machine.clusters for member in one.members if member is not one.me)
-        return tuple(dict.fromkeys(name for one in others for name in (one.name, *one.ends)[:1] if name))
+        ways: dict[str, tuple[str, ...]] = {}
+        for one in others:
+            names = tuple(name for name in dict.fromkeys((one.name, *one.ends)) if name and name[0] != "-")
+            if names:
+                ways[names[0]] = (*ways.get(names[0], ()), *names)
+        return tuple(tuple(dict.fromkeys(names)) for names in ways.values())
+
+    def beside(self, peers: tuple[Summary, ...]) -> "Checkup":
+        """Compare the machine with its peers."""
+        return check_up(self.machine.evidence, peers) if peers else self
 
     @property
     def summary(self) -> str:

@@ -80,9 +80,6 @@ MARKS: Final = (
     "/run/NetworkManager/conf.d",
     "/usr/lib/NetworkManager/conf.d",
     "/run/systemd/netif/links/*",
-    "/etc/corosync/authkey",
-    "/etc/komainu/cluster.key",
-    "/etc/pacemaker/authkey",
     "/etc/systemd/system/*.service",
     "/etc/systemd/system/*.wants/*.service",
     "/etc/rc.d/rc3.d/S*",
@@ -105,6 +102,9 @@ MARKS: Final = (
     "/dev/watchdog*",
 )
 """Paths whose being there, mode, owner, time or target is all that counts; their content is never read."""
+
+KEYS: Final = ("/etc/corosync/authkey", "/etc/komainu/cluster.key", "/etc/pacemaker/authkey")
+"""Files whose content is never kept, but for a sum by which nodes find out whether theirs is the same."""
 
 COMMANDS: Final = {
     "addresses": ("ip", "-json", "address", "show"),
@@ -132,6 +132,7 @@ class File:
     owner: int = 0
     target: str = ""
     changed_s: float = 0  # its inode, by the wall clock: a copy that keeps the time of the content is new
+    digest: str = ""  # of a key, where it may be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +150,14 @@ class Evidence:
     `processes` are the names of running programs with the time of their start (wall clock, seconds), None for a
     file tree, where nothing runs. `outputs` has the
     commands of COMMANDS that were found on the machine. `is_clock_synchronised` None: could not be asked.
+    `clock_s` is the wall clock of the machine when it was looked at; None for a file tree.
     """
 
     files: Mapping[str, File]
     outputs: Mapping[str, Output] = field(default_factory=dict)
     processes: Mapping[str, float] | None = None
     is_clock_synchronised: bool | None = None
+    clock_s: float | None = None
     by_depth: Mapping[int, list[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

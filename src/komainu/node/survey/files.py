@@ -5,20 +5,28 @@ plain files are opened, without waiting, up to a size. Symbolic links are follow
 """
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
-from komainu.network.doctor.evidence import CONFIGURATION, MARKS, STATE, File
+from komainu.network.doctor.evidence import CONFIGURATION, KEYS, MARKS, STATE, File
 
 FILE_BYTES_MAX: Final = 1024 * 1024
 """Largest configuration file that is read."""
 
 STATE_BYTES_MAX: Final = 32 * 1024 * 1024
 """Largest file that a program wrote: a CIB, or the list of installed packages, has some megabytes."""
+
+KEY_BYTES_MAX: Final = 4096
+"""What a key file may have at most; the key of Corosync has up to 4 KiB."""
+
+DIGEST_CHARACTERS: Final = 8
+"""Enough to see that two keys differ, and far too little to tell a key from others that were guessed."""
 
 MATCHES_MAX: Final = 4_000
 """Most files of one pattern; 1,000 interfaces stay well below it."""
@@ -31,11 +39,12 @@ def read_files(root: str) -> dict[str, File]:
     """Read all files that are evidence. Keys are paths as they are on the machine itself."""
     tree = Tree(root)
     found: dict[str, File] = {}
-    for patterns, limit in ((CONFIGURATION, FILE_BYTES_MAX), (STATE, STATE_BYTES_MAX), (MARKS, 0)):
+    for patterns, limit in ((CONFIGURATION, FILE_BYTES_MAX), (STATE, STATE_BYTES_MAX), ((*MARKS, *KEYS), 0)):
         # A path that two groups name is read by the first.
         wanted = dict.fromkeys(path for pattern in patterns for path in _matches(tree, pattern))
         read = {path: read_file(tree, path, limit) for path in wanted if path not in found}
         found |= {path: file for path, file in read.items() if file is not None}
+    found |= {path: _with_digest(tree, found[path]) for path in KEYS if path in found}
     return found | {folder: File(folder, problem=problem) for folder, problem in tree.closed.items()}
 
 
@@ -102,6 +111,18 @@ def read_file(tree: Tree, path: str, limit: int) -> File | None:
         return File(path, problem="" if target == "/dev/null" else "no plain file", target=target)
     text, problem = _text(place, limit)
     return File(path, text, problem, mode, status.st_uid, target, status.st_ctime)
+
+
+def _with_digest(tree: Tree, key: File) -> File:
+    """Add a key's sum: of the key that seals, not of those before it that only open. None where it may not be read."""
+    try:
+        descriptor = os.open(tree.real(key.path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as stream:
+            content = stream.read(KEY_BYTES_MAX)
+    except OSError:
+        return key
+    seals = [line for line in content.splitlines() if not line.startswith(b"accept ")]
+    return replace(key, digest=hashlib.sha256(b"\n".join(seals)).hexdigest()[:DIGEST_CHARACTERS])
 
 
 def _text(place: Path, limit: int) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 Decides nothing but whether anything runs there: nothing does below any folder but `/`.
 """
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import import_module
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from komainu.network.doctor.checkup import Checkup
     from komainu.network.doctor.peers import Summary
 
+__all__ = ["Checkup", "Summary", "examine", "look", "read_report"]
+
 _RULES = "komainu.network.doctor.checkup"
 
 
@@ -29,15 +32,11 @@ def look(root: str = "/") -> Evidence:
     if root != "/":
         return Evidence(files)
     running = processes()
-    return Evidence(files, outputs(running), running, is_clock_synchronised())
+    return Evidence(files, outputs(running), running, is_clock_synchronised(), time.time())
 
 
-def examine(root: str = "/", cib: str = "", peers: tuple[str, ...] = ()) -> "Checkup":
-    """Look at a machine and judge it.
-
-    `cib` is the configuration that a daemon told, if one did. `peers` are files that `komainu doctor --format
-    json` wrote on other nodes. Raises Refused for one that is none.
-    """
+def examine(root: str = "/", cib: str = "") -> "Checkup":
+    """Look at a machine and judge it. `cib` is the configuration that a daemon told, if one did."""
     with ThreadPoolExecutor(1) as beside:  # a fifth of a second of imports, while the commands answer
         beside.submit(import_module, _RULES)
         evidence = look(root)
@@ -45,10 +44,11 @@ def examine(root: str = "/", cib: str = "", peers: tuple[str, ...] = ()) -> "Che
 
     if cib:
         evidence = replace(evidence, outputs={**evidence.outputs, "cib": Output(cib)})
-    return check_up(evidence, tuple(_summary(peer) for peer in peers))
+    return check_up(evidence)
 
 
-def _summary(file: str) -> "Summary":
+def read_report(file: str) -> "Summary":
+    """Read what `komainu doctor --format json` wrote on another node. Raises Refused when it did not."""
     from komainu.network.doctor.peers import Summary
 
     try:

@@ -82,11 +82,20 @@ def test_a_folder_that_may_not_be_looked_into_is_told(
     assert f"{folder}: could not be" in check_up(Evidence(found)).text()
 
 
-def test_of_keys_only_the_mode_is_looked_at(tmp_path: Path) -> None:
+def test_of_keys_only_the_mode_and_a_short_sum_are_kept(tmp_path: Path) -> None:
     write(tmp_path, "/etc/corosync/authkey", b"secret")
     found = read_files(str(tmp_path))["/etc/corosync/authkey"]
     assert found.text == ""
     assert found.mode == 0o644
+    assert len(found.digest) == 8
+
+
+def test_of_a_key_that_was_replaced_only_the_one_that_seals_counts(tmp_path: Path) -> None:
+    sums = []
+    for content in (b"new\naccept old\n", b"new\n", b"old\n"):
+        write(tmp_path, "/etc/komainu/cluster.key", content)
+        sums.append(read_files(str(tmp_path))["/etc/komainu/cluster.key"].digest)
+    assert sums[0] == sums[1] != sums[2]
 
 
 def test_the_running_machine_s_links_are_followed_by_the_kernel(tmp_path: Path) -> None:

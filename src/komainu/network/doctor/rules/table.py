@@ -1,7 +1,7 @@
 """List every rule: its id and the function that finds it. A new rule is a line here, and a page in pages/.
 
-Decides nothing. The pages are named after the ids: pages/NET001.md. CLU011, which needs several machines, is in
-peers.py.
+Decides nothing. The pages are named after the ids: pages/NET001.md. CLU011 and CLU012, which need several
+machines, are in peers.py.
 """
 
 from collections.abc import Callable, Iterable
