@@ -6,6 +6,7 @@ plain files are opened, without waiting, up to a size. Symbolic links are follow
 
 import errno
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ FILE_BYTES_MAX: Final = 1024 * 1024
 
 STATE_BYTES_MAX: Final = 32 * 1024 * 1024
 """Largest file that a program wrote: a CIB, or the list of installed packages, has some megabytes."""
+
+CHUNK_BYTES: Final = 65_536
 
 KEY_BYTES_MAX: Final = 4096
 """What a key file may have at most; the key of Corosync has up to 4 KiB."""
@@ -125,12 +128,21 @@ def _with_digest(tree: Tree, key: File) -> File:
     return replace(key, digest=hashlib.sha256(b"\n".join(seals)).hexdigest()[:DIGEST_CHARACTERS])
 
 
+def _content(stream: io.FileIO, limit: int) -> bytes:
+    """Read in pieces: for /proc/sys the kernel sets as much memory aside as is asked for, and refuses megabytes."""
+    parts: list[bytes] = []
+    while limit > 0 and (part := stream.read(min(limit, CHUNK_BYTES))):
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)
+
+
 def _text(place: Path, limit: int) -> tuple[str, str]:
     """Return a file's text, and why there is none."""
     try:
         descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as stream:
-            content = stream.read(limit + 1)
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            content = _content(stream, limit + 1)
     except OSError as error:
         return "", error.strerror or "unreadable"
     if len(content) > limit:

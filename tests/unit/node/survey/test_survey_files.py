@@ -98,6 +98,13 @@ def test_of_a_key_that_was_replaced_only_the_one_that_seals_counts(tmp_path: Pat
     assert sums[0] == sums[1] != sums[2]
 
 
+def test_the_kernel_s_own_files_are_read_in_pieces() -> None:
+    """Asked for megabytes at once, /proc/sys refuses: "Cannot allocate memory"."""
+    found = read_file(Tree("/"), "/proc/sys/kernel/hostname", 32 * 1024 * 1024)
+    assert found is not None
+    assert (found.text.strip(), found.problem) == (os.uname().nodename, "")
+
+
 def test_the_running_machine_s_links_are_followed_by_the_kernel(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
     (tmp_path / "link").symlink_to("file")
