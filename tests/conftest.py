@@ -1,5 +1,6 @@
 """Options that the tests of every room share, and the figures that a run prints at its end."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin without figures."""
+    """Begin without figures, and let no output depend on the window in which the tests run."""
+    os.environ["COLUMNS"] = "80"
     config.stash[_FIGURES] = []
 
 

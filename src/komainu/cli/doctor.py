@@ -5,7 +5,6 @@ Decides nothing but words and exit codes: 0 nothing found but notes, 1 warnings 
 
 import shlex
 import subprocess
-import textwrap
 import time
 from importlib import resources
 from typing import Final
@@ -15,6 +14,7 @@ import click
 from komainu.cli.asking import show_json, with_format
 from komainu.cli.doctor_nodes import check_all, say_how
 from komainu.cli.examples import examples
+from komainu.cli.terminal import fold, width
 from komainu.client.client import Client
 from komainu.model.report import Refused
 from komainu.model.request import AskConfiguration, Configuration
@@ -24,7 +24,6 @@ from komainu.node.survey.survey import examine, read_report
 CIB_TIMEOUT_S: Final = 0.3
 """How long komainu's daemon is waited for; without it the configuration of Pacemaker is looked for."""
 
-WIDTH: Final = 80
 RELOAD_TIMEOUT_S: Final = 10
 ROUNDS_MAX: Final = 8
 """Two changes of one file are made one after the other; no file has more interconnects than a ring links."""
@@ -89,7 +88,7 @@ def doctor(context: click.Context, /, **options: str | bool | tuple[str, ...] | 
     if options["form"] == "json":
         show_json(checkup.report())
     else:
-        click.echo(checkup.text())
+        click.echo(checkup.text(width()))
         if checkup.changes or checkup.reloads:
             click.echo("  hint: komainu doctor --fix", err=True)
     return checkup.exit_code
@@ -120,7 +119,7 @@ def _explain(rule: str) -> int:
     for line in (pages / f"{rule.upper()}.md").read_text(encoding="utf-8").splitlines():
         is_layout = line.startswith((" ", "|"))
         rest = "  " if line.startswith("- ") else ""
-        click.echo("\n".join([line] if is_layout else textwrap.wrap(line, WIDTH, subsequent_indent=rest)))
+        click.echo("\n".join([line] if is_layout else fold(line, rest)))
     return 0
 
 

@@ -4,19 +4,17 @@ Decides nothing but words and the exit code: 0 when every node was asked and has
 """
 
 import shlex
-import textwrap
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from komainu.cli.asking import show_json
+from komainu.cli.terminal import fold, width
 
 if TYPE_CHECKING:
     from komainu.node.survey.others import Answer
     from komainu.node.survey.survey import Checkup, Summary
-
-WIDTH: Final = 80
 
 
 def say_how(nodes: tuple[tuple[str, ...], ...]) -> int:
@@ -48,7 +46,7 @@ def check_all(checkup: "Checkup", compared: "tuple[Summary, ...]", form: str) ->
             }
         )
     else:
-        click.echo(checkup.text())
+        click.echo(checkup.text(width()))
         for answer in answers:
             _show(answer)
         _sum_up(answers)
@@ -79,7 +77,4 @@ def _sum_up(answers: "tuple[Answer, ...]") -> None:
 
 
 def _say(text: str, rest: str, *, is_new: bool = False) -> None:
-    # What another machine says must not steer the terminal.
-    plain = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-    lines = textwrap.wrap(plain, WIDTH, subsequent_indent=rest, break_on_hyphens=False)
-    click.echo(("\n" if is_new else "") + "\n".join(lines))
+    click.echo(("\n" if is_new else "") + "\n".join(fold(text, rest)))

@@ -4,7 +4,6 @@ Progress goes to stderr, one line a step; the table, or JSON, to stdout. Readabl
 """
 
 import sys
-import textwrap
 from pathlib import Path
 
 import click
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from komainu.cli import incident
 from komainu.cli.lab import failures_told
+from komainu.cli.terminal import fold
 from komainu.lab import drill as drills
 from komainu.lab import lab as labs
 from komainu.lab import protocol
@@ -214,9 +214,7 @@ def table(result: Result) -> str:
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        text, width=79, subsequent_indent=indent, drop_whitespace=True, break_long_words=False
-    )
+    return fold(text, indent)
 
 
 def _copy_logs(lab: labs.Lab, nodes: tuple[str, ...], directory: Path, stack: Stack) -> None:

@@ -5,6 +5,7 @@ import click
 from komainu.cib.document import parse_cib
 from komainu.cli.asking import ask, known_node, show_json, status_of, with_format
 from komainu.cli.examples import examples
+from komainu.cli.terminal import folded
 from komainu.client.client import Client
 from komainu.model.ids import NodeName
 from komainu.model.report import Refused, Report
@@ -81,14 +82,15 @@ def history(client: Client, *, form: str) -> None:
 
     for one in reply.history:
         device = f" with {one.device}" if one.device else ""
-        click.echo(
+        head = (
             f"{clock(one.at, reply.at)}  {one.target}  {one.action}  {one.state}, by {one.delegate}{device}"
         )
-        click.echo(f"    because {one.reason}")
-        if one.outcome:
-            click.echo(f"    {one.outcome}")
+        click.echo(
+            folded([head, f"    because {one.reason}", *([f"    {one.outcome}"] if one.outcome else [])])
+        )
     for trial in reply.trials:
-        click.echo(f"{clock(trial.at, reply.at)}  the devices were tried from {trial.node}: {trial.text}")
+        text = f"{clock(trial.at, reply.at)}  the devices were tried from {trial.node}: {trial.text}"
+        click.echo(folded([text]))
     if not reply.history:
         click.echo("nothing was fenced since the cluster began", err=True)
 
@@ -134,15 +136,14 @@ def test(context: click.Context, *, name: str | None, for_real: bool, yes: bool,
         for one in tried:
             what = one.action if one.target is None else f"{one.action} of {one.target}"
             word = "ok    " if one.verdict.is_good else "FAILED"
-            click.echo(f"{word}  {one.device}: {what}: {one.verdict.text}")
+            click.echo(folded([f"{word}  {one.device}: {what}: {one.verdict.text}"]))
             if one.verdict.warning:
-                click.echo(f"        warning: {one.verdict.warning}")
+                click.echo(folded([f"        warning: {one.verdict.warning}"]))
         for missed in unreached:
-            click.echo(
-                f"FAILED  no device could tell the power of {missed}: it could not be fenced from here"
-            )
+            text = f"no device could tell the power of {missed}: it could not be fenced from here"
+            click.echo(folded([f"FAILED  {text}"]))
         for text in contradictions:
-            click.echo(f"FAILED  {text}")
+            click.echo(folded([f"FAILED  {text}"]))
     if unreached or contradictions or not all(one.verdict.is_good for one in tried):
         context.exit(1)
 

@@ -3,13 +3,12 @@
 Decides only how a link is written. Which address is put back, which change is possible, is the daemon's business.
 """
 
-from textwrap import wrap
-
 import click
 
 from komainu.cli.asking import as_json, ask, with_format
 from komainu.cli.examples import examples
-from komainu.cli.status_text import WIDTH, clock, printable
+from komainu.cli.status_text import clock
+from komainu.cli.terminal import fold
 from komainu.client.client import Client
 from komainu.model.ids import NodeName
 from komainu.model.link import LinkState
@@ -111,7 +110,7 @@ def link_lines(links: Links) -> list[str]:
     """Write the links for a terminal; what is longer than its line goes on below, further in."""
     lines = []
     for end in links.ends:
-        lines.append(printable(f"link {end.link}  {_place(end)}"))
+        lines += fold(f"link {end.link}  {_place(end)}")
         lines += _wrapped(f"{links.node}'s end: {_state(end)}")
         lines += _wrapped(f"guard: {_guard(end)}")
         lines += [part for one in links.links if one.link == end.link for part in _wrapped(_way(one, links))]
@@ -119,14 +118,7 @@ def link_lines(links: Links) -> list[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    return wrap(
-        printable(text),
-        WIDTH,
-        initial_indent="  ",
-        subsequent_indent="      ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return fold(f"  {text}")
 
 
 def _dropped(links: Links) -> list[str]:

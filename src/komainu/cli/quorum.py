@@ -4,7 +4,7 @@ import click
 
 from komainu.cli.asking import as_json, ask, with_format
 from komainu.cli.examples import examples
-from komainu.cli.status_text import printable
+from komainu.cli.terminal import fold, folded
 from komainu.client.client import Client
 from komainu.model.request import AskRing, RingStatus, VoterView
 
@@ -23,7 +23,7 @@ def quorum(context: click.Context) -> None:
 def status(client: Client, *, form: str) -> int:
     """Show the votes, who has them, and what is needed. Exit code 1 without quorum."""
     ring = ask(client, AskRing(), RingStatus)
-    click.echo(as_json(ring.quorum) if form == "json" else "\n".join(_lines(ring)))
+    click.echo(as_json(ring.quorum) if form == "json" else folded(_lines(ring)))
     return 0 if ring.quorum.is_quorate else 1
 
 
@@ -32,7 +32,7 @@ def _lines(ring: RingStatus) -> list[str]:
     head = "quorate" if found.is_quorate else "NOT QUORATE"
     highest = f" (at most {found.highest_expected})" if found.highest_expected != found.expected_votes else ""
     lines = [
-        printable(f"Cluster {ring.cluster}: {head}: {found.reason}"),
+        f"Cluster {ring.cluster}: {head}: {found.reason}",
         "",
         f"view             {ring.view or 'none yet'}",
         f"coordinator      {ring.coordinator or 'none'}",
@@ -40,10 +40,10 @@ def _lines(ring: RingStatus) -> list[str]:
         f"expected votes   {found.expected_votes}{highest}",
         f"total votes      {found.total_votes}",
         f"needed           {found.needed}",
-        f"flags            {' '.join(found.flags) or 'none'}",
+        *fold(f"flags            {' '.join(found.flags) or 'none'}", " " * 17),
     ]
     if found.witness:
-        lines.append(printable(f"witness          {found.witness_votes} votes: {found.witness}"))
+        lines += fold(f"witness          {found.witness_votes} votes: {found.witness}", " " * 17)
     width = max(len(voter.node) for voter in found.voters)
     lines += ["", f"{'id':>5}  {'votes':>5}  {'node':{width}}"]
     lines += [

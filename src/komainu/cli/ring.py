@@ -7,7 +7,8 @@ import click
 
 from komainu.cli.asking import as_json, ask, with_format
 from komainu.cli.examples import examples
-from komainu.cli.status_text import clock, printable
+from komainu.cli.status_text import clock
+from komainu.cli.terminal import folded
 from komainu.client.client import Client
 from komainu.model.duration import show_ms
 from komainu.model.link import LinkState
@@ -30,13 +31,13 @@ def ring() -> None:
 def status(client: Client, *, history: bool, form: str) -> None:
     """Show each link to each peer with its round trip and loss, and what was dropped."""
     found = ask(client, AskRing(), RingStatus)
-    click.echo(as_json(found) if form == "json" else "\n".join(_lines(found, with_history=history)))
+    click.echo(as_json(found) if form == "json" else folded(_lines(found, with_history=history)))
 
 
 def _lines(found: RingStatus, *, with_history: bool) -> list[str]:
     quorum = "quorate" if found.quorum.is_quorate else "NOT QUORATE"
     lines = [
-        printable(f"Cluster {found.cluster}: {quorum}: {found.quorum.reason}"),
+        f"Cluster {found.cluster}: {quorum}: {found.quorum.reason}",
         (
             f"this node {found.node} (id {found.node_id}), engine {found.engine}, view {found.view or 'none yet'}, "
             f"coordinator {found.coordinator or 'none'}"
@@ -47,7 +48,7 @@ def _lines(found: RingStatus, *, with_history: bool) -> list[str]:
         lines += ["", f"link {number}"]
         for link in found.links:
             if link.link == number:
-                lines.append(printable(f"  to {link.peer}: {_way(link, found)}"))
+                lines.append(f"  to {link.peer}: {_way(link, found)}")
                 lines += _history(link, found) if with_history else []
     over = {link.peer: link.over for link in found.links if link.over is not None}
     if over:
@@ -56,11 +57,11 @@ def _lines(found: RingStatus, *, with_history: bool) -> list[str]:
             *(f"{peer} is reached over {middle}: no link to it carries" for peer, middle in over.items()),
         ]
     if found.strangers:
-        lines += ["", "not believed", *(printable(f"  {sentence}") for sentence in found.strangers)]
+        lines += ["", "not believed", *(f"  {sentence}" for sentence in found.strangers)]
     if found.counters:
         lines += ["", "counters since the start"]
         width = max(len(name) for name in found.counters)
-        lines += [printable(f"  {name:{width}}  {found.counters[name]}") for name in sorted(found.counters)]
+        lines += [f"  {name:{width}}  {found.counters[name]}" for name in sorted(found.counters)]
     return lines
 
 
@@ -86,6 +87,6 @@ def _way(link: LinkView, found: RingStatus) -> str:
 
 def _history(link: LinkView, found: RingStatus) -> list[str]:
     return [
-        printable(f"    {clock(each.at, found.at, milliseconds=True)}  {each.state.value}: {each.reason}")
+        f"    {clock(each.at, found.at, milliseconds=True)}  {each.state.value}: {each.reason}"
         for each in link.history
     ]

@@ -1,15 +1,15 @@
-"""Write the state of the cluster for people: eighty columns, readable without colour.
+"""Write the state of the cluster for people: as wide as the terminal, readable without colour.
 
-Decides the order: first what the cluster is, then what is wrong, each with its reason. Pure.
+Decides the order: first what the cluster is, then what is wrong, each with its reason.
 """
 
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from textwrap import wrap
 from typing import Final
 
+from komainu.cli.terminal import fold
 from komainu.model.duration import show_ms
 from komainu.model.ids import WallTime
 from komainu.model.link import LinkState
@@ -22,7 +22,6 @@ from komainu.model.request import (
     Status,
 )
 
-WIDTH: Final = 80
 FENCING_SHOWN_MAX: Final = 5
 DAY_MS: Final = 86_400_000
 
@@ -71,13 +70,6 @@ def clock(moment: WallTime, now: WallTime, *, milliseconds: bool = False) -> str
     return time.strftime(form, local) + tail
 
 
-def printable(text: str) -> str:
-    """Write control characters as escapes: what users and agents say must not steer the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-
-
 def _head(status: Status) -> Iterator[Line]:
     quorum = "quorate" if status.is_quorate else "NOT QUORATE"
     reason = f" ({status.quorum_reason})" if status.quorum_reason else ""
@@ -88,10 +80,11 @@ def _head(status: Status) -> Iterator[Line]:
     parts = [who, f"configuration {status.cib_version}", *([status.doing] if status.doing else [])]
     yield from _wrapped("; ".join(parts), "  ")
     seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.at / 1000))
-    yield Line(f"seen by {status.node} at {seen}, komainu {status.version}")
+    yield from _wrapped(f"seen by {status.node} at {seen}, komainu {status.version}", "  ")
     if status.watchdog is not None:
         gap, limit = show_ms(status.watchdog.longest_gap_ms), show_ms(status.watchdog.timeout_ms)
-        yield Line(f"watchdog of {status.node}: armed, {limit}; the longest time between two pets: {gap}")
+        text = f"watchdog of {status.node}: armed, {limit}; the longest time between two pets: {gap}"
+        yield from _wrapped(text, "  ")
 
 
 def _nodes(nodes: tuple[NodeView, ...]) -> Iterator[Line]:
@@ -110,7 +103,7 @@ def _links(links: tuple[LinkView, ...], now: WallTime) -> Iterator[Line]:
         since = f" (since {clock(link.since, now, milliseconds=True)})"
         if link.state is LinkState.UP and link.peer_state is LinkState.UP:
             trip = "" if link.round_trip_ms is None else f", round trip {link.round_trip_ms:.1f} ms"
-            yield Line(f"{head}up{trip}", Tone.GOOD)
+            yield from _wrapped(f"{head}up{trip}", "    ", Tone.GOOD)
             continue
         ends = []
         if link.state is not LinkState.UP:
@@ -165,7 +158,9 @@ def _failures(failures: tuple[FailureView, ...], now: WallTime) -> Iterator[Line
             f"{text} (exit code {one.exit_code}) at {clock(one.at, now)}{reason}", "    ", Tone.BAD
         )
     if failures:
-        yield Line(f"  hint: once the cause is mended: komainu resource cleanup {failures[0].resource}")
+        yield from _wrapped(
+            f"  hint: once the cause is mended: komainu resource cleanup {failures[0].resource}", "    "
+        )
 
 
 def _fencing(entries: tuple[FenceView, ...], now: WallTime) -> Iterator[Line]:
@@ -183,13 +178,4 @@ def _warnings(warnings: tuple[str, ...]) -> Iterator[Line]:
 
 def _wrapped(text: str, indent: str, tone: Tone = Tone.PLAIN) -> Iterator[Line]:
     """Break a line at the width; what follows is indented, and long words stay whole."""
-    lead = text[: len(text) - len(text.lstrip())]
-    for part in wrap(
-        printable(text).strip(),
-        WIDTH,
-        initial_indent=lead,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    ):
-        yield Line(part, tone)
+    return (Line(part, tone) for part in fold(text, indent))

@@ -9,7 +9,7 @@ import click
 
 from komainu.cib.element import Element
 from komainu.cli.asking import show_json
-from komainu.cli.status_text import printable
+from komainu.cli.terminal import printable
 from komainu.scheduler import what_if
 from komainu.scheduler.simulation import Moment
 from komainu.scheduler.what_if import Changed, Difference, ResourceDifference

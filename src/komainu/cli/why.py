@@ -6,7 +6,6 @@ Decides who is asked: the daemon's memory, or the scheduler about a CIB (a file'
 import re
 import time
 from datetime import datetime
-from textwrap import wrap
 from typing import Final
 
 import click
@@ -14,7 +13,8 @@ import click
 from komainu.cli import cib_source, why_plan
 from komainu.cli.asking import ask, show_json, with_format
 from komainu.cli.examples import examples
-from komainu.cli.status_text import WIDTH, clock, printable
+from komainu.cli.status_text import clock
+from komainu.cli.terminal import fold
 from komainu.client.client import Client
 from komainu.model.duration import parse_ms
 from komainu.model.ids import WallTime
@@ -64,13 +64,13 @@ def why(
     if form == "json":
         show_json(answer)
         return
-    for part in wrap(printable(answer.answer), WIDTH, break_long_words=False, break_on_hyphens=False):
-        click.echo(part)
+    click.echo("\n".join(fold(answer.answer, "")))
     if not answer.chain:
         click.echo("  hint: `komainu status` names resources, nodes and links (link0, link1 …)", err=True)
     for line in answer.chain:
-        lead = "  " * (line.depth + 1) + ("because " if line.depth else "")
-        click.echo(f"{clock(line.at, now, milliseconds=True)}{lead}{printable(line.text)}  [{line.node}]")
+        begin = clock(line.at, now, milliseconds=True) + "  " * (line.depth + 1)
+        because = "because " if line.depth else ""
+        click.echo("\n".join(fold(f"{begin}{because}{line.text}  [{line.node}]", " " * (len(begin) + 2))))
 
 
 def read_moment(text: str, now: WallTime) -> WallTime:

@@ -5,13 +5,12 @@ Decides how an answer reads; what it says decides the scheduler's why.py.
 
 import time
 from collections.abc import Iterator
-from textwrap import wrap
 
 import click
 
 from komainu.cib.element import Element
 from komainu.cli.asking import show_json
-from komainu.cli.status_text import WIDTH, printable
+from komainu.cli.terminal import fold
 from komainu.model.provenance import Demand, NodeWeight, Weighing
 from komainu.scheduler import simulation
 from komainu.scheduler.why import Answer, Inquiry, Part
@@ -86,12 +85,4 @@ def _demand(demand: Demand, indent: int) -> Iterator[str]:
 
 
 def _wrapped(text: str, indent: int) -> Iterator[str]:
-    lead = " " * indent
-    yield from wrap(
-        printable(text),
-        WIDTH,
-        initial_indent=lead,
-        subsequent_indent=f"{lead}    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    ) or [""]
+    yield from fold(" " * indent + text)

@@ -1,4 +1,4 @@
-"""The status fits into eighty columns, whatever names and reasons there are."""
+"""The status fits into the terminal, whatever names and reasons there are."""
 
 from pathlib import Path
 
@@ -7,17 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from komainu.cli.status_text import WIDTH, status_lines
+from komainu.cli.status_text import status_lines
 from komainu.model.request import Status
 
 REPLIES = Path(__file__).parents[2] / "cases" / "cli" / "replies"
 WORDS = st.lists(st.text("abcdefgh-.:", min_size=1, max_size=12), max_size=30).map(" ".join)
 
 
+@pytest.mark.parametrize("columns", [80, 60, 40])
 @pytest.mark.parametrize("name", ["good", "cable", "bad", "alone"])
 @settings(max_examples=25)
 @given(reason=WORDS)
-def test_lines_fit(name: str, reason: str) -> None:
+def test_lines_fit(name: str, columns: int, reason: str) -> None:
     status = msgspec.json.decode((REPLIES / f"{name}.json").read_bytes(), type=Status)
     status = msgspec.structs.replace(
         status,
@@ -29,4 +30,6 @@ def test_lines_fit(name: str, reason: str) -> None:
             msgspec.structs.replace(link, reason=reason, peer_reason=reason) for link in status.links
         ),
     )
-    assert all(len(line.text) <= WIDTH for line in status_lines(status))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(columns))
+        assert max(len(line.text) for line in status_lines(status)) <= columns

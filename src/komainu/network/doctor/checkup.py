@@ -17,6 +17,8 @@ from komainu.network.doctor.peers import Summary, compare, summarise
 from komainu.network.doctor.rules.table import RULES
 
 WIDTH: Final = 80
+"""Columns where nobody says how many there are."""
+
 SEEN_MAX: Final = 12
 """Pieces of evidence that are shown of one finding; JSON has them all."""
 
@@ -84,8 +86,8 @@ class Checkup:
         said = [f"{count} {gravity.value}{'s' * (count != 1)}" for gravity, count in counts if count]
         return ", ".join(said) or "nothing found"
 
-    def text(self) -> str:
-        """Lay everything out for people."""
+    def text(self, width: int = WIDTH) -> str:
+        """Lay everything out for people, in so many columns."""
         machine = self.machine
         name = machine.hostname or "a machine without a name"
         heads = [f"{name}: {machine.distribution.name}"]
@@ -95,8 +97,8 @@ class Checkup:
             for cluster in machine.clusters
         ]
         shown: set[Change] = set()
-        blocks = ["\n".join(_printable(line) for line in heads)]
-        blocks += ["\n".join(_lines(finding, shown)) for finding in self.findings]
+        blocks = ["\n".join(part for line in heads for part in _wrapped(width, line, "", "    "))]
+        blocks += ["\n".join(_lines(finding, shown, width)) for finding in self.findings]
         blocks.append(self.summary)
         return "\n\n".join(blocks)
 
@@ -112,22 +114,22 @@ def check_up(evidence: Evidence, peers: tuple[Summary, ...] = ()) -> Checkup:
     )
 
 
-def _lines(finding: Finding, shown: set[Change]) -> Iterator[str]:
+def _lines(finding: Finding, shown: set[Change], width: int) -> Iterator[str]:
     yield from _wrapped(
-        f"{finding.gravity.value} {finding.rule}  {finding.subject}: {finding.title}", "", "    "
+        width, f"{finding.gravity.value} {finding.rule}  {finding.subject}: {finding.title}", "", "    "
     )
     label = "seen:"
     for seen in finding.seen[:SEEN_MAX]:
-        yield from _wrapped(str(seen), f"  {label:<6}", " " * 10)
+        yield from _wrapped(width, str(seen), f"  {label:<6}", " " * 10)
         label = ""
     if len(finding.seen) > SEEN_MAX:
         yield f"        … and {len(finding.seen) - SEEN_MAX} more (--format json)"
-    yield from _wrapped(finding.effect, "  then: ", " " * 8)
+    yield from _wrapped(width, finding.effect, "  then: ", " " * 8)
     sure = finding.sureness.value + (f": {finding.because}" if finding.because else "")
-    yield from _wrapped(sure, "  sure: ", " " * 8)
+    yield from _wrapped(width, sure, "  sure: ", " " * 8)
     if finding.fix is None:
         return
-    yield from _wrapped(finding.fix.advice, "  fix:  ", " " * 8)
+    yield from _wrapped(width, finding.fix.advice, "  fix:  ", " " * 8)
     if finding.fix.changes and shown.issuperset(finding.fix.changes):
         yield "          (the change is shown above)"
         return
@@ -135,13 +137,13 @@ def _lines(finding: Finding, shown: set[Change]) -> Iterator[str]:
     for change in finding.fix.changes:
         yield from (f"          {_printable(line)}" for line in change.diff().splitlines())
     for command in (*finding.fix.reload, *finding.fix.then):
-        yield from _wrapped(command, "        $ ", " " * 12)
+        yield from _wrapped(width, command, "        $ ", " " * 12)
 
 
-def _wrapped(text: str, first: str, rest: str) -> list[str]:
+def _wrapped(width: int, text: str, first: str, rest: str) -> list[str]:
     return textwrap.wrap(
         _printable(text),
-        WIDTH,
+        width,
         initial_indent=first,
         subsequent_indent=rest,
         break_long_words=False,
