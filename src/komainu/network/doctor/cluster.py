@@ -23,7 +23,27 @@ COROSYNC_FILE: Final = "/etc/corosync/corosync.conf"
 KOMAINU_FILE: Final = "/etc/komainu/komainu.toml"
 KOMAINU_PORT: Final = 5415
 BY_DISTRIBUTION: Final = "the version that this distribution has"
+WATCHDOG_MS: Final = 5_000
+"""komainu's watchdog time-out, where neither the file nor a profile says another."""
+
 _KOMAINU_DETECT_MS: Final = (3_000, 1_000)  # with one link, with more
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """What a profile, one word in komainu.toml, stands for; as far as the doctor judges by it."""
+
+    watchdog_device: str
+    watchdog_ms: int
+    defaults: tuple[tuple[str, str], ...]  # of resources
+
+
+PROFILES: Final = {
+    "linux-ha-japan": Recommended(
+        "/dev/watchdog", 6_000, (("resource-stickiness", "INFINITY"), ("migration-threshold", "1"))
+    )
+}
+"""The same as in node/profile.py, which says why; a test holds them together."""
 
 
 class Stack(Enum):
@@ -77,6 +97,9 @@ class Cluster:
     transport: str = ""
     watchdog_ms: int | None = None
     has_watchdog: bool = False
+    watchdog_device: str = ""  # where the file names one
+    has_disks: bool = False  # komainu's own poison pill
+    profile: str = ""  # the word for settings that belong together
     key_file: str = ""
     is_secured: bool = True
     netmtu: int | None = None
@@ -192,6 +215,8 @@ def from_komainu(file: File) -> Cluster:
     """Describe the cluster of a komainu.toml; `me` is found later. Raises ValueError when it is no TOML."""
     tree: Tree = tomllib.loads(file.text)
     cluster, watchdog = _table(tree, "cluster"), _table(tree, "watchdog")
+    word = str(cluster.get("profile", ""))
+    profile = PROFILES.get(word)
     nodes = tree.get("node")
     members = tuple(
         _komainu_member(node, file.path)
@@ -203,7 +228,10 @@ def from_komainu(file: File) -> Cluster:
     detect = parse_ms(said) if isinstance(said, str) else None
     port = cluster.get("port")
     detect = detect or _KOMAINU_DETECT_MS[links > 1]
-    waits = watchdog.get("timeout", "5s")
+    waits = watchdog.get("timeout")
+    default_ms = WATCHDOG_MS if profile is None else profile.watchdog_ms
+    has_watchdog = bool(watchdog) or profile is not None
+    device = watchdog.get("device", "" if profile is None or watchdog else profile.watchdog_device)
     return Cluster(
         Stack.KOMAINU,
         file.path,
@@ -216,8 +244,11 @@ def from_komainu(file: File) -> Cluster:
         detect,
         Place(file.path) if said is not None else None,
         _komainu_quorum(_table(cluster, "quorum"), len(members), file.path),
-        watchdog_ms=parse_ms(waits if isinstance(waits, str) else None) if watchdog else None,
-        has_watchdog=bool(watchdog),
+        watchdog_ms=(parse_ms(waits) if isinstance(waits, str) else default_ms) if has_watchdog else None,
+        has_watchdog=has_watchdog,
+        watchdog_device=str(device or watchdog.get("socket", "")),
+        has_disks=bool(_table(tree, "sbd").get("devices")),
+        profile=word,
         key_file=str(cluster.get("key_file", "/etc/komainu/cluster.key")),
     )
 
@@ -237,6 +268,7 @@ def _komainu_quorum(table: Tree, nodes: int, file: str) -> Quorum:
         two_node=two_node,
         wait_for_all=table.get("wait_for_all", two_node) is True,
         tie_breaker=table.get("auto_tie_breaker") is True,
+        has_witness=bool(_table(table, "witness")),
         place=Place(file),
     )
 

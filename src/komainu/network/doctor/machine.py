@@ -84,6 +84,14 @@ class Machine:
         """Tell whether this is a running machine, and no tree of its files."""
         return self.evidence.processes is not None
 
+    @property
+    def lacks_watchdog(self) -> bool:
+        """Tell whether this running machine is seen to have no watchdog, and none elsewhere is named."""
+        names = (cluster.watchdog_device for cluster in self.clusters)
+        elsewhere = any(name and not name.startswith("/dev/watchdog") for name in names)
+        seen = bool(self.guards.watchdogs) or any(self.evidence.matching("/dev/watchdog*"))
+        return self.is_live and not seen and not elsewhere
+
     def interface(self, name: str) -> Interface | None:
         """Return the interface of a name."""
         return next((one for one in self.interfaces if one.name == name), None)

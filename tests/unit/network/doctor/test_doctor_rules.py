@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 
 from komainu.network.doctor.checkup import check_up
+from komainu.network.doctor.cluster import KOMAINU_FILE, PROFILES, Recommended
 from komainu.network.doctor.evidence import RELOADED, Evidence, File, Output
 from komainu.network.doctor.finding import Finding, Gravity, Sureness
+from komainu.network.doctor.machine import build
 from komainu.network.doctor.rules.table import RULES
+from komainu.node import profile as profiles
 
 COROSYNC = "/etc/corosync/corosync.conf"
 KEYFILE = "/etc/NetworkManager/system-connections/{}.nmconnection"
@@ -127,6 +130,16 @@ SBD: dict[str, str | None] = {
 NO_DEVICE = '<primitive id="off" class="stonith" type="fence_ipmilan"/>'
 MORE_OPTIONS = '<nvpair id="w" name="stonith-watchdog-timeout" value="{}"/></cluster_property_set>'
 
+PAIR = """[cluster]
+name = "x"
+{}
+[[node]]
+name = "ha1"
+links = ["192.168.33.101", "10.77.0.1"]
+[[node]]
+name = "ha2"
+links = ["192.168.33.102", "10.77.0.2"]
+"""
 CONF_D = "/etc/NetworkManager/conf.d"
 DROP_IN = "/etc/systemd/network/10-eth1.network.d/90-komainu.conf"
 NETIF = "/run/systemd/netif/links/3"
@@ -198,6 +211,10 @@ WRONG: list[tuple[str, str, Evidence]] = [
     ("CLU008", "not sticky", cib('value="100"', 'value="0"')),
     ("CLU009", "loopback", changed("/etc/hosts", "192.168.33.101 ha1", "127.0.1.1 ha1")),
     ("CLU009", "unlisted", changed(COROSYNC, "ring0_addr: 192.168.33.102", "ring0_addr: ha3")),
+    ("CLU013", "not sticky for ever", machine({KOMAINU_FILE: PAIR.format('profile = "linux-ha-japan"')})),
+    ("CLU003", "komainu's watchdog", machine(
+        {KOMAINU_FILE: PAIR.format("") + "[watchdog]\ndevice = '/dev/watchdog'\n", COROSYNC: None},
+        cib=CIB.replace("</cluster_property_set>", MORE_OPTIONS.format("9s")))),
     ("CLU010", "another host name", machine({"/proc/sys/kernel/hostname": "db1"})),
     ("SYS001", "software", machine({"/sys/class/watchdog/watchdog0/identity": "Software Watchdog"})),
     ("SYS001", "none", machine({"/sys/class/watchdog/watchdog0": None})),
@@ -348,3 +365,66 @@ def test_how_sure_it_is_that_a_setting_was_not_read(
 )
 def test_a_setting_that_was_read_is_no_finding(evidence: Evidence) -> None:
     assert "NET017" not in {one.rule for one in findings(evidence)}
+
+
+def only_watchdog(files: dict[str, str | None], *, is_armed: bool = True) -> str:
+    """Judge a pair of komainu without a fence device, which counts on watchdogs; return what NET010 says."""
+    gone: dict[str, str | None] = {} if is_armed else {"/sys/class/watchdog/watchdog0": None}
+    text = CIB.replace(NO_DEVICE, "").replace("</cluster_property_set>", MORE_OPTIONS.format("12s"))
+    found = [
+        one for one in findings(machine({COROSYNC: None, **gone, **files}, cib=text)) if one.rule == "NET010"
+    ]
+    return " ".join(f"{one.title}: {one.seen[0]}. {one.effect}" for one in found)
+
+
+def test_a_pair_that_counts_on_watchdogs_is_told_what_it_counts_on() -> None:
+    pair = PAIR.format("")
+    said = only_watchdog({KOMAINU_FILE: pair})
+    assert said.startswith(
+        "two nodes have nothing but a watchdog to fence each other: the running cluster: no fence "
+    )
+    assert "stonith-watchdog-timeout=12 s" in said
+    assert "not taken over until somebody confirms" in said
+    missing = only_watchdog({KOMAINU_FILE: pair}, is_armed=False)
+    assert "they count on a watchdog that is not there" in missing
+
+
+@pytest.mark.parametrize(
+    "more", ["[cluster.quorum.witness]\naddress = '10.0.0.8'\n", "[watchdog]\ndevice='/dev/watchdog'\n[sbd]\ndevices=['/dev/x']\n"]
+)  # fmt: skip
+def test_a_witness_or_disks_of_komainu_are_seen(more: str) -> None:
+    assert only_watchdog({KOMAINU_FILE: PAIR.format("") + more}) == ""
+
+
+def test_where_nobody_counts_on_a_watchdog_none_is_spoken_of() -> None:
+    pair = PAIR.format("") + "[watchdog]\ndevice = '/dev/watchdog'\n"
+    rules = [
+        one.rule
+        for one in findings(machine({KOMAINU_FILE: pair, COROSYNC: None}, cib=CIB.replace(NO_DEVICE, "")))
+    ]
+    assert "NET010" not in rules
+    assert "CLU004" in rules
+
+
+def test_a_watchdog_that_is_elsewhere_is_not_missed() -> None:
+    pair = PAIR.format("") + "[watchdog]\nsocket = '/run/watchdog.sock'\n"
+    evidence = machine({KOMAINU_FILE: pair, COROSYNC: None, "/sys/class/watchdog/watchdog0": None})
+    assert "SYS001" not in [one.rule for one in findings(evidence)]
+
+
+def test_the_doctor_and_the_daemon_know_the_same_profiles() -> None:
+    assert {
+        name: Recommended(one.watchdog_device, one.watchdog_timeout_ms, tuple((each.name, each.value) for each in one.defaults))
+        for name, one in profiles.PROFILES.items()
+    } == PROFILES  # fmt: skip
+
+
+def test_a_profile_brings_its_watchdog() -> None:
+    (cluster,) = build(
+        machine({KOMAINU_FILE: PAIR.format('profile = "linux-ha-japan"'), COROSYNC: None})
+    ).clusters
+    assert (cluster.has_watchdog, cluster.watchdog_ms, cluster.watchdog_device) == (
+        True,
+        6000,
+        "/dev/watchdog",
+    )

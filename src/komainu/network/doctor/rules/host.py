@@ -18,7 +18,7 @@ def watchdog_device(machine: Machine) -> Iterator[Finding]:
     if not machine.clusters:
         return
     watchdogs = machine.guards.watchdogs
-    if not watchdogs and machine.is_live and not any(machine.evidence.matching("/dev/watchdog*")):
+    if machine.lacks_watchdog:
         yield Finding(
             "SYS001",
             Gravity.WARNING,

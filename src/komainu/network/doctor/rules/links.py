@@ -7,7 +7,8 @@ import itertools
 from collections.abc import Iterator
 
 from komainu.model.duration import show_ms
-from komainu.network.doctor.cluster import Cluster
+from komainu.model.report import Place
+from komainu.network.doctor.cluster import Cluster, Stack
 from komainu.network.doctor.finding import Finding, Fix, Gravity, Seen, Sureness
 from komainu.network.doctor.machine import End, Machine
 from komainu.network.doctor.profile import Interface, bare, network_of
@@ -152,22 +153,21 @@ def direct_with_watchdog(machine: Machine) -> Iterator[Finding]:
             for end in machine.ends_of(cluster)
             if end.interface and machine.has_one_neighbour(end.interface)
         ]
-        seen = [Seen("no fence device is configured, only a watchdog")]
-        seen += [
-            Seen(
-                f"{end.name}: the peer is the only neighbour",
-            )
-            for end in alone
-        ]
+        seen = [Seen(f"no fence device is configured; {by}", place) for by, place in _by_watchdog(machine)]
+        seen += [Seen(f"{end.name}: the peer is the only neighbour") for end in alone]
+        is_there = not machine.lacks_watchdog
+        if not is_there:
+            seen.append(Seen("/dev/watchdog does not exist on this machine"))
         yield Finding(
             "NET010",
             Gravity.ERROR,
             cluster.file,
-            "two nodes have nothing but a watchdog to fence each other",
+            "two nodes have nothing but a watchdog to fence each other"
+            if is_there
+            else "two nodes have nothing to fence each other: they count on a watchdog that is not there",
             tuple(seen),
             "When the interconnect is cut, both nodes see the same thing, the more so with a direct cable, where "
-            "both lose their carrier at once. By a watchdog a node can only reset itself: either both do, and the "
-            "service is down, or none does, and both run it.",
+            f"both lose their carrier at once. {_after_the_cut(cluster, is_there=is_there)}",
             Sureness.LIKELY if alone else Sureness.UNKNOWN,
             "the neighbour table has only the peer behind the interconnect"
             if alone
@@ -177,15 +177,39 @@ def direct_with_watchdog(machine: Machine) -> Iterator[Finding]:
 
 
 def _only_watchdog(machine: Machine, cluster: Cluster) -> bool:
-    guards = machine.guards
-    if guards.fencing_enabled is False:
-        return False  # then nobody fences anybody, which is another finding
-    return guards.only_watchdog or (
-        cluster.has_watchdog
-        and not guards.devices
-        and not guards.sbd_disks
-        and guards.fencing_enabled is not None
+    """Tell whether the nodes count each other as off by a watchdog, and by nothing else.
+
+    Where nobody counts on one, nothing is fenced at all: that is CLU004.
+    """
+    return (
+        machine.guards.fencing_enabled is not False and machine.guards.only_watchdog and not cluster.has_disks
     )
+
+
+def _after_the_cut(cluster: Cluster, *, is_there: bool) -> str:
+    """Say what becomes of two halves that have nothing but a watchdog, or not even that."""
+    if cluster.stack is Stack.KOMAINU:
+        return (
+            "Both halves of a pair keep quorum, so no watchdog resets the lost one, and komainu does not count it as off: "
+            "what ran there is not taken over until somebody confirms that it is off."
+        )
+    if is_there:
+        return (
+            "By a watchdog a node can only reset itself: either both do, and the service is down, or none does, and both "
+            "run it."
+        )
+    return (
+        "Each takes the other for off after a while, and nothing has switched it off: both run the service."
+    )
+
+
+def _by_watchdog(machine: Machine) -> Iterator[tuple[str, Place | None]]:
+    """Say why the nodes would count each other as off."""
+    guards = machine.guards
+    if guards.uses_sbd:
+        yield "SBD without a disk", guards.sbd_place
+    elif guards.wait_ms:
+        yield f"stonith-watchdog-timeout={show_ms(guards.wait_ms)}", Place(machine.cib_source)
 
 
 def mtu(machine: Machine) -> Iterator[Finding]:

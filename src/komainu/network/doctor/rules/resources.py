@@ -10,18 +10,12 @@ from komainu.cib.options import cluster_option, is_true
 from komainu.cib.pairs import pair_value
 from komainu.model.report import Place
 from komainu.model.score import parse as parse_score
-from komainu.network.doctor.cluster import Stack
+from komainu.network.doctor.cluster import PROFILES
 from komainu.network.doctor.finding import Finding, Fix, Gravity, Seen, Sureness
 from komainu.network.doctor.machine import Machine
+from komainu.network.doctor.rules.remedy import set_option
 
 _NAMES_MAX = 8  # of resources in one sentence
-
-
-def _set(machine: Machine, name: str, value: str) -> str:
-    """Return the command that sets a cluster option, by the tool that this machine has."""
-    if all(cluster.stack is Stack.KOMAINU for cluster in machine.clusters):
-        return f"set {name} to {value} in crm_config: komainu config show, edit, komainu config apply"
-    return f"pcs property set {name}={value} (crmsh: crm configure property {name}={value})"
 
 
 def fencing_off(machine: Machine) -> Iterator[Finding]:
@@ -39,16 +33,22 @@ def fencing_off(machine: Machine) -> Iterator[Finding]:
             "A node that is only cut off is taken for dead: its services start elsewhere while they still run there. "
             f"Data that both copies write is lost.{_one_cable(machine)}",
             fix=Fix(
-                f"configure a fence device for each node, then {_set(machine, 'stonith-enabled', 'true')}"
+                f"configure a fence device for each node, then {set_option(machine, 'stonith-enabled', 'true')}"
             ),
         )
-    elif not guards.devices and not guards.uses_sbd:
+    elif not (
+        guards.devices or guards.uses_sbd or guards.wait_ms or any(one.has_disks for one in machine.clusters)
+    ):
         yield Finding(
             "CLU004",
             Gravity.ERROR,
             "fencing",
             "it is on, but there is no fence device",
-            (Seen(f"no primitive of class stonith in {machine.cib_source}, and no SBD"),),
+            (
+                Seen(
+                    f"no primitive of class stonith in {machine.cib_source}, and neither SBD nor a watchdog that counts"
+                ),
+            ),
             "Nothing is started at all, or, after a node is lost, its services are never started elsewhere.",
             fix=Fix("configure a fence device for each node"),
         )
@@ -108,7 +108,7 @@ def ignored_quorum(machine: Machine) -> Iterator[Finding]:
         fix=Fix(
             "with two nodes, use two_node: 1 in place of it"
             if nodes == 2
-            else _set(machine, "no-quorum-policy", "stop")
+            else set_option(machine, "no-quorum-policy", "stop")
         ),
     )
 
@@ -161,6 +161,34 @@ def monitors(machine: Machine) -> Iterator[Finding]:
     )
 
 
+def profile(machine: Machine) -> Iterator[Finding]:
+    """CLU013: the configuration is not what the profile in komainu.toml stands for."""
+    if machine.cib is None:
+        return
+    defaults = machine.cib.at("configuration", "rsc_defaults")
+    for cluster in machine.clusters:
+        wanted = PROFILES.get(cluster.profile)
+        for name, value in () if wanted is None else wanted.defaults:
+            said = pair_value(defaults, "meta_attributes", name)
+            if said is not None and parse_score(said) == parse_score(value):
+                continue
+            stands = "is not set" if said is None else f"is {said}"
+            yield Finding(
+                "CLU013",
+                Gravity.WARNING,
+                name,
+                f"the profile {cluster.profile} wants {value}",
+                (
+                    Seen(f'profile = "{cluster.profile}"', Place(cluster.file)),
+                    Seen(f"the resource default {name} {stands} in {machine.cib_source}"),
+                ),
+                "The cluster does not do what its profile says: `komainu config profile` has the reason of each setting.",
+                fix=Fix(
+                    f"set {name}={value} in rsc_defaults: komainu config show, edit, komainu config apply"
+                ),
+            )
+
+
 def stickiness(machine: Machine) -> Iterator[Finding]:
     """CLU008: services move back by themselves, or for the sake of balance."""
     if machine.cib is None or not any(_primitives(machine.cib)):
@@ -169,6 +197,8 @@ def stickiness(machine: Machine) -> Iterator[Finding]:
     said = pair_value(defaults, "meta_attributes", "resource-stickiness")
     said = said if said is not None else cluster_option(machine.cib, "default-resource-stickiness")
     own = any(pair_value(one, "meta_attributes", "resource-stickiness") for one in _primitives(machine.cib))
+    if any(cluster.profile in PROFILES for cluster in machine.clusters):
+        return  # CLU013 has the value that is wanted
     if own or (said is not None and parse_score(said) != 0):
         return
     yield Finding(

@@ -51,6 +51,7 @@ RULES: Final[dict[str, Rule]] = {
     "CLU007": resources.monitors,
     "CLU008": resources.stickiness,
     "CLU009": names.node_names,
+    "CLU013": resources.profile,
     "CLU010": names.host_name,
     "SYS001": host.watchdog_device,
     "SYS002": host.clock,

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from komainu.model.duration import parse_ms, show_ms
 from komainu.model.report import Place
 from komainu.network.doctor import ini
-from komainu.network.doctor.cluster import Stack
+from komainu.network.doctor.cluster import KOMAINU_FILE, Stack
 from komainu.network.doctor.corosync import reaction
 from komainu.network.doctor.finding import Finding, Fix, Gravity, Seen, Sureness
 from komainu.network.doctor.machine import Machine
+from komainu.network.doctor.rules.remedy import set_option
 
 ONE_LINK_SILENCE_MS = 3_000
 """With one link, a shorter silence than this is borne by too few ports: a switch needs seconds to come back."""
@@ -130,14 +131,19 @@ def watchdog(machine: Machine) -> Iterator[Finding]:
                     f"{show_ms(cluster.silence_ms)} for it.",
                     fix=Fix(f"let {name} be {show_ms(cluster.silence_ms * 2)}"),
                 )  # fmt: skip
-    yield from _sbd(machine)
+    yield from _too_early(machine)
 
 
-def _sbd(machine: Machine) -> Iterator[Finding]:
+def _too_early(machine: Machine) -> Iterator[Finding]:
     guards = machine.guards
-    if not guards.uses_sbd:
-        return
-    needed_ms = 2 * guards.sbd_timeout_ms
+    own_ms = max((one.watchdog_ms or 0 for one in machine.clusters if one.stack is Stack.KOMAINU), default=0)
+    patience_ms = guards.sbd_timeout_ms if guards.uses_sbd else own_ms
+    name, place = (
+        ("SBD_WATCHDOG_TIMEOUT", guards.sbd_place)
+        if guards.uses_sbd
+        else ("[watchdog] timeout", Place(KOMAINU_FILE))
+    )
+    needed_ms = 2 * patience_ms
     if guards.wait_ms is not None and 0 < guards.wait_ms < needed_ms:
         yield Finding(
             "CLU003",
@@ -146,13 +152,17 @@ def _sbd(machine: Machine) -> Iterator[Finding]:
             "a lost node is taken for off too early",
             (
                 Seen(f"stonith-watchdog-timeout is {show_ms(guards.wait_ms)} in {machine.cib_source}"),
-                Seen(f"SBD_WATCHDOG_TIMEOUT is {show_ms(guards.sbd_timeout_ms)}", guards.sbd_place),
+                Seen(
+                    f"{name} is {show_ms(patience_ms)}, and 2 x {show_ms(patience_ms)} = {show_ms(needed_ms)}",
+                    place,
+                ),
             ),
             f"The survivors start its services after {show_ms(guards.wait_ms)}, while it may run them until its "
             f"watchdog has fired: two copies of one service.",
-            fix=Fix(f"pcs property set stonith-watchdog-timeout={needed_ms // 1000}s"),
+            fix=Fix(set_option(machine, "stonith-watchdog-timeout", f"{-(-needed_ms // 1000)}s")),
         )
-    yield from _sbd_delay(machine)
+    if guards.uses_sbd:
+        yield from _sbd_delay(machine)
 
 
 def _sbd_delay(machine: Machine) -> Iterator[Finding]:
