@@ -80,8 +80,11 @@ def undo(root: str) -> Undone | None:
     last = batches[-1]
     for step in last.steps:
         if _state(root, step) not in {step.before, step.after}:
+            before = f"its text before stands in {step.backup}" if step.backup else "the doctor made it new"
+            hint = f"{before}; take your change out of {step.path} to have the rest undone"
+            hint = hint if step.kind != "mode" else f"its mode before was {step.mode:04o}"
             raise _refused(
-                "doctor.changed-since", "the file was changed since; undo it by hand", step.path, step.backup
+                "doctor.changed-since", "the file was changed since; nothing was undone", step.path, hint
             )
     try:
         _revert(root, last.steps)
@@ -120,7 +123,10 @@ def _step(root: str, change: Change, at: str) -> Step:
     wanted = None if change.before is None else change.before.encode()
     if found != wanted:
         raise _refused(
-            "doctor.changed-since", "the file changed while this was asked; run it again", change.path
+            "doctor.changed-since",
+            "the file changed meanwhile; nothing was changed",
+            change.path,
+            "run it again",
         )
     after = _digest(change.after.encode())
     if found is None:
@@ -212,7 +218,10 @@ def _read_journal(root: str) -> tuple[Batch, ...]:
     except FileNotFoundError:
         return ()
     except (OSError, msgspec.MsgspecError):
-        raise _refused("doctor.journal", "the list of what can be undone cannot be read", JOURNAL) from None
+        hint = f"run this as root; if it is damaged, move it away: mv {JOURNAL} {JOURNAL}.damaged"
+        raise _refused(
+            "doctor.journal", "the list of what can be undone cannot be read", JOURNAL, hint
+        ) from None
 
 
 def _write_journal(root: str, batches: tuple[Batch, ...]) -> None:
@@ -224,6 +233,5 @@ def _write_journal(root: str, batches: tuple[Batch, ...]) -> None:
         raise _refused("doctor.unwritable", f"{error.strerror}; nothing was changed", JOURNAL) from None
 
 
-def _refused(code: str, message: str, path: str, backup: str = "") -> Refused:
-    hint = f"its text before stands in {backup}" if backup else "run this as root"
+def _refused(code: str, message: str, path: str, hint: str = "run this as root") -> Refused:
     return Refused((Report(code, message, hint, Place(path)),))
