@@ -55,7 +55,7 @@ def test_mendings_are_undone_one_after_the_other(root: Path) -> None:
 
 def test_a_file_that_changed_meanwhile_is_left_alone(root: Path) -> None:
     before = contents(root)
-    with pytest.raises(Refused, match="changed meanwhile.*\n.*run it again"):
+    with pytest.raises(Refused, match=r"changed meanwhile.*\n.*run it again"):
         mend(str(root), (CHANGES[1], Write(OLD, "not a\n", "b\n")), "now")
     assert contents(root) == before
 
