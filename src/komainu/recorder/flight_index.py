@@ -36,6 +36,9 @@ LINES_MAX: Final = 40
 HISTORY_MAX: Final = 20
 """What is told of a link: one event seldom explains it, and a bad cable has many."""
 
+LINK_STATES: Final = "link."
+"""Begins the codes of what changes how a link stands; what its guard did or heard has others."""
+
 LINK_KINDS: Final = frozenset({"link", "peer-link"})
 """Kinds of the records of what happened to a link: they name no causes, and tell one story together."""
 
@@ -104,7 +107,9 @@ class FlightIndex:
         clauses: list[str] = []
         _add_clause(clauses, told.reason)
         if record.kind in LINK_KINDS and subject == record.subjects[0]:
-            return Why(subject, told.head, (*lines, *self._history(subject, record)))
+            return Why(
+                subject, self._state_of_link(subject, record), (*lines, *self._history(subject, record))
+            )
         self._follow(told, (subject, *record.subjects), lines, clauses)
         answer = told.head + "".join(f", because {clause}" for clause in clauses[:CLAUSES_MAX])
         earlier = self._before(subject, record) if told.is_arrival else None
@@ -112,6 +117,13 @@ class FlightIndex:
             return Why(subject, answer, tuple(lines))
         # Who asks about a node that is back wants to know why it went.
         return Why(subject, f"{answer}. Before: {earlier.answer}", (*lines, *earlier.chain)[:LINES_MAX])
+
+    def _state_of_link(self, subject: str, newest: Record) -> str:
+        """Say what last changed how a link stands: it is the answer, and remarks that came after it are not."""
+        older = dropwhile(lambda record: record is not newest, reversed(self._by_subject.get(subject, ())))
+        told = (one for one in islice(older, HISTORY_MAX) if one.cause.code.startswith(LINK_STATES))
+        record = next(told, newest)
+        return tell(record, command_of(record), (subject,)).head
 
     def _history(self, subject: str, newest: Record) -> list[WhyLine]:
         """Tell what happened to a link before its newest record, the newest first."""

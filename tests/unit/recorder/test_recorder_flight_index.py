@@ -260,3 +260,18 @@ def test_a_link_tells_its_history() -> None:
     for number in range(100):
         index.add(Record("", WallTime(NOON), A, "link", Cause("x", f"turn {number}"), ("link0", A)))
     assert len(index.why("link0").chain) == HISTORY_MAX
+
+
+def test_the_answer_about_a_link_is_how_it_stands() -> None:
+    """What NetworkManager said a moment later is told below it, and is no answer."""
+    index = FlightIndex()
+    for code, text in (
+        ("link.down", "link 0 to b: eth1: carrier lost; address 10.0.0.1/24 deleted 6.0 s later"),
+        ("network.told", "link 0: eth1: NetworkManager says: state 20"),
+    ):
+        index.add(Record("", WallTime(NOON), A, "link", Cause(code, text), ("link0", A)))
+    why = index.why("link0")
+    assert why.answer.startswith(
+        "link 0 to b: eth1: carrier lost; address 10.0.0.1/24 deleted 6.0 s later, at "
+    )
+    assert "NetworkManager says" in why.chain[0].text
