@@ -164,6 +164,14 @@ def keeping() -> Iterator[Cluster]:
         yield found
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may lock its memory")
+def test_the_daemon_cannot_be_swapped_out(plain: Cluster) -> None:
+    said = plain.lab.run("a", ("sh", "-c", "grep -h VmLck: /proc/[0-9]*/status")).stdout
+    locked_kb = [int(line.split()[1]) for line in said.splitlines()]
+    assert max(locked_kb) > 10_000
+    assert sum(kb > 0 for kb in locked_kb) == 1, "nobody but the daemon"
+
+
 def test_a_link_goes_on_while_both_addresses_are_gone(plain: Cluster) -> None:
     view, daemons = plain.status("a").view, plain.daemons()
     for node in ("a", "b"):

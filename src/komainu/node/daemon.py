@@ -68,6 +68,7 @@ from komainu.node.journal import Journal
 from komainu.node.key_keeper import KeyKeeper
 from komainu.node.link_settings import refuse_kept_addresses
 from komainu.node.log import Log
+from komainu.node.memory import keep_in_memory
 from komainu.node.netlink import NetlinkListener, look_now
 from komainu.node.petting import Petting
 from komainu.node.reconfiguration import newer_settings
@@ -492,6 +493,7 @@ def main(config: str = SETTINGS_FILE, name: str | None = None) -> int:
         if newer is not None:  # they were changed, and the daemon died before the file was
             settings = replace(settings, ring=newer)
             log.write(write_layout(settings.file, newer))
+        log.write(keep_in_memory(is_guarded=settings.watchdog is not None))
         daemon = Daemon(settings, prepared, log)
         return asyncio.run(daemon.run())
     except Refused as refused:
