@@ -6,6 +6,7 @@ it again, on every node.
 
 import socket
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -56,7 +57,7 @@ def show(client: Client, *, status: bool, form: str) -> None:
 @click.argument("file")
 def check(file: str) -> None:
     """Say what is wrong with the configuration in FILE (`-`: standard input), without a daemon."""
-    warnings = _checked(_text_of(file), _shown(file))
+    warnings = _checked(_text_of(file), _shown(file), _watchdog_here())
     click.echo(f"{_shown(file)}: no errors, {warnings} warnings", err=True)
 
 
@@ -78,7 +79,7 @@ def apply(client: Client, *, file: str, expected: str | None, form: str) -> None
     """
     version = None if expected is None else _version(expected)
     text = _text_of(file)
-    _checked(text, _shown(file))
+    _checked(text, _shown(file), _armed_watchdogs(client))
     done = ask(client, ApplyConfiguration(text, version, _shown(file)), Done)
     if form == "json":
         show_json(done)
@@ -221,18 +222,45 @@ def _replace_file(path: Path, content: bytes, mode: int) -> None:
         raise Refused((Report("cli.unwritable", message, "run it as root", Place(str(path))),)) from None
 
 
-def _checked(text: str, file: str) -> int:
+def _watchdog_here() -> Iterator[tuple[str, int]]:
+    """Give this machine's watchdog as its settings have it; nothing where they are none, or not readable."""
+    from komainu.node.settings import read_settings
+
+    host = socket.gethostname()
+    try:
+        watchdog = read_settings(SETTINGS_FILE, (host, host.partition(".")[0])).watchdog
+    except Refused:
+        return
+    if watchdog is not None:
+        yield host, watchdog.timeout_ms
+
+
+def _armed_watchdogs(client: Client) -> Iterator[tuple[str, int]]:
+    """Give the watchdogs that the nodes of the running cluster have armed; it is asked only when that matters."""
+    from komainu.cib.document import parse_cib
+    from komainu.node.devices import armed_watchdogs
+
+    running = ask(client, AskConfiguration(status=True), Configuration).xml
+    yield from armed_watchdogs(parse_cib(running, "<daemon>"))
+
+
+def _checked(text: str, file: str, watchdogs: Iterable[tuple[str, int]]) -> int:
     """Show the warnings and return how many there are. Raises Refused with every error."""
     from komainu.cib.document import parse_cib
     from komainu.cib.schema import validate
+    from komainu.node.fence_warnings import contradictions
 
-    reports = validate(parse_cib(text, file), file)
+    cib = parse_cib(text, file)
+    reports = validate(cib, file)
     warnings = tuple(report for report in reports if report.severity is Severity.WARNING)
     for warning in warnings:
         click.echo(str(warning), err=True)
     errors = tuple(report for report in reports if report.severity is Severity.ERROR)
     if errors:
         raise Refused(errors)
+    contradictory = contradictions(cib, watchdogs, file)
+    if contradictory:
+        raise Refused(contradictory)
     return len(warnings)
 
 

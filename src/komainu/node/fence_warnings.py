@@ -3,7 +3,7 @@
 Pure. Decides nothing. Each sentence names what is wrong and, where there is a sum, shows it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from komainu.cib.element import Element
 from komainu.cib.nodes import node_entries
@@ -15,6 +15,7 @@ from komainu.fencing.device import HostCheck
 from komainu.fencing.interface import DevicesChanged
 from komainu.model.fencing import FenceState
 from komainu.model.ids import NodeName
+from komainu.model.report import Place, Report
 from komainu.node.devices import (
     MARGIN_FACTOR,
     armed_watchdogs,
@@ -40,7 +41,7 @@ def of(state: ClusterState, troubles: Mapping[str, str], *, halves_stay: bool) -
                 *_unreached(known, nodes),
                 *_wrong_names(known, nodes),
                 *_levels(known),
-                *_slow(known),
+                *(text for _, text in _slow(known)),
                 *_watchdogs(cib, halves_stay=halves_stay),
             )
         )
@@ -72,6 +73,31 @@ def of_losses(cib: Element, lost: tuple[NodeName, ...], *, links: int) -> Iterat
             else f"node {name} is lost and not confirmed off: its resources wait for its fencing "
             f"(or: komainu fence confirm {name})"
         )
+
+
+def contradictions(cib: Element, watchdogs: Iterable[tuple[str, int]], file: str) -> tuple[Report, ...]:
+    """Return what of fencing contradicts itself, each with its place and the sum that shows it.
+
+    `watchdogs`: nodes and the time-outs of their watchdogs in milliseconds, as far as they are known.
+    """
+    if not is_true(fencing_option(cib, "enabled"), default=True):
+        return ()
+    found = []
+    for name, text in dict(_slow(fencing_of(cib, halves_stay=False))).items():
+        hint = "a shorter pcmk_delay_base or pcmk_delay_max, or a longer pcmk_off_timeout"
+        found.append(Report("fencing.delay", text, hint, _place(cib, file, "id", name)))
+    timeout_ms = watchdog_timeout_ms(cib)
+    for text in _too_short(timeout_ms, watchdogs) if timeout_ms else ():
+        hint = "a longer stonith-watchdog-timeout (-1: as long as the watchdogs need), or a shorter [watchdog] timeout"
+        names = ("stonith-watchdog-timeout", "fencing-watchdog-timeout")
+        found.append(Report("fencing.watchdog-timeout", text, hint, _place(cib, file, "name", *names)))
+    return tuple(found)
+
+
+def _place(cib: Element, file: str, key: str, *values: str) -> Place:
+    """Return where the element stands that has one of these values."""
+    element = next((one for one in cib.walk() if one.get(key) in values), None)
+    return Place(file) if element is None else Place(file, element.line, element.id or None)
 
 
 def _failing(state: ClusterState) -> Iterator[str]:
@@ -141,8 +167,8 @@ def _levels(known: DevicesChanged) -> Iterator[str]:
             yield f"there are {count} levels {index} for {target}: which is tried first is not said"
 
 
-def _slow(known: DevicesChanged) -> Iterator[str]:
-    """Delays that are longer than the fencing may take."""
+def _slow(known: DevicesChanged) -> Iterator[tuple[str, str]]:
+    """Delays that are longer than the fencing may take, by device."""
     for device in known.devices:
         base = options.option_of(device, "pcmk_delay_base") or "0"
         for target in options.static_hosts(device) or ("",):
@@ -150,9 +176,22 @@ def _slow(known: DevicesChanged) -> Iterator[str]:
             allowed = options.timeout_ms(device, "off", known.timeout_ms)
             if delay > allowed:
                 yield (
-                    f"fence device {device.name} waits up to {delay} ms (pcmk_delay_base {base}) before it begins, "
-                    f"longer than the {allowed} ms that it may take"
+                    device.name,
+                    (
+                        f"fence device {device.name} waits up to {delay} ms (pcmk_delay_base {base}) before it begins, "
+                        f"longer than the {allowed} ms that it may take"
+                    ),
                 )
+
+
+def _too_short(timeout_ms: int, watchdogs: Iterable[tuple[str, int]]) -> Iterator[str]:
+    """Promises of watchdogs that fire later than they are waited for."""
+    for node, armed_ms in watchdogs:
+        if MARGIN_FACTOR * armed_ms > timeout_ms:
+            yield (
+                f"stonith-watchdog-timeout ({timeout_ms} ms) is below {MARGIN_FACTOR} x the watchdog of {node} "
+                f"({armed_ms} ms) = {MARGIN_FACTOR * armed_ms} ms: its watchdog is not counted on"
+            )
 
 
 def _watchdogs(cib: Element, *, halves_stay: bool) -> Iterator[str]:
@@ -168,9 +207,4 @@ def _watchdogs(cib: Element, *, halves_stay: bool) -> Iterator[str]:
         return
     if not is_true(cluster_option(cib, "have-watchdog"), default=False):
         yield "stonith-watchdog-timeout is set, but have-watchdog is not true, so it is not planned with"
-    for node, armed_ms in armed_watchdogs(cib):
-        if MARGIN_FACTOR * armed_ms > timeout_ms:
-            yield (
-                f"stonith-watchdog-timeout ({timeout_ms} ms) is below {MARGIN_FACTOR} x the watchdog of {node} "
-                f"({armed_ms} ms) = {MARGIN_FACTOR * armed_ms} ms: its watchdog is not counted on"
-            )
+    yield from _too_short(timeout_ms, armed_watchdogs(cib))
