@@ -5,9 +5,10 @@ run, or who the clients are. Every act is a command, so that each node sees the 
 
 Theory of operation. Each applied command that the running plan did not count on is a trigger: it aborts the
 transition, and its position becomes part of the next plan's cause. A new plan is made when nothing of the
-last one is under way, no member has an operation pending, and all members have joined. The plan is first
-broadcast (StartTransition); when that command is delivered and nothing else came in between, the state is
-still the one that was planned on, and the controller may begin. Otherwise the plan is thrown away.
+last one is under way, no member has an operation pending, and all members have joined. A small cluster's is made
+at once; a heavy one is made beside the loop (PlanBeside, PlanArrived), and is stale if something changed meanwhile.
+The plan is first broadcast (StartTransition); when that command is delivered and nothing else came in between, the
+state is still the one that was planned on, and the controller may begin. Otherwise the plan is thrown away.
 """
 
 from collections import Counter
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from komainu.cib.command import (
-    AnyCommand,
     CancelAction,
     ChangeMembership,
     EditConfiguration,
@@ -45,11 +45,13 @@ from komainu.model.cause import Cause
 from komainu.model.fencing import FenceRecord, FenceState
 from komainu.model.ids import Instant, NodeName, WallTime
 from komainu.model.moment import earliest
-from komainu.model.plan import Action, ActionKind, Plan
+from komainu.model.plan import Action, Plan
 from komainu.model.report import Level, Note
 from komainu.model.view import ViewId
 from komainu.node.devices import attempts_max
+from komainu.node.interface import PlanArrived, PlanBeside
 from komainu.node.membership import nodes_joined
+from komainu.node.orders import Writer, command_for, fence_request
 from komainu.node.outlook import MakePlan, Outlook
 from komainu.node.race import GOES_FIRST
 from komainu.node.replica import Broadcast, CommandApplied
@@ -67,7 +69,10 @@ FENCE_RETRY_MS: Final = 2_000
 RECHECK_MS: Final = 15 * 60_000
 """Plan again at least this often (Pacemaker's cluster-recheck-interval), a net under missed triggers."""
 
-CoordinationEffect = Broadcast | FenceRequested | Note
+PLAN_RETRY_MS: Final = 5_000
+"""Pause after the planner's process broke or hung, so that it is not begun again and again in a tight loop."""
+
+CoordinationEffect = Broadcast | FenceRequested | PlanBeside | Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,14 @@ class Proposed:
     transition: int
     plan: Plan
     changes: int  # how many relevant commands had been applied when it was made
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A plan that is being made beside the loop."""
+
+    number: int
+    changes: int  # how many relevant commands had been applied when it was asked for
 
 
 class Coordination:
@@ -97,6 +110,8 @@ class Coordination:
         self.is_coordinator = is_coordinator
         self._view_is_known = False  # the view's ChangeMembership was applied
         self._controller = Controller(self._life)
+        self._asked: Asked | None = None
+        self._plan_fault = ""  # why the last plan could not be made
         self._proposed: Proposed | None = None
         self._is_active = False
         self._wants_plan = False
@@ -124,6 +139,10 @@ class Coordination:
         if self._is_active:
             done, total = self._controller.progress()
             return f"carrying out transition {self._transition} ({done} of {total} actions done)"
+        if self._asked is not None:
+            return "planning"
+        if self._plan_fault:
+            return f"idle; {self._plan_fault}"
         if self._wants_plan or self._proposed is not None:
             return "about to plan"
         if self._has_given_up:
@@ -228,7 +247,7 @@ class Coordination:
 
     def _may_plan(self, state: ClusterState) -> bool:
         """Whether nothing is under way, everybody has joined, and it is this side's turn."""
-        if self._is_active or self._proposed is not None:
+        if self._is_active or self._proposed is not None or self._asked is not None:
             return False
         is_our_turn = self._not_before is None or self._stance.has_stepped_back  # it fences nobody then
         if not self._view_is_known or not is_our_turn:
@@ -240,14 +259,44 @@ class Coordination:
         return not pending_operations(state.cib)
 
     def _propose(self, state: ClusterState, now: Instant, wall: WallTime) -> list[CoordinationEffect]:
-        """Make a plan and broadcast it; an empty one ends here."""
+        """Make a plan, or have a heavy one made."""
         self._wants_plan = False
+        if self.outlook.is_heavy(state):
+            wanted = self.outlook.ask(state, wall)
+            self._asked = Asked(wanted.number, self._changes)
+            return [wanted]
         try:
             plan = self.outlook.plan(state, wall)
         except Exception as error:  # noqa: BLE001 - a state that breaks the planner must not stop every node in turn
+            return self._conclude(PlanArrived(0, None, f"{type(error).__name__}: {error}"), now, wall)
+        return self._conclude(PlanArrived(0, plan), now, wall)
+
+    def planned(
+        self, arrived: PlanArrived, state: ClusterState, now: Instant, wall: WallTime
+    ) -> list[CoordinationEffect]:
+        """Take a plan that was made beside the loop; if the state has moved on meanwhile, plan anew."""
+        self.outlook.take(arrived)
+        asked = self._asked
+        if asked is None or asked.number != arrived.number:
+            return []  # of an earlier view, or for somebody who looks
+        self._asked = None
+        if asked.changes != self._changes:
+            self._wants_plan = True
+            return self._go_on(state, now, wall)
+        if arrived.is_passing:
+            self._wants_plan = True
+            retry = Instant(now + PLAN_RETRY_MS)
+            self._not_before = retry if self._turns is None else self._turns.next(retry)
+        return self._conclude(arrived, now, wall)
+
+    def _conclude(self, made: PlanArrived, now: Instant, wall: WallTime) -> list[CoordinationEffect]:
+        """Broadcast a plan; an empty one ends here. That there is none is said in the log, and in status until there is."""
+        plan = made.plan
+        if plan is None:
             self._triggers = ()
-            text = f"no plan could be made, everything stays as it is: {type(error).__name__}: {error}"
-            return [Note(Level.ERROR, "coordination.plan-failed", text)]
+            self._plan_fault = f"no plan could be made, everything stays as it is: {made.fault}"
+            return [Note(Level.ERROR, "coordination.plan-failed", self._plan_fault)]
+        self._plan_fault = ""
         self._recheck_at = Instant(now + _until_recheck(plan, wall))
         if plan.is_empty:
             self._triggers = ()
@@ -292,7 +341,8 @@ class Coordination:
             match effect:
                 case Execute():
                     self._in_flight[effect.transition, effect.action.action_id] = effect.action
-                    carried.append(Broadcast(self._command_for(effect, wall)))
+                    writer = Writer(self._me, self._life, self._members)
+                    carried.append(Broadcast(command_for(effect, writer, self._because, wall)))
                 case TransitionEnded():
                     self._is_active = False
                     self._in_flight.clear()
@@ -300,65 +350,6 @@ class Coordination:
                 case Note():
                     carried.append(effect)
         return carried
-
-    def _command_for(self, execute: Execute, wall: WallTime) -> AnyCommand:
-        """Write an action as the command that starts it."""
-        action, transition = execute.action, execute.transition
-        cause = Cause(f"plan.{action.kind.value}", action.reason, self._because)
-        match action.kind:
-            case ActionKind.RESOURCE:
-                assert execute.request is not None, "a resource action has a request"
-                return StartAction(cause, wall, "", execute.request, transition, action.action_id)
-            case ActionKind.CANCEL:
-                assert action.node is not None, "a cancel has a place"
-                assert action.resource is not None, "a cancel has a resource"
-                return CancelAction(
-                    cause=cause,
-                    at=wall,
-                    user="",
-                    node=action.node,
-                    resource=action.resource,
-                    operation=action.operation,
-                    interval_ms=action.interval_ms,
-                    transition=transition,
-                    action=action.action_id,
-                )
-            case ActionKind.FENCE:
-                assert action.node is not None, "a fencing has a target"
-                return RecordFencing(
-                    cause, wall, "", self._fence_record(action, action.node, transition, wall)
-                )
-            case ActionKind.SHUTDOWN:
-                assert action.node is not None, "a shutdown has a node"
-                return ReleaseNode(cause, wall, "", action.node, transition, action.action_id)
-            case ActionKind.CLEAR_FAILURES | ActionKind.DELETE_HISTORY:
-                return ForgetOperations(
-                    cause=cause,
-                    at=wall,
-                    user="",
-                    resource=action.resource,
-                    node=action.node,
-                    failures_only=action.kind is ActionKind.CLEAR_FAILURES,
-                    transition=transition,
-                    action=action.action_id,
-                )
-            case ActionKind.PSEUDO:
-                raise AssertionError("the controller confirms pseudo actions itself")
-
-    def _fence_record(self, action: Action, target: NodeName, transition: int, wall: WallTime) -> FenceRecord:
-        return FenceRecord(
-            request=f"{transition}.{action.action_id}.{self._life}",
-            target=target,
-            action=action.operation,
-            state=FenceState.STARTED,
-            delegate=delegate_of(action.operation, target, self._me, self._members),
-            device="",
-            reason=action.reason,
-            outcome="",
-            at=wall,
-            timeout_ms=action.timeout_ms,
-            delay_ms=action.delay_ms,
-        )
 
     def _confirm(self, confirmed: ActionConfirmed, now: Instant, wall: WallTime) -> list[CoordinationEffect]:
         self._in_flight.pop((confirmed.transition, confirmed.action), None)
@@ -417,26 +408,6 @@ class Coordination:
         self._has_given_up = True
         text = f"gave up fencing {record.target} after {attempts} attempts: {record.outcome}"
         return [Note(Level.ERROR, "fencing.given-up", text)]
-
-
-def delegate_of(action: str, target: NodeName, me: NodeName, members: tuple[NodeName, ...]) -> NodeName:
-    """Return who runs the devices: nobody fences itself while another can, and a node is unfenced by itself."""
-    if action == "on":
-        return target if target in members else me
-    return next((node for node in members if node != me), me) if target == me else me
-
-
-def fence_request(record: FenceRecord, wall: WallTime) -> FenceRequested:
-    """Write a fencing that was agreed on as the fencer wants it."""
-    return FenceRequested(
-        request=record.request,
-        target=record.target,
-        action=record.action,
-        timeout_ms=record.timeout_ms,
-        reason=record.reason,
-        wall=wall,
-        delay_ms=record.delay_ms,
-    )
 
 
 def _until_recheck(plan: Plan, wall: WallTime) -> int:

@@ -16,14 +16,17 @@ import sys
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, assert_never
 
 import komainu
+from komainu.cib.element import Element
 from komainu.executor.interface import DescribeAgent, RunAgent, StopWatching
 from komainu.fencing.interface import RunFenceAgent
 from komainu.model.ids import Incarnation, Instant, NodeId, WallTime
 from komainu.model.link import LinkEnd
+from komainu.model.plan import Plan
 from komainu.model.report import Level, Note, Place, Refused
 from komainu.network.interface import (
     AddAddress,
@@ -56,6 +59,7 @@ from komainu.node.interface import (
     DriveEvent,
     Exit,
     Persist,
+    PlanBeside,
     ResetComing,
     ResetMachine,
     StopAsked,
@@ -71,6 +75,7 @@ from komainu.node.log import Log
 from komainu.node.memory import keep_in_memory
 from komainu.node.netlink import NetlinkListener, look_now
 from komainu.node.petting import Petting
+from komainu.node.planner import Planner
 from komainu.node.reconfiguration import newer_settings
 from komainu.node.sbd import SbdWatch, refuse_short_waits
 from komainu.node.settings import SETTINGS_FILE, DaemonSettings, WatchdogSettings, read_settings
@@ -119,7 +124,7 @@ class Daemon:
 
     def __init__(self, settings: DaemonSettings, prepared: Prepared, log: Log) -> None:
         incarnation = Incarnation(int.from_bytes(os.urandom(8)) >> 1)
-        remembered = Remembered()
+        make_plan = _planning()
         self._settings = settings
         self._log = log
         self._drive = Drive(
@@ -127,11 +132,12 @@ class Daemon:
             state=prepared.state,
             incarnation=incarnation,
             history=prepared.history,
-            make_plan=lambda state, wall: plan(state.cib, wall // 1000, remembered=remembered),
+            make_plan=lambda state, wall: make_plan(state.cib, wall),
             now=now_ms(),
             wall=wall_ms(),
             last_reset=_last_reset(prepared.box.earlier),
         )
+        self._planner = Planner(make_plan, self.feed)
         self._box = prepared.box
         self._petting: Petting | None = None
         self._stall_watch: StallWatch | None = None
@@ -277,6 +283,8 @@ class Daemon:
                     self._kernel.look_again()
                 case WriteLayout(settings=ring):
                     self._log.write(write_layout(self._settings.file, ring))
+                case PlanBeside():
+                    self._planner.ask(effect)
                 case DrawKey() | AcceptKey() | UseKey():
                     self._keys.carry_out(effect)
                 case Exit(code=code, reason=reason):
@@ -461,6 +469,7 @@ class Daemon:
         self._probe.close()
         self._addresses.close()
         self._agents.close()
+        self._planner.close()
         if self._petting is not None:
             self._petting.close()
         self._journal.end(DISK_END_TIMEOUT_S)
@@ -507,6 +516,12 @@ def main(config: str = SETTINGS_FILE, name: str | None = None) -> int:
 def _peers(ring: RingSettings) -> dict[NodeId, tuple[LinkEnd, ...]]:
     """Return the ends of every other node."""
     return {entry.node: entry.ends for entry in ring.nodes if entry.node != ring.me}
+
+
+def _planning() -> Callable[[Element, WallTime], Plan]:
+    """Make plans, and keep what was read of what has not changed since."""
+    remembered = Remembered()
+    return lambda cib, wall: plan(cib, wall // 1000, remembered=remembered)
 
 
 def _last_reset(words: LastWords) -> str:

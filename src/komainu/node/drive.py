@@ -64,7 +64,7 @@ from komainu.network import interface as network
 from komainu.network.guard import NetworkGuard
 from komainu.node import groups, status
 from komainu.node.causes import Causes, seen_by_ring
-from komainu.node.coordination import Coordination
+from komainu.node.coordination import Coordination, CoordinationEffect
 from komainu.node.desk import NOT_JOINED, Desk, command_of, may_promise, refused
 from komainu.node.devices import WATCHDOG_MARK, fencing_of
 from komainu.node.engines import have_heard, life_of, make_ring
@@ -83,6 +83,8 @@ from komainu.node.interface import (
     Persist,
     Persisted,
     PersistFailed,
+    PlanArrived,
+    PlanBeside,
     ResetComing,
     ResetMachine,
     StopAsked,
@@ -221,6 +223,8 @@ class Drive:
             case PersistFailed(reason=reason):
                 # What could not be stored must not be promised, and memory that differs from the disk is a trap.
                 self._end(74, f"the cluster state could not be stored: {reason}")
+            case PlanArrived():
+                self._take_coordination(self.coordination.planned(event, self.replica.state, now, wall))
             case ClientAsked():
                 self._answer(event)
             case groups.ProgramJoins() | groups.ProgramSends() | groups.ProgramLeaves():
@@ -379,7 +383,7 @@ class Drive:
                 case _:
                     assert_never(effect)
 
-    def _take_coordination(self, effects: list["Broadcast | fencing.FenceRequested | Note"]) -> None:
+    def _take_coordination(self, effects: list[CoordinationEffect]) -> None:
         for effect in effects:
             match effect:
                 case Broadcast(command=command):
@@ -387,7 +391,7 @@ class Drive:
                 case fencing.FenceRequested():
                     self._change_configuration()  # what watchdogs promise is status, and may have changed
                     self._take_fencer(self.fencer.handle(effect, self._now))
-                case Note():
+                case PlanBeside() | Note():
                     self._out.append(effect)
                 case _:
                     assert_never(effect)
@@ -523,6 +527,8 @@ class Drive:
         match request:
             case AskStatus() | AskConfiguration() | AskWhy() | AskLinks() | AskRing() | AskFencing():
                 self._out.append(Answer(client, status.answer(self, request, self._now, at)))
+                if isinstance(request, AskStatus):
+                    self._out += self.coordination.outlook.look(self.replica.state, at)
             case ReleaseLink(link=link) if not self.network.has_link(LinkNumber(link)):
                 hint = "`komainu link list` shows all"
                 self._out.append(Answer(client, refused("link.unknown", f"there is no link {link}", hint)))
@@ -571,9 +577,8 @@ class Drive:
             if isinstance(effect, ring.SendPacket | corosync.LeaveGroup):
                 self._out.append(effect)
         self._out.append(Note(Level.NOTICE if code == 0 else Level.ERROR, "daemon.ending", reason))
-        self._note_local(
-            "daemon", Cause("daemon.ended", f"the daemon of {self.me} ended: {reason}"), (self.me,)
-        )
+        ended = Cause("daemon.ended", f"the daemon of {self.me} ended: {reason}")
+        self._note_local("daemon", ended, (self.me,))
         self._out.append(Exit(code, reason))
         self._to_ring.clear()
         self._has_ended = True

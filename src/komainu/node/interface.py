@@ -7,6 +7,7 @@ the same events and carry out the same effects.
 from dataclasses import dataclass
 from typing import NewType
 
+from komainu.cib.element import Element
 from komainu.executor.interface import (
     AgentDescribed,
     AgentFinished,
@@ -16,6 +17,8 @@ from komainu.executor.interface import (
     StopWatching,
 )
 from komainu.fencing.interface import FenceAgentFinished, RunFenceAgent
+from komainu.model.ids import WallTime
+from komainu.model.plan import Plan
 from komainu.model.report import Note
 from komainu.model.request import Reply, Request
 from komainu.network.interface import (
@@ -89,8 +92,22 @@ class KeyDrawn:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True)
+class PlanArrived:
+    """The plan of this number is made, or could not be: then `fault` says why.
+
+    `is_passing`: the fault lies with the planner's process, and another try may do better.
+    """
+
+    number: int
+    plan: Plan | None
+    fault: str = ""
+    is_passing: bool = False
+
+
 DriveEvent = (
     KeyDrawn
+    | PlanArrived
     | PacketReceived
     | PeerRefused
     | WitnessVoted
@@ -177,6 +194,15 @@ class WriteLayout:
     settings: RingSettings
 
 
+@dataclass(frozen=True, slots=True)
+class PlanBeside:
+    """Make a plan without keeping the loop, and say PlanArrived. Of several that wait, only the newest counts."""
+
+    number: int
+    cib: Element
+    wall: WallTime
+
+
 KeyEffect = DrawKey | AcceptKey | UseKey
 """What the keeper of the keys carries out (node/key_keeper.py)."""
 
@@ -217,5 +243,6 @@ DriveEffect = (
     | KeyEffect
     | UseLayout
     | WriteLayout
+    | PlanBeside
     | Note
 )

@@ -19,9 +19,9 @@ from komainu.model.fencing import FenceRecord, FenceState
 from komainu.model.ids import NodeName, WallTime
 from komainu.model.request import Done, FenceNode, Refusal, RefusedReply
 from komainu.model.view import View
-from komainu.node.coordination import delegate_of, fence_request
 from komainu.node.devices import WATCHDOG_MARK, armed_watchdogs, fencing_option, watchdog_timeout_ms
 from komainu.node.interface import Answer, ClientId
+from komainu.node.orders import delegate_of, fence_request
 from komainu.node.replica import Broadcast, CommandApplied
 
 RESET_MARK: Final = "#last-reset"

@@ -77,6 +77,7 @@ class Run:
     """All that decides a run. The same run gives the same trace, to the byte, on any machine.
 
     `kept`: of the faults that are drawn, only these strike (their places in the draw); None: all of them.
+    `plans_beside`: every plan takes its time, as those of large clusters do.
     """
 
     seed: int
@@ -85,6 +86,7 @@ class Run:
     count: int = 6
     within_ms: int = 60_000
     kept: tuple[int, ...] | None = None
+    plans_beside: bool = False
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -149,6 +151,7 @@ def run_seed(
 def play(run: Run) -> Outcome:
     """Play a run to its end, or until a rule breaks."""
     world = make_world(run.nodes, run.seed)
+    world.plans_beside = run.plans_beside
     misfortune = Misfortune(world, run.faults, RESOURCES)
     failure = ""
     try:

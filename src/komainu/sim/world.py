@@ -12,6 +12,7 @@ from random import Random
 from typing import Final, assert_never
 
 from komainu.cib.durable import load, without_status
+from komainu.cib.element import Element
 from komainu.cib.state import ClusterState
 from komainu.executor.interface import DescribeAgent, RunAgent, StopWatching
 from komainu.fencing.interface import RunFenceAgent
@@ -33,6 +34,8 @@ from komainu.node.interface import (
     Persist,
     Persisted,
     PersistFailed,
+    PlanArrived,
+    PlanBeside,
     ResetMachine,
     UseKey,
     UseLayout,
@@ -65,6 +68,12 @@ PLANNED_TWICE_EVERY: Final = 3
 
 FAREWELL_STORED_MS: Final = 2_000
 """After that a farewell is on the disk of all who heard it: of a slow one, too."""
+
+PLAN_MS: Final = (1, 6_000)
+"""How long a plan takes where plans are made beside the loop: what a small and a large cluster need."""
+
+PLANNER_BREAKS_EVERY: Final = 20
+"""Of so many plans made beside the loop, about one ends with its process."""
 
 RESTART_MS: Final = (200, 3_000)
 """How soon a daemon that ended is started again by its machine."""
@@ -100,6 +109,7 @@ class World:
         self.devices = agents.Devices.WELL
         self.hosts_answer = self.chance.random() < 0.5  # that nobody listens on a port (ICMP)
         self.plans_made = 0
+        self.plans_beside = False  # take every plan for a heavy one
         self.remembered = Remembered()
         self.events = 0
         self.trace: list[str] = []
@@ -164,10 +174,12 @@ class World:
             state=state,
             incarnation=Incarnation(self.chance.getrandbits(62) + 1),
             history=(),
-            make_plan=partial(_plan, self),
+            make_plan=lambda state, wall: _plan(self, state.cib, wall),
             now=machine.clock.read(self.now),
             wall=self.wall_of(machine),
         )
+        if self.plans_beside:
+            drive.coordination.outlook.light_max = -1
         drive.watch = partial(self.observer.took, machine)
         self._carry_out(machine, machine.drive.start())
         for event in wires.dump(self.network, node, settings.of(node).ends):
@@ -255,6 +267,10 @@ class World:
                 pass
             case UseInterface(link=link, by_frames=by_frames):
                 self.network.use_frames(machine.node_id, link, wanted=by_frames)
+            case PlanBeside():
+                self.later(
+                    machine, self.chance.randint(*PLAN_MS), partial(_plan_beside, self, machine, effect)
+                )
             case RunFenceAgent():
                 agents.run_fence_agent(self, machine, effect)
             case Persist(token=token, text=text):
@@ -362,16 +378,24 @@ def _name(settings: RingSettings) -> NodeName:
     return next(node.name for node in settings.nodes if node.node == settings.me)
 
 
-def _plan(world: World, state: ClusterState, wall: WallTime) -> Plan:
+def _plan_beside(world: World, machine: Machine, wanted: PlanBeside) -> None:
+    """Give a machine the plan that it had made beside its loop, unless that broke."""
+    arrived = PlanArrived(wanted.number, None, fault="its process ended", is_passing=True)
+    if world.chance.randrange(PLANNER_BREAKS_EVERY):
+        arrived = PlanArrived(wanted.number, _plan(world, wanted.cib, wanted.wall))
+    world.give(machine, arrived)
+
+
+def _plan(world: World, cib: Element, wall: WallTime) -> Plan:
     """Plan, and hold the planner to its promise that equal input gives equal plans (S5).
 
     The plan uses what is remembered of earlier ones, as the daemon's do; the second starts from nothing.
     """
     world.plans_made += 1
     try:
-        made = again = plan(state.cib, wall // 1000, remembered=world.remembered)
+        made = again = plan(cib, wall // 1000, remembered=world.remembered)
         if world.plans_made % PLANNED_TWICE_EVERY == 0:
-            again = plan(state.cib, wall // 1000)
+            again = plan(cib, wall // 1000)
     except Exception as error:
         world.checks.planner_fault = f"the planner broke: {type(error).__name__}: {error}"
         raise

@@ -22,8 +22,15 @@ from komainu.model.ids import Instant, NodeId, NodeName, WallTime
 from komainu.model.plan import Action, ActionKind, Plan
 from komainu.model.report import Note
 from komainu.model.view import Position, View, ViewId
-from komainu.node.coordination import FENCE_RETRY_MS, JOIN_WAIT_MS, Coordination, CoordinationEffect
+from komainu.node.coordination import (
+    FENCE_RETRY_MS,
+    JOIN_WAIT_MS,
+    PLAN_RETRY_MS,
+    Coordination,
+    CoordinationEffect,
+)
 from komainu.node.devices import ATTEMPTS_MAX
+from komainu.node.interface import PlanArrived, PlanBeside
 from komainu.node.replica import Broadcast, CommandApplied, Replica
 from komainu.ring.interface import Deliver, InstallView
 
@@ -81,6 +88,15 @@ class Bench:
         self.apply(JoinNode(Cause("t", "t"), WALL, "", A, ()))
         return self.apply(JoinNode(Cause("t", "t"), WALL, "", B, ()), NodeId(2))
 
+    def beside(self) -> "Bench":
+        """Take every plan for a heavy one."""
+        self.coordination.outlook.light_max = -1
+        return self
+
+    def arrive(self, number: int, plan: Plan | None, fault: str = "") -> list[CoordinationEffect]:
+        arrived = PlanArrived(number, plan, fault, is_passing=bool(fault))
+        return self.coordination.planned(arrived, self.replica.state, self.now, WALL)
+
     def tick(self, after_ms: int) -> list[CoordinationEffect]:
         self.now = Instant(self.now + after_ms)
         return self.coordination.tick(self.replica.state, self.now, WALL)
@@ -129,6 +145,51 @@ def test_a_plan_is_thrown_away_when_something_came_in_between() -> None:
     bench.apply(change())
     assert commands(bench.apply(started)) == []
     assert bench.made == 2
+
+
+def test_a_heavy_plan_is_made_beside_and_then_broadcast() -> None:
+    bench = Bench([]).beside()
+    (wanted,) = bench.gather()
+    assert wanted == PlanBeside(1, bench.replica.state.cib, WALL)
+    assert bench.coordination.doing() == "planning"
+    (started,) = commands(bench.arrive(1, plan_of(FENCE_B)))
+    assert isinstance(started, StartTransition)
+    assert started.cause.because == ("7.1", "7.2", "7.3")
+    (fencing,) = commands(bench.apply(started))
+    assert isinstance(fencing, RecordFencing)
+    assert bench.made == 0
+
+
+def test_a_heavy_plan_that_is_stale_when_it_arrives_is_made_anew() -> None:
+    bench = Bench([]).beside()
+    bench.gather()
+    assert bench.apply(change()) == []
+    (wanted,) = bench.arrive(1, plan_of(FENCE_B))
+    assert wanted == PlanBeside(2, bench.replica.state.cib, WALL)
+    assert bench.arrive(1, plan_of(FENCE_B)) == []
+    assert bench.arrive(2, EMPTY) == []
+    assert bench.coordination.doing() == "idle"
+
+
+def test_a_plan_of_an_earlier_view_counts_for_nothing() -> None:
+    bench = Bench([]).beside()
+    bench.gather()
+    bench.coordination.begin_view(ViewId(8, NodeId(1)), is_coordinator=True, turns=None, now=NOW)
+    assert bench.arrive(1, plan_of(FENCE_B)) == []
+
+
+def test_a_planner_that_broke_is_said_and_asked_again_after_a_pause() -> None:
+    bench = Bench([]).beside()
+    bench.gather()
+    (note,) = bench.arrive(1, None, "the process that plans ended")
+    assert isinstance(note, Note)
+    assert "the process that plans ended" in note.message
+    assert "the process that plans ended" in bench.coordination.doing()
+    assert bench.tick(PLAN_RETRY_MS - 1) == []
+    (wanted,) = bench.tick(1)
+    assert isinstance(wanted, PlanBeside)
+    bench.arrive(2, EMPTY)
+    assert bench.coordination.doing() == "idle"
 
 
 def test_a_change_during_a_transition_stops_it_and_is_planned_on() -> None:
