@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,21 +135,38 @@ class AgentRunner:
         self._ocf_root = ocf_root
         self._fence_folder = fence_folder
         self._runs: dict[int, _Run] = {}
+        self._waiting: deque[RunAgent | DescribeAgent] = deque()
         self.watch = ProcessWatch(
             node, lambda gone: report(ProcessesGone(gone)), self._sessions, groups=groups
         )
 
     def run(self, effect: RunAgent | DescribeAgent | RunFenceAgent) -> None:
-        """Start an agent; its end is reported later, whatever comes of it."""
+        """Start an agent; its end is reported later, whatever comes of it.
+
+        To start one takes milliseconds, and a plan may ask for hundreds: they are started one in each turn of the
+        loop, so that heartbeats and the watchdog come in between. A fence agent does not wait.
+        """
+        if isinstance(effect, RunFenceAgent):
+            self._run_fence_agent(effect)
+            return
+        self._waiting.append(effect)
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_soon(self._start_next)
+
+    def _start_next(self) -> None:
+        if not self._waiting:
+            return  # closed meanwhile
+        effect = self._waiting[0]
         match effect:
             case RunAgent():
                 self._run_resource_agent(effect)
             case DescribeAgent():
                 self._describe(effect)
-            case RunFenceAgent():
-                self._run_fence_agent(effect)
             case _:
                 assert_never(effect)
+        self._waiting.popleft()
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._start_next)
 
     def stop_watching(self, effect: StopWatching) -> None:
         """Let go of a resource that was stopped."""
@@ -157,6 +175,7 @@ class AgentRunner:
     def close(self) -> None:
         """Kill the agents in flight, report nothing more, and leave all services as they are."""
         self.watch.close()
+        self._waiting.clear()
         for run in list(self._runs.values()):
             run.is_reported = True
             _kill_group(run.process.pid)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from komainu.executor.interface import AgentFinished, ProcessesGone, RunAgent, R
 from komainu.fencing.interface import FenceAgentFinished, FenceRunId, RunFenceAgent
 from komainu.model.ids import NodeName, ResourceId
 from komainu.model.operation import OUTPUT_BYTES_MAX, ActionRequest, AgentName
+from komainu.node import agents
 from komainu.node.agents import AgentEvent, AgentRunner
 
 NODE = NodeName(f"unit{os.getpid()}")
@@ -377,3 +379,31 @@ def test_closing_kills_what_runs_and_says_nothing(play: Play) -> None:
         assert stage.events.empty()
 
     play(scene)
+
+
+def test_many_agents_are_started_one_in_each_turn_of_the_loop(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = 0
+    started: list[int] = []
+    spawn = agents._spawn
+
+    def recorded(order: agents._Order, entry: int | None) -> tuple[subprocess.Popen[bytes], int]:
+        started.append(turn)
+        return spawn(order, entry)
+
+    async def scene(stage: Stage) -> None:
+        nonlocal turn
+        stage.agent("exit 0")
+        for _ in range(5):
+            stage.begin("start")
+        async with asyncio.timeout(PATIENCE_S):
+            while len(started) < 5:
+                turn += 1
+                await asyncio.sleep(0)
+        for _ in range(5):
+            await stage.next()
+
+    monkeypatch.setattr(agents, "_spawn", recorded)
+    play(scene)
+    assert started == sorted(set(started))
