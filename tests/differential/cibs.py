@@ -402,7 +402,7 @@ class Maker:
                     if self.chance(60) and _is_active(cib, leaf, node):
                         score = self.random.choice(("5", "10", "10", "100", "-1", "INFINITY"))
                         cib = injection.set_node_attribute(cib, node, f"master-{leaf}", score)
-        if not self.chance(55):
+        if not self.chance(55) or not self.primitives:  # bundles alone may hold nothing
             return cib
         for _ in range(self.random.randint(1, 2)):
             name = self.random.choice(self.primitives)

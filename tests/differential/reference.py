@@ -101,11 +101,17 @@ def _answer(text: str, scores: list[str]) -> Answer:
     )
 
 
+class ReferenceBrokeError(Exception):
+    """The tool ended by a signal: an assertion of its own, on a CIB that is planned for here."""
+
+
 def _run(path: Path, *options: str) -> tuple[str, bool]:
     """Run the tool; return its text, and whether the transition can be carried out whole."""
     assert TOOL is not None, "the caller has looked whether it is installed"
     command = [TOOL, "-x", str(path), *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    if done.returncode < 0:
+        raise ReferenceBrokeError(done.stderr[-2000:])
     assert done.returncode in {0, 1}, done.stderr[-2000:]  # 1: a transition that cannot be carried out whole
     return done.stdout, "invalid transition" not in done.stderr
 

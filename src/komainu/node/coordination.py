@@ -293,7 +293,7 @@ class Coordination:
         """Broadcast a plan; an empty one ends here. That there is none is said in the log, and in status until there is."""
         plan = made.plan
         if plan is None:
-            self._triggers = ()
+            self._triggers = self._triggers if made.is_passing else ()
             self._plan_fault = f"no plan could be made, everything stays as it is: {made.fault}"
             return [Note(Level.ERROR, "coordination.plan-failed", self._plan_fault)]
         self._plan_fault = ""

@@ -95,6 +95,14 @@ def _nodes(job: Job) -> list[str]:
 
 def _node_state(job: Job, node: Node) -> str | None:
     """Return the state of a node that is shown on a line of its own; None where it is plainly up or down."""
+    state = _own_state(node)
+    colour = "" if job.options.health_strategy == "none" else health.colour(node)
+    if not colour:
+        return state
+    return f"{state or ('online' if node.online else 'OFFLINE')} (health is {colour.upper()})"
+
+
+def _own_state(node: Node) -> str | None:
     if node.unclean:
         return f"UNCLEAN ({'online' if node.online else 'pending' if node.pending else 'offline'})"
     if node.pending:
@@ -107,9 +115,6 @@ def _node_state(job: Job, node: Node) -> str | None:
         return "standby (with active resources)" if node.running else "standby"
     if node.maintenance:
         return "maintenance" if node.online else "OFFLINE (maintenance)"
-    if node.online and job.options.health_strategy != "none":
-        colour = health.colour(node)
-        return f"online (health is {colour.upper()})" if colour else None
     return None
 
 

@@ -188,8 +188,9 @@ def test_a_planner_that_broke_is_said_and_asked_again_after_a_pause() -> None:
     assert bench.tick(PLAN_RETRY_MS - 1) == []
     (wanted,) = bench.tick(1)
     assert isinstance(wanted, PlanBeside)
-    bench.arrive(2, EMPTY)
-    assert bench.coordination.doing() == "idle"
+    (started,) = commands(bench.arrive(2, plan_of(FENCE_B)))
+    assert started.cause.because == ("7.1", "7.2", "7.3")
+    assert "process" not in bench.coordination.doing()
 
 
 def test_a_change_during_a_transition_stops_it_and_is_planned_on() -> None:

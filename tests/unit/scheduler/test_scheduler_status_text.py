@@ -10,3 +10,15 @@ def test_what_is_under_way_is_shown_unless_all_was_carried_out() -> None:
     job = recipe.read(whole("a", dummy("r"), state("a", pending)), 1000)
     assert any("Starting a" in line for line in status_text.write(job))
     assert any("Started a" in line for line in status_text.write(job, shows_pending=False))
+
+
+def test_a_nodes_health_is_shown_whatever_else_it_is() -> None:
+    states = "".join(state(name, **{"#health-x": "red", "standby": "on"}) for name in "ab")
+    down = state("c", **{"#health-x": "yellow"})
+    for is_up, is_down in (("true", "false"), ("online", "offline"), ("member", "down")):
+        down = down.replace(f'="{is_up}"', f'="{is_down}"')
+    options = {"node-health-strategy": "custom", "startup-fencing": "false"}
+    job = recipe.read(whole("abc", dummy("r"), states + down, options=options), 1000)
+    lines = status_text.write(job)
+    assert any(line.endswith("Node a: standby (health is RED)") for line in lines), lines
+    assert any(line.endswith("Node c: OFFLINE (health is YELLOW)") for line in lines), lines
