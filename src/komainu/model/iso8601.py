@@ -16,6 +16,8 @@ _DATE: Final = re.compile(
 _TIME: Final = re.compile(r"(?P<hour>\d{1,2}):?(?P<minute>\d{2})?:?(?P<second>\d{2})?(?:[.,]\d+)?")
 _OFFSET: Final = re.compile(r"(?:(?P<utc>Z)|(?P<sign>[+-])(?P<hours>\d{2}):?(?P<minutes>\d{2})?)$")
 _UNITS: Final = ("years", "months", "weeks", "days", "hours", "minutes", "seconds")
+_DIGITS_MAX: Final = 18
+_GREATEST: Final = 10**_DIGITS_MAX
 _FIRST_S: Final = int(datetime(1, 1, 2, tzinfo=UTC).timestamp())
 _LAST_S: Final = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp())
 """The calendar's ends, a day inside them, so that any time zone can still be reckoned with."""
@@ -99,8 +101,12 @@ def _add(moment: datetime, number: Mapping[str, int]) -> int:
 
 
 def _integer(text: str | None) -> int:
+    """Read a whole number; nothing where it is none, and the greatest where it has more digits than any date needs."""
+    word = (text or "0").strip()
+    if len(word) > _DIGITS_MAX and word.lstrip("+-").isdecimal():
+        return -_GREATEST if word.startswith("-") else _GREATEST
     try:
-        return int(text or 0)
+        return int(word)
     except ValueError:
         return 0
 

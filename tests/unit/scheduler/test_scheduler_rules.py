@@ -96,6 +96,10 @@ def test_a_duration_beyond_the_calendar_ends_with_it() -> None:
     for parts in ({"years": "99999"}, {"days": "9999999999999"}, {"months": "999999", "days": "-5"}):
         assert iso8601.show_moment(iso8601.add_duration(0, parts)) == "9999-12-30 00:00:00Z"
     assert iso8601.add_duration(0, {"months": "-99999"}) < 0
+    digits = "9" * 5000  # more than Python reads
+    assert iso8601.show_moment(iso8601.add_duration(0, {"seconds": digits})) == "9999-12-30 00:00:00Z"
+    assert iso8601.add_duration(0, {"years": f"-{digits}"}) < 0
+    assert iso8601.add_duration(0, {"years": "x" * 5000}) == 0
     assert iso8601.show_moment(10**15) == "1000000000000000"
     first = iso8601.parse_moment("0001-01-01T00:00+23:00")
     assert first is not None
