@@ -174,7 +174,7 @@ def test_a_heavy_plan_that_is_stale_when_it_arrives_is_made_anew() -> None:
 def test_a_plan_of_an_earlier_view_counts_for_nothing() -> None:
     bench = Bench([]).beside()
     bench.gather()
-    bench.coordination.begin_view(ViewId(8, NodeId(1)), is_coordinator=True, turns=None, now=NOW)
+    bench.coordination.begin_view(ViewId(8, NodeId(1)), is_coordinator=True, now=NOW)
     assert bench.arrive(1, plan_of(FENCE_B)) == []
 
 
