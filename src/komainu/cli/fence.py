@@ -127,7 +127,9 @@ def test(context: click.Context, *, name: str | None, for_real: bool, yes: bool,
 
     cib = parse_cib(ask(client, AskConfiguration(status=True), Configuration).xml, "the configuration")
     halves_stay = "2Node" in ask(client, AskRing(), RingStatus).quorum.flags
-    tried, unreached = try_devices(cib, node, halves_stay=halves_stay)
+    tried, unreached = try_devices(
+        cib, node, halves_stay=halves_stay, tell=lambda text: click.echo(text, err=True)
+    )
     contradictions = fence_warnings.of(ClusterState(cib), {}, halves_stay=halves_stay)
     ask(client, RecordTrial(status.node, in_short(tried)), Done)
     if form == "json":

@@ -17,6 +17,9 @@ from komainu.model.ids import NodeName
 MARGIN_FACTOR: Final = 3
 """A device that takes a third of its time-out on a quiet day is too slow for a bad one."""
 
+METADATA_TIMEOUT_MS: Final = 5_000
+"""An agent prints its meta-data without asking its device: a fraction of a second, and a few on a busy machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Try:
@@ -53,7 +56,7 @@ class Verdict:
 def first_tries(known: DevicesChanged) -> list[Try]:
     """Return the question for each agent's meta-data, which decides what else can be asked."""
     return [
-        Try(device, "metadata", None, METADATA_OPTIONS, known.timeout_ms)
+        Try(device, "metadata", None, METADATA_OPTIONS, min(METADATA_TIMEOUT_MS, known.timeout_ms))
         for device in known.devices
         if device.agent != WATCHDOG_AGENT
     ]
@@ -84,7 +87,7 @@ def judge(one: Try, answer: Answered, nodes: tuple[NodeName, ...]) -> Verdict:
     """Say what an answer means."""
     took = f"{answer.took_ms} ms"
     slow = ""
-    if answer.took_ms * MARGIN_FACTOR > one.timeout_ms:
+    if one.action != "metadata" and answer.took_ms * MARGIN_FACTOR > one.timeout_ms:
         slow = (
             f"it took {took}, more than a third of its time-out of {show_ms(one.timeout_ms)}: "
             f"set pcmk_{one.action}_timeout of {one.device.name} to {answer.took_ms * MARGIN_FACTOR // 1000 + 1}s"

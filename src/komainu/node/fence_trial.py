@@ -6,7 +6,7 @@ own, so that a device that hangs holds up nobody but the one who asked.
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,12 +15,16 @@ from komainu.cib.nodes import node_entries
 from komainu.fencing.agent_facts import UNKNOWN, AgentFacts, read_facts
 from komainu.fencing.interface import FenceAgentFinished, FenceRunId, RunFenceAgent
 from komainu.fencing.trial import Answered, Try, Verdict, first_tries, judge, tries, unreached
+from komainu.model.duration import show_ms
 from komainu.model.ids import NodeName
 from komainu.node.agents import AgentEvent, AgentRunner
 from komainu.node.devices import fencing_of
 
 TEXT_CHARACTERS_MAX: Final = 2_000
 """What is kept of a trial: some forty devices with their times."""
+
+
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,13 @@ class Tried:
 
 
 def try_devices(
-    cib: Element, only: NodeName | None = None, *, halves_stay: bool = True
+    cib: Element, only: NodeName | None = None, *, halves_stay: bool = True, tell: Tell = lambda _: None
 ) -> tuple[list[Tried], list[NodeName]]:
-    """Ask every device; return the answers, and the nodes whose power no device could tell."""
-    return asyncio.run(_try_devices(cib, only, halves_stay=halves_stay))
+    """Ask every device; return the answers, and the nodes whose power no device could tell.
+
+    `tell` hears of each question before it is asked: a device that hangs takes all of its time-out.
+    """
+    return asyncio.run(_try_devices(cib, only, halves_stay=halves_stay, tell=tell))
 
 
 def in_short(tried: list[Tried]) -> str:
@@ -54,7 +61,7 @@ def in_short(tried: list[Tried]) -> str:
 
 
 async def _try_devices(
-    cib: Element, only: NodeName | None, *, halves_stay: bool
+    cib: Element, only: NodeName | None, *, halves_stay: bool, tell: Tell
 ) -> tuple[list[Tried], list[NodeName]]:
     known = fencing_of(cib, halves_stay=halves_stay)
     names = tuple(NodeName(entry.get("uname") or "") for entry in node_entries(cib))
@@ -62,7 +69,8 @@ async def _try_devices(
     tried: list[Tried] = []
     facts: dict[str, AgentFacts] = {}
     good: set[tuple[str, NodeName]] = set()
-    bench = _Bench()
+    hung: set[str] = set()  # agents: one that hangs over its meta-data hangs over everything else
+    bench = _Bench(tell)
     for first in first_tries(known):
         answer = await bench.run(first)
         found = read_facts(answer.output) if answer.exit_code == 0 else None
@@ -70,9 +78,10 @@ async def _try_devices(
         if found is None and verdict.is_good:
             verdict = Verdict(False, f"{first.device.agent} gave no meta-data that can be read")
         facts[first.device.name] = found or UNKNOWN
+        hung |= {first.device.agent} if answer.timed_out else set()
         if not verdict.is_good:
             tried.append(Tried(first.device.name, first.action, None, verdict, answer.took_ms))
-    for device in known.devices:
+    for device in (one for one in known.devices if one.agent not in hung):
         for one in _of(device.name, tries(device, facts.get(device.name, UNKNOWN), known, nodes)):
             answer = await bench.run(one)
             verdict = judge(one, answer, nodes)
@@ -90,13 +99,16 @@ def _of(name: str, listed: list[Try]) -> Iterator[Try]:
 class _Bench:
     """One agent at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
         self._waiting: asyncio.Future[FenceAgentFinished] | None = None
         self._runner = AgentRunner(NodeName("trial"), self._take)
         self._run = 0
 
     async def run(self, one: Try) -> Answered:
         """Run one agent and wait for its end, which the runner bounds by the time-out."""
+        target = "" if one.target is None else f" of {one.target}"
+        self._tell(f"asking {one.device.name}: {one.action}{target}, at most {show_ms(one.timeout_ms)}")
         self._waiting = asyncio.get_running_loop().create_future()
         self._run += 1
         began = time.monotonic()

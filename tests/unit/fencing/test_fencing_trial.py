@@ -4,7 +4,7 @@ import pytest
 
 from komainu.fencing.agent_facts import METADATA_OPTIONS, UNKNOWN, WATCHDOG_AGENT, read_facts
 from komainu.fencing.interface import Device, DevicesChanged
-from komainu.fencing.trial import Answered, Try, first_tries, judge, tries, unreached
+from komainu.fencing.trial import METADATA_TIMEOUT_MS, Answered, Try, first_tries, judge, tries, unreached
 from komainu.model.ids import NodeName
 
 A, B = NodeName("a"), NodeName("b")
@@ -87,3 +87,12 @@ def test_a_node_whose_power_nobody_told_is_named() -> None:
     assert unreached(KNOWN, {("pdu", B)}, (A, B)) == [A]
     self_resetting = DevicesChanged(KNOWN.devices, self_resetting=(A,), watchdog_ms=10_000)
     assert unreached(self_resetting, {("pdu", B)}, (A, B)) == []
+
+
+def test_meta_data_are_not_waited_for_as_a_device_is() -> None:
+    """They need no device: an agent that hangs over them is broken, and no longer time-out mends it."""
+    (first, *_) = first_tries(DevicesChanged((Device("f", "fence_x", ()),)))
+    assert first.timeout_ms == METADATA_TIMEOUT_MS
+    hung = Answered(exit_code=1, timed_out=True, missing=False, output="", said="", took_ms=5_001)
+    verdict = judge(first, hung, ())
+    assert (verdict.is_good, verdict.text, verdict.warning) == (False, "no answer within 5 s", "")
