@@ -136,7 +136,8 @@ def holds(action: Action, relation: Relation) -> bool:
         return False
     if flags == Rel.ORDERED and first.flags & Flag.MIGRATABLE and first.key.endswith("_stop_0"):
         # What is only moved is not missed by others; but the way to where it was must stay until it is cleared.
-        return first.node is not None and first.node.connection is action.resource
+        way = None if first.node is None else first.node.connection
+        return way is not None and way is action.resource
     if flags == Rel.IF_ON_SAME_NODE_OR_TARGET:
         return _is_load_input(action, relation)
     if flags == Rel.IF_REQUIRED_ON_SAME_NODE:
