@@ -27,7 +27,10 @@ def reason(cib: Element, found: Sequence[Disagreement]) -> str | None:
         return "mandatory colocations in a circle"
     if _has_chain(pairs):
         return "wishes along a chain of colocations"
-    if any(score == "-INFINITY" and {one, other} & _owners(cib, words) for one, other, score in pairs):
+    apart = {"-INFINITY"}
+    if any(part.part == "scores" for part in found):  # a finite wish to be apart shows in the scores
+        apart |= {score for _, _, score in pairs if score.startswith("-")}
+    if any(score in apart and {one, other} & _owners(cib, words) for one, other, score in pairs):
         return "room for a dependent that must be apart"
     if "a monitor was cancelled" in ours and _has_maintenance_node(cib):
         return "monitors of what is also active on a node in maintenance"
