@@ -338,7 +338,8 @@ class Daemon:
         deadline = self._drive.deadline
         if deadline is not None and now_ms() >= deadline:
             self.feed(DeadlinePassed())
-        self._set_timer()
+        else:
+            self._set_timer()
 
     # -- the last resort --------------------------------------------------------------------------------
 

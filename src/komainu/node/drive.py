@@ -296,23 +296,19 @@ class Drive:
     def _pass_deadlines(self) -> bool:
         """Wake who waits for this moment; whether anybody but the ring does."""
         now = self._now
-
-        def is_due(moment: Instant | None) -> bool:
-            return moment is not None and now >= moment
-
-        if is_due(self.ring.deadline):
+        if _is_due(now, self.ring.deadline):
             self._to_ring.append(ring.DeadlinePassed())
-        if not is_due(self._others_due):
+        if not _is_due(now, self._others_due):
             return False
-        if is_due(self.executor.deadline):
+        if _is_due(now, self.executor.deadline):
             self._take_executor(self.executor.handle(executing.DeadlinePassed(), now))
-        if is_due(self.fencer.deadline):
+        if _is_due(now, self.fencer.deadline):
             self._take_fencer(self.fencer.handle(fencing.DeadlinePassed(), now))
-        if is_due(self.network.deadline):
+        if _is_due(now, self.network.deadline):
             self._take_network(self.network.handle(network.DeadlinePassed(), now))
-        if is_due(self.coordination.deadline):
+        if _is_due(now, self.coordination.deadline):
             self._take_coordination(self.coordination.tick(self.replica.state, now, self._wall))
-        if is_due(self._stop_by):
+        if _is_due(now, self._stop_by):
             self._end(0, "the orderly stop took too long")
         return True
 
@@ -587,3 +583,7 @@ class Drive:
         record = Record(position="", at=self._wall, node=self.me, kind=kind, cause=cause, subjects=subjects)
         self.index.add(record)
         self._out.append(AppendRecord(record))
+
+
+def _is_due(now: Instant, moment: Instant | None) -> bool:
+    return moment is not None and now >= moment
