@@ -315,7 +315,11 @@ class QuorumReport:
 
 
 class Ring(Protocol):
-    """What every engine offers to the drive."""
+    """What every engine offers to the drive.
+
+    Promise: `view` and `stable` change only with an effect, and one that is no packet. What says nothing but "I am
+    here" leaves both as they were.
+    """
 
     @property
     def deadline(self) -> Instant | None:
