@@ -1,7 +1,8 @@
-"""Change the links of real daemons while they run: sockets, status and komainu.toml follow on every node."""
+"""Change nodes and links of real daemons while they run: sockets, status and komainu.toml follow on every node."""
 
 import tomllib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from test_live_guard import Cluster, cluster, until
@@ -9,7 +10,17 @@ from test_live_guard import Cluster, cluster, until
 from komainu.lab import action, preflight
 from komainu.model.ids import NodeName
 from komainu.model.link import LinkState
-from komainu.model.request import AddLink, ChangeLink, Done, LayoutChange, RefusedReply, RemoveLink
+from komainu.model.request import (
+    AddLink,
+    AddNode,
+    ChangeLink,
+    Done,
+    LayoutChange,
+    RefusedReply,
+    RemoveLink,
+    RemoveNode,
+    StopNode,
+)
 
 pytestmark = [
     pytest.mark.live,
@@ -65,3 +76,29 @@ def test_links_change_while_the_daemons_run() -> None:
         assert found.daemons() == daemons  # none was started anew
         assert "were counted anew" not in found.why("a", "b")
         assert [node.state for node in found.status("a").nodes] == ["online", "online"]
+
+
+def settings_file(found: Cluster, node: str) -> Path:
+    root = found.lab.root(node)
+    assert root is not None
+    return root / "etc/komainu/komainu.toml"
+
+
+def test_a_node_leaves_is_removed_and_comes_back_while_the_other_runs() -> None:
+    with cluster("nodes") as found:
+        before = found.daemons()["a"]
+        refused = found.client("a").ask(RemoveNode(B))
+        assert isinstance(refused, RefusedReply)
+        assert refused.reasons[0].code == "cib.node-is-here"
+        assert isinstance(found.client("b").ask(StopNode()), Done)
+        soon(lambda: found.status("a").nodes[1].state == "offline")
+        change(found, "a", RemoveNode(B))
+        soon(lambda: found.status("a").quorum_reason == "1 of 1 votes")
+        soon(lambda: settings_file(found, "a").read_text().count("[[node]]") == 1)
+        change(found, "a", AddNode(B, ("192.168.33.102", "10.77.0.2")))
+        soon(lambda: settings_file(found, "a").read_text().count("[[node]]") == 2)
+        settings_file(found, "b").write_text(settings_file(found, "a").read_text())
+        found.lab.perform(action.StartDaemon("b"))
+        soon(lambda: [node.state for node in found.status("a").nodes] == ["online", "online"])
+        assert found.daemons()["a"] == before
+        assert found.status("b").quorum_reason == "2 of 2 votes"

@@ -24,6 +24,7 @@ from komainu.ring.interface import (
     Deliver,
     EndChanged,
     InstallView,
+    LayoutLearned,
     Leave,
     LineRaised,
     LinkChanged,
@@ -240,6 +241,8 @@ class RingWorld:
                     life.absorbed.append(life.tokens.pop(token))
                 case AskWitness(view_id=view_id, members=members):
                     self._ask_witness(life.node, view_id, members)
+                case LayoutLearned():
+                    raise AssertionError("nodes and links stay as they are in a world of rings alone")
                 case LineRaised():
                     raise AssertionError("nobody confirms anything in a world of rings alone")
                 case Stable(position=position):

@@ -1,7 +1,9 @@
-"""Links are added, changed and removed while the cluster runs, under load and faults: nothing is lost, nobody is accused."""
+"""Nodes and links are added, changed and removed while the cluster runs, under load and faults: nothing is lost, nobody is accused."""
 
 from komainu.model.ids import Instant, LinkNumber, NodeId, NodeName
-from komainu.model.request import AddLink, ChangeLink, LayoutChange, RemoveLink
+from komainu.model.request import AddLink, AddNode, ChangeLink, LayoutChange, RemoveLink, RemoveNode
+from komainu.sim.layout_faults import bring_in
+from komainu.sim.machine_faults import stop_daemon
 from komainu.sim.scenario import NAMES, make_world, trouble
 from komainu.sim.world import World
 
@@ -101,3 +103,102 @@ def test_links_change_under_load_and_loss() -> None:
         assert trouble(world) == ""
         for machine in world.machines.values():
             world.checks.acknowledged_is_kept(machine, world.now)
+
+
+def nodes_of(world: World) -> set[tuple[int, ...]]:
+    """The nodes that each living node counts."""
+    drives = [machine.drive for machine in world.machines.values() if machine.drive is not None]
+    return {tuple(node.node for node in drive.settings.nodes) for drive in drives}
+
+
+def without(nodes: int, seed: int) -> World:
+    """A cluster at rest whose last node left in order and was removed."""
+    world = raised(nodes, 2, seed)
+    last = world.machines[NodeId(nodes)]
+    stop_daemon(world, last, away_ms=600_000)
+    run(world, 3_000)
+    change(world, 1, RemoveNode(last.name))
+    return world
+
+
+def views(world: World) -> int:
+    """How often the first node has begun a view."""
+    return sum(" a notice: view " in line for line in world.trace)
+
+
+def add_last(world: World, nodes: int) -> None:
+    last = world.machines[NodeId(nodes)]
+    ends = world.settings[last.node_id].of(last.node_id).ends
+    change(world, 1, AddNode(last.name, tuple(end.address for end in ends)))
+
+
+def test_a_node_is_removed_and_added_while_the_others_work() -> None:
+    for nodes in (2, 3, 4):
+        world = without(nodes, nodes)
+        assert nodes_of(world) == {tuple(range(1, nodes))}
+        first = world.machines[NodeId(1)].drive
+        assert first is not None
+        assert first.ring.view is not None
+        assert first.ring.view.quorate
+        before = views(world)
+        add_last(world, nodes)
+        bring_in(world, world.machines[NodeId(nodes)])
+        run(world, 15_000)
+        assert nodes_of(world) == {tuple(range(1, nodes + 1))}
+        assert trouble(world) == ""
+        assert views(world) - before == 2  # the same members counted anew, then with it
+        assert not any(" fences " in line for line in world.trace)
+
+
+def test_two_of_three_become_a_pair_of_which_one_is_enough() -> None:
+    world = without(3, 1)
+    world.lose_power(NodeId(2), boot_again=False)
+    run(world, 15_000)
+    left = world.machines[NodeId(1)].drive
+    assert left is not None
+    assert left.ring.view is not None
+    assert left.ring.view.quorum_reason == "two_node: 1 of 2 votes is enough"
+    assert len(world.machines[NodeId(1)].running) == 3
+
+
+def test_who_was_away_learns_of_a_new_node() -> None:
+    """It does not hear the new node, so it could not be in one view with it, and would never get the state."""
+    world = without(5, 2)
+    stop_daemon(world, world.machines[NodeId(2)], away_ms=600_000)
+    run(world, 3_000)
+    add_last(world, 5)
+    bring_in(world, world.machines[NodeId(5)])
+    run(world, 10_000)
+    world.start_daemon(NodeId(2))
+    run(world, 15_000)
+    assert nodes_of(world) == {(1, 2, 3, 4, 5)}
+    assert trouble(world) == ""
+
+
+def test_a_node_that_would_cost_the_quorum_is_not_added() -> None:
+    """Two of three have quorum, two of four have none."""
+    world = without(4, 2)
+    stop_daemon(world, world.machines[NodeId(2)], away_ms=600_000)
+    run(world, 3_000)
+    add_last(world, 4)
+    assert nodes_of(world) == {(1, 2, 3)}
+
+
+def test_who_was_removed_does_not_come_back_until_it_is_added() -> None:
+    world = without(3, 6)
+    world.start_daemon(NodeId(3))  # nobody has told it
+    run(world, 5_000)
+    first = world.machines[NodeId(1)].drive
+    assert first is not None
+    assert first.ring.view is not None
+    assert first.ring.view.members == (1, 2)
+    add_last(world, 3)
+    run(world, 5_000)
+    assert nodes_of(world) == {(1, 2, 3)}
+    assert trouble(world) == ""
+
+
+def test_a_member_is_not_removed() -> None:
+    world = raised(3, 2, 4)
+    change(world, 1, RemoveNode(NodeName("c")))
+    assert nodes_of(world) == {(1, 2, 3)}

@@ -42,7 +42,7 @@ from komainu.cib.fencing import (
     without_delegates,
 )
 from komainu.cib.history import is_recorded, with_pending, with_result, without_operation
-from komainu.cib.membership import with_join, with_leave, with_nodes, with_view
+from komainu.cib.membership import with_join, with_leave, with_nodes, with_other_nodes, with_view
 from komainu.cib.nodes import has_joined, is_lost, name_of, node_id, node_state, node_states
 from komainu.cib.pairs import set_transient
 from komainu.cib.refusal import refuse
@@ -193,7 +193,10 @@ def _with_layout(
             f"nodes and links are at version {current} by now; the change was made for {command.expected}",
             "look at them with `komainu link list`, and make the change again",
         )
-    return Applied(replace(state, layout=command.layout, position=position), changes_configuration=True)
+    names = {str(node.node): node.name for node in command.layout.nodes}
+    cib = with_other_nodes(state.cib, names, added=command.added, removed=command.removed)
+    changed = replace(state, cib=cib, layout=command.layout, position=position)
+    return Applied(changed, changes_configuration=True)
 
 
 _StatusCommand = (

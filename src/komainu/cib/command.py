@@ -151,10 +151,15 @@ class RotateKey(Command, frozen=True, tag="rotate-key"):
 
 
 class ChangeLayout(Command, frozen=True, tag="change-layout"):
-    """Change the nodes and links of the ring. Refused when the layout is not at version `expected` any more."""
+    """Change the nodes and links of the ring. Refused when the layout is not at version `expected` any more.
+
+    At most one node is `added` or `removed` at a time: then any two majorities, before and after, share a node.
+    """
 
     expected: int
     layout: Layout
+    added: NodeName | None = None
+    removed: NodeName | None = None
 
 
 class AdoptSnapshot(Command, frozen=True, tag="adopt-snapshot"):

@@ -41,6 +41,8 @@ from komainu.cib.tree import replace_child, update_at
 from komainu.model.ids import NodeName
 from komainu.model.view import ViewId
 
+PAIR: Final = 2
+
 FENCE_MARK: Final = "fence-request"
 LIFE_MARK: Final = "daemon-life"
 VIEW_MARK: Final = "view"
@@ -62,6 +64,33 @@ def with_nodes(cib: Element, ids: Mapping[NodeName, str]) -> Element:
             else namesake.with_attribute("uname", name)
         )
         cib = update_at(cib, _NODES, partial(_put_node, entry=entry))
+    return cib
+
+
+def with_other_nodes(
+    cib: Element, names: Mapping[str, NodeName], *, added: NodeName | None, removed: NodeName | None
+) -> Element:
+    """Return a CIB with one node more, which is down, or one less. Raises Refused while that is not safe.
+
+    `names`: all nodes as they will be, by id.
+    """
+    if added is None and removed is None:
+        return cib
+    if removed is not None and is_member(node_state(cib, removed)):
+        hint = f"stop it in order, there: komainu node stop; then: komainu node remove {removed}"
+        refuse("cib.node-is-here", f"node {removed} is a member: it may run something", hint)
+    stay = [name for name in names.values() if name != added]
+    away = [name for name in stay if not is_member(node_state(cib, name))]
+    if len(stay) <= PAIR and away:
+        # Of a pair each half may go on alone (two_node), and one that was away would count by the old number.
+        hint = f"start it first: komainu node, on {away[0]}"
+        refuse("cib.pair-is-split", f"{away[0]} is away, and two nodes have to change together", hint)
+    if removed is not None:
+        cib = update_at(cib, _NODES, lambda nodes: nodes.without(lambda each: each.get("uname") == removed))
+        cib = update_at(cib, STATUS, lambda status: status.without(lambda each: each.get("uname") == removed))
+    if added is not None:
+        cib = with_nodes(cib, {name: number for number, name in names.items() if name == added})
+        cib = update_state(cib, added, lambda state: with_all(state, DOWN))
     return cib
 
 

@@ -122,7 +122,21 @@ class StopNode(msgspec.Struct, frozen=True, tag="stop-node"):
     """Stop this node's resources in order, leave the ring, and end the daemon."""
 
 
-LayoutChange = AddLink | ChangeLink | RemoveLink
+class AddNode(msgspec.Struct, frozen=True, tag="add-node"):
+    """Add a node: its address on each link, in order. `node_id` None: the next free one."""
+
+    name: NodeName
+    addresses: tuple[str, ...]
+    node_id: NodeId | None = None
+
+
+class RemoveNode(msgspec.Struct, frozen=True, tag="remove-node"):
+    """Remove a node that was stopped in order or is confirmed off. It does not come back until it is added."""
+
+    name: NodeName
+
+
+LayoutChange = AddLink | ChangeLink | RemoveLink | AddNode | RemoveNode
 """What changes the ring's nodes and links."""
 
 Request = (

@@ -17,7 +17,6 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final, assert_never
 
 import komainu
@@ -76,7 +75,6 @@ from komainu.node.memory import keep_in_memory
 from komainu.node.netlink import NetlinkListener, look_now
 from komainu.node.petting import Petting
 from komainu.node.planner import Planner
-from komainu.node.reconfiguration import newer_settings
 from komainu.node.sbd import SbdWatch, refuse_short_waits
 from komainu.node.settings import SETTINGS_FILE, DaemonSettings, WatchdogSettings, read_settings
 from komainu.node.settings_writer import write_layout
@@ -151,11 +149,11 @@ class Daemon:
         self._watchdog: DeviceWatchdog | SocketWatchdog | None = None
         self._stops_asked = 0
         self._is_ready = False
+        ring = self._drive.settings  # those of the stored state, where komainu.toml is older
         wire = self._wire = Wire(
-            settings.ring, key=settings.key, incarnation=incarnation, accepted=settings.accepted_keys
+            ring, key=settings.key, incarnation=incarnation, accepted=settings.accepted_keys
         )
         self._keys = KeyKeeper(wire, settings.key_file, self.feed, log.write)
-        ring = settings.ring
         self._ways = Ways()
         self._wire = wire
         self._told_drops: tuple[tuple[str, int], ...] = ()
@@ -216,7 +214,7 @@ class Daemon:
         return code
 
     def _greeting(self) -> Note:
-        ring = self._settings.ring
+        ring = self._drive.settings
         me = ring.of(ring.me)
         links = ", ".join(f"link {end.link} {end.address}" for end in me.ends)
         message = (
@@ -499,10 +497,6 @@ def main(config: str = SETTINGS_FILE, name: str | None = None) -> int:
         prepared = prepare(settings)
         for note in prepared.notes:
             log.write(note)
-        newer = newer_settings(settings.ring, prepared.state.layout)
-        if newer is not None:  # they were changed, and the daemon died before the file was
-            settings = replace(settings, ring=newer)
-            log.write(write_layout(settings.file, newer))
         log.write(keep_in_memory(is_guarded=settings.watchdog is not None))
         daemon = Daemon(settings, prepared, log)
         return asyncio.run(daemon.run())

@@ -43,19 +43,12 @@ from komainu.model.ids import Incarnation, Instant, LinkNumber, WallTime
 from komainu.model.moment import earliest
 from komainu.model.report import Level, Note
 from komainu.model.request import (
-    AddLink,
-    AskConfiguration,
-    AskFencing,
-    AskLinks,
-    AskRing,
     AskStatus,
-    AskWhy,
-    ChangeLink,
     Done,
     FenceNode,
+    LayoutChange,
     RefusedReply,
     ReleaseLink,
-    RemoveLink,
     RotateClusterKey,
     StopNode,
 )
@@ -89,6 +82,7 @@ from komainu.node.interface import (
     ResetMachine,
     StopAsked,
     UseLayout,
+    WriteLayout,
 )
 from komainu.node.joining import Joining
 from komainu.node.last_resort import LastResort
@@ -96,7 +90,7 @@ from komainu.node.lone_start import LoneStart
 from komainu.node.membership import has_joined
 from komainu.node.outlook import MakePlan
 from komainu.node.pair import Pair
-from komainu.node.reconfiguration import LayoutKeeper, change_for
+from komainu.node.reconfiguration import LayoutKeeper, change_for, is_removed
 from komainu.node.replica import (
     Broadcast,
     CommandApplied,
@@ -143,7 +137,8 @@ class Drive:
         last_reset: str = "",
     ) -> None:
         """`last_reset` is why this machine was reset before this life, if it was and somebody knows."""
-        self.settings = settings
+        self.layouts = LayoutKeeper(settings, state)
+        self.settings = settings = self.layouts.settings
         self.names = {node.node: node.name for node in settings.nodes}
         self.me = self.names[settings.me]
         self.ring = make_ring(settings, incarnation, now, state.position)
@@ -160,7 +155,6 @@ class Drive:
         self.groups = Groups(self.me)
         self.rotation = Rotation(self.names)
         self.lone_start = LoneStart(self.names)
-        self.layouts = LayoutKeeper(settings)
         self.causes = Causes(self.me)
         self.joining = Joining(self.executor, self.last_resort)
         self._now, self._wall = now, wall
@@ -254,7 +248,7 @@ class Drive:
         def is_the_line() -> bool:
             """Whether what this view agrees on can be promised: nobody else can go on from an older state."""
             state = self.replica.state
-            return self.replica.is_synced and may_promise(self.ring.view, len(self.names), state.cib)
+            return self.replica.is_synced and may_promise(self.ring.view, len(self.settings.nodes), state.cib)
 
         has_confirmed = False
         while True:
@@ -265,6 +259,10 @@ class Drive:
             if not is_news:
                 out, self._out = self._out, []
                 return out
+            if self.layouts.due(self.ring.stable):
+                self._change_configuration()
+                self._out.append(WriteLayout(self.settings))
+                continue
             if self.replica.is_synced:
                 doing = self.coordination.doing()
                 if word := self.pair.word(self.replica.state, self.ring, self._wall, doing):
@@ -287,7 +285,6 @@ class Drive:
         if self._released is not None and not self._has_ended and have_heard(self.ring, self._released):
             self._end(0, "left the cluster, as it was asked to")
         self._out += self.rotation.due(self.ring.stable)
-        self._out += self.layouts.due(self.ring.stable)
         cores = (self.executor, self.fencer, self.coordination, self.network)
         self._others_due = earliest(self._stop_by, *(core.deadline for core in cores))
         out, self._out = self._out, []
@@ -341,6 +338,8 @@ class Drive:
                 self._take_fencer(self.fencer.handle(race, self._now))
                 self._take_replica(self.replica.install(effect, self._wall))
                 self._take_replica(self.groups.install(effect, self.names, self.settings.me))
+                if not self.layouts.is_current(self.replica.state):
+                    self._change_configuration()  # a node that was removed had to leave the view first
                 if reason := self.last_resort.lost_quorum(
                     view, self.replica.state.cib, halves_stay=is_two_node(self.settings)
                 ):
@@ -350,6 +349,10 @@ class Drive:
                 self._take_replica(self.replica.raise_line(position))
             case ring.Stable():
                 pass  # _keep_promises looks at the ring's mark after every event
+            case ring.LayoutLearned(layout=layout):
+                if self.layouts.learn(layout, self.ring.view.members if self.ring.view else ()):
+                    self._change_configuration()
+                    self._out.append(WriteLayout(self.settings))
             case ring.LinkChanged() | ring.PeerEndChanged() | ring.RouteChanged():
                 self._note_local(*seen_by_ring(effect, self.me, self.names[effect.peer]))
             case _:
@@ -490,12 +493,17 @@ class Drive:
 
     def _change_configuration(self) -> None:
         """Tell the cores what the configuration says that they act on by themselves."""
-        newer = self.layouts.follow(self.replica.state)
-        if newer is not None:
-            self.settings = newer
+        if is_removed(self.settings, self.replica.state.layout) and not self._has_ended:
+            self._end(0, f"{self.me} was removed from the cluster; it comes back once it is added again")
+            return
+        self.layouts.follow(self.replica.state, self.ring.view.members if self.ring.view else ())
+        if self.layouts.settings is not self.settings:
+            self.settings = newer = self.layouts.settings
+            self.names.clear()
+            self.names.update((node.node, node.name) for node in newer.nodes)
             self.pair.reconfigure(newer)
             self._take_network(self.network.reconfigure(newer.of(newer.me).ends))
-            self._to_ring.append(ring.Reconfigure(newer))
+            self._to_ring.appendleft(ring.Reconfigure(newer))  # before anything else happens to the ring
             self._out.append(UseLayout(newer))
         cib = self.replica.state.cib
         fresh = fencing_of(cib, halves_stay=is_two_node(self.settings))
@@ -520,39 +528,41 @@ class Drive:
     def _answer(self, asked: ClientAsked) -> None:
         """Answer at once what needs no agreement; submit the rest."""
         request, client, at = asked.request, asked.client, self._wall
-        match request:
-            case AskStatus() | AskConfiguration() | AskWhy() | AskLinks() | AskRing() | AskFencing():
-                self._out.append(Answer(client, status.answer(self, request, self._now, at)))
-                if isinstance(request, AskStatus):
-                    self._out += self.coordination.outlook.look(self.replica.state, at)
-            case ReleaseLink(link=link) if not self.network.has_link(LinkNumber(link)):
+        here = Done(str(self.replica.state.position))
+        if isinstance(request, status.Question):
+            self._out.append(Answer(client, status.answer(self, request, self._now, at)))
+            if isinstance(request, AskStatus):
+                self._out += self.coordination.outlook.look(self.replica.state, at)
+        elif isinstance(request, ReleaseLink):
+            link = LinkNumber(request.link)
+            if self.network.has_link(link):
+                wish = network.LinkReleased(link, request.is_released, asked.user or "somebody")
+                self._take_network(self.network.handle(wish, self._now))
+                self._out.append(Answer(client, here))
+            else:
                 hint = "`komainu link list` shows all"
                 self._out.append(Answer(client, refused("link.unknown", f"there is no link {link}", hint)))
-            case ReleaseLink(link=link, is_released=is_released):
-                wish = network.LinkReleased(LinkNumber(link), is_released, asked.user or "somebody")
-                self._take_network(self.network.handle(wish, self._now))
-                self._out.append(Answer(client, Done(str(self.replica.state.position))))
-            case StopNode():
-                self._stop()
-                stopping = Done(str(self.replica.state.position), f"{self.me} is stopping")
-                self._out.append(Answer(client, stopping))
-            case _ if self.ring.view is None or not self.replica.is_synced:
-                self._out.append(Answer(client, NOT_JOINED))
-            case RotateClusterKey():
-                refusal = self.rotation.refuse(self.ring.view.members)
-                draws = DrawKey(client, asked.user)
-                self._out.append(draws if refusal is None else Answer(client, refusal))
-            case FenceNode():
-                cib = self.replica.state.cib
-                self._broadcast(self.last_resort.order(request, client, cib, user=asked.user, at=at))
-            case AddLink() | ChangeLink() | RemoveLink():
-                change = change_for(request, self.settings, user=asked.user, at=at)
-                if isinstance(change, RefusedReply):
-                    self._out.append(Answer(client, change))
-                else:
-                    self._broadcast(change, client)
-            case _:  # what is left is what a command says as it stands
-                self._broadcast(command_of(request, asked.user, at), client)
+        elif isinstance(request, StopNode):
+            self._stop()
+            self._out.append(Answer(client, Done(here.version, f"{self.me} is stopping")))
+        elif self.ring.view is None or not self.replica.is_synced:
+            self._out.append(Answer(client, NOT_JOINED))
+        elif isinstance(request, RotateClusterKey):
+            refusal = self.rotation.refuse(self.ring.view.members)
+            self._out.append(DrawKey(client, asked.user) if refusal is None else Answer(client, refusal))
+        elif isinstance(request, FenceNode):
+            cib = self.replica.state.cib
+            self._broadcast(self.last_resort.order(request, client, cib, user=asked.user, at=at))
+        elif isinstance(request, LayoutChange):
+            change = change_for(
+                request, self.settings, members=self.ring.view.members, user=asked.user, at=at
+            )
+            if isinstance(change, RefusedReply):
+                self._out.append(Answer(client, change))
+            else:
+                self._broadcast(change, client)
+        else:
+            self._broadcast(command_of(request, asked.user, at), client)
 
     # -- ending, and what only this node sees -----------------------------------------------------------
 

@@ -203,8 +203,8 @@ class Groups:
 
     def install(self, begun: InstallView, names: Mapping[NodeId, NodeName], me: NodeId) -> list[GroupsEffect]:
         """Begin a view: who did not come along with us is out until its node says that it is there."""
-        keeps = {names[node] for node in begun.keeps_state if me in begun.keeps_state}
-        gone = {names[each.node]: each.reason for each in begun.departures}
+        keeps = {names.get(node) for node in begun.keeps_state if me in begun.keeps_state}
+        gone = {names[each.node]: each.reason for each in begun.departures if each.node in names}
         changed_quorum = self._is_quorate != begun.view.quorate
         self._is_quorate, self._is_in_view = begun.view.quorate, True
         out: list[GroupsEffect] = []

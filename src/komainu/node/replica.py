@@ -146,9 +146,9 @@ class Replica:
             commands.append(
                 AdoptSnapshot(cause=cause, at=wall, user="", position=begun.position, state=store(self.state))
             )
-        lost = [(self._names[gone.node], self._reason(gone)) for gone in begun.departures if not gone.clean]
-        left = [(self._names[gone.node], gone.reason) for gone in begun.departures if gone.clean]
-        come = [self._names[node] for node in begun.arrivals]
+        lost = [(self._name(gone.node), self._reason(gone)) for gone in begun.departures if not gone.clean]
+        left = [(self._name(gone.node), gone.reason) for gone in begun.departures if gone.clean]
+        come = [self._name(node) for node in begun.arrivals]
         sentences = [f"{name} was lost: {reason}" for name, reason in lost]
         sentences += [f"{name} left: {reason}" for name, reason in left]
         sentences += [f"{name} is here" for name in come]
@@ -161,7 +161,7 @@ class Replica:
                 at=wall,
                 user="",
                 view=begun.view,
-                members=tuple(self._names[node] for node in begun.view.members),
+                members=tuple(self._name(node) for node in begun.view.members),
                 lost=tuple(lost),
                 left=tuple(left),
                 lives=tuple(map(str, begun.lives)),
@@ -171,7 +171,7 @@ class Replica:
 
     def _reason(self, gone: Departure) -> str:
         """Say why a member was lost: by its fencing, when that was done before anybody missed it."""
-        name = self._names[gone.node]
+        name = self._name(gone.node)
         state = node_state(self.state.cib, name)
         is_off = state is not None and state.get("expected") == "down" and not is_member(state)
         fenced = [one for one in self.state.fencing if one.target == name and one.state is FenceState.DONE]
@@ -198,7 +198,7 @@ class Replica:
 
     def _apply(self, command: AnyCommand, delivery: Deliver) -> list[ReplicaEffect]:
         assert self._begun is not None, "the ring delivers only within views"
-        origin = self._names[delivery.origin]
+        origin = self._name(delivery.origin)
         applied = apply(
             self.state,
             command,
@@ -210,12 +210,16 @@ class Replica:
         done = CommandApplied(command, applied, delivery.position, origin, delivery.token)
         return [done, *([self._store()] if applied.changes_configuration else self._mark())]
 
+    def _name(self, node: NodeId) -> NodeName:
+        """Return a node's name; one that was removed, or is not known yet, goes by its number."""
+        return self._names.get(node, NodeName(f"node {node}"))
+
     def _store(self) -> Store:
         """Store the state, but not that a member of this view is down: it may run something before the next Store."""
         assert self._begun is not None, "a state is stored within views"
         self._token += 1
         self._outstanding[self._token] = self.state.position
-        members = {self._names[node] for node in self._begun.view.members}
+        members = {self._name(node) for node in self._begun.view.members}
         return Store(self._token, store(without_marks_of(self.state, members)))
 
     def _mark(self) -> list[ReplicaEffect]:

@@ -255,12 +255,17 @@ def _link_end(table: Table, number: LinkNumber, value: object) -> LinkEnd | None
     return options.end(number, str(literal))
 
 
+def is_name(text: str) -> bool:
+    """Whether this can stand in a log line, a path and the CIB as the name of something."""
+    allowed = all(character.isascii() and (character.isalnum() or character in "-._") for character in text)
+    return bool(text) and allowed and len(text) <= NAME_CHARACTERS_MAX
+
+
 def _check_name(table: Table, key: str, name: str) -> None:
     """Refuse a name that could not stand in a log line, a path or the CIB."""
     if not name:
         return
-    allowed = all(character.isascii() and (character.isalnum() or character in "-._") for character in name)
-    if not allowed or len(name) > NAME_CHARACTERS_MAX:
+    if not is_name(name):
         hint = f"use up to {NAME_CHARACTERS_MAX} letters, digits, points, hyphens and underscores"
         table.complain(key, "settings.name", f'"{name}" cannot be a name', hint)
 

@@ -16,7 +16,7 @@ from komainu.model.report import Note, Place, Refused, Report
 from komainu.node.blackbox import BlackBox
 from komainu.node.disk import RealFolder, StateFile
 from komainu.node.flight import FlightFile
-from komainu.node.reconfiguration import newer_settings
+from komainu.node.reconfiguration import is_removed, newer_settings
 from komainu.node.settings import DaemonSettings
 from komainu.recorder.line import read_lines
 from komainu.recorder.record import Record
@@ -51,6 +51,8 @@ def prepare(settings: DaemonSettings) -> Prepared:
     _refuse_second_life(settings)
     state_file = StateFile(RealFolder(cib_folder), cib_folder)
     loaded = state_file.load(durable.load)
+    if loaded.value is not None:
+        _refuse_removed(settings, loaded.value)
     # What was running in an earlier life of this daemon is not known to run now: probes will tell.
     state = _first_state(settings) if loaded.value is None else _without_status(settings, loaded.value)
     flight_file = FlightFile(settings.state_folder)
@@ -65,6 +67,20 @@ def prepare(settings: DaemonSettings) -> Prepared:
         loaded.notes,
         BlackBox(Path(settings.state_folder) / "blackbox.json"),
     )
+
+
+def _refuse_removed(settings: DaemonSettings, state: ClusterState) -> None:
+    """Refuse to start a node that was removed: the others do not speak with it."""
+    if not is_removed(settings.ring, state.layout):
+        return
+    name = settings.ring.of(settings.ring.me).name
+    report = Report(
+        "start.removed",
+        f"{name} was removed from cluster {settings.ring.cluster}",
+        f"on another node: komainu node add {name} ADDRESS; then bring its komainu.toml here",
+        Place(settings.file),
+    )
+    raise Refused((report,))
 
 
 def _without_status(settings: DaemonSettings, state: ClusterState) -> ClusterState:

@@ -101,9 +101,9 @@ def _subjects(command: AnyCommand) -> tuple[str, ...]:
             return (command.resource or "", command.node or "")
         case RecordFencing():
             return (command.record.target,)
-        case ChangeLayout(layout=layout):
+        case ChangeLayout(layout=layout, removed=removed):
             links = dict.fromkeys(f"link{end.link}" for node in layout.nodes for end in node.ends)
-            return (*links, *(node.name for node in layout.nodes))
+            return (*links, *(node.name for node in layout.nodes), removed or "")
         case AdoptSnapshot() | RotateKey():
             return ()
         case _:

@@ -33,6 +33,7 @@ from komainu.ring.interface import (
     Confirmed,
     DeadlinePassed,
     EndChanged,
+    LayoutLearned,
     Leave,
     LinkReport,
     PacketReceived,
@@ -54,6 +55,7 @@ from komainu.ring.order import Mail
 from komainu.ring.outbox import Outbox
 from komainu.ring.packet import (
     Acknowledge,
+    Agreed,
     Flush,
     Heartbeat,
     Install,
@@ -102,6 +104,7 @@ class BuiltinRing:
         started = (position or Position(), now)
         self._formation = Formation(settings, self._timing, self._watch, self._outbox, started)
         self._telling = Telling(self._links, self._routes, self._watch, self._relays, self._formation)
+        self._telling.follow(settings)
         self._seen_at = now
         self._beat_at = now
         self._check_at: Instant | None = None
@@ -199,6 +202,7 @@ class BuiltinRing:
                 self._routes.retime(self._timing)
                 self._watch.reconfigure(settings, self._timing)
                 self._formation.reconfigure(settings, self._timing)
+                self._telling.follow(settings)
                 self._beat_at = now  # over the new ways at once
             case Leave():
                 return self._effects([*out, *self._say_farewell(now)], now)
@@ -242,6 +246,9 @@ class BuiltinRing:
             return None
         if isinstance(packet, Leaving):
             return [*self._watch.leaving(peer, packet.life)]
+        if isinstance(packet, Agreed):
+            is_newer = packet.layout.version > self._settings.agreed_version
+            return [LayoutLearned(packet.layout)] if is_newer else []
         return [*self._watch.heard(peer, path, now), *self._take(peer.node, packet, now)]
 
     def _take_beat(self, peer: NodeId, now: Instant) -> list[Out]:
@@ -308,6 +315,7 @@ class BuiltinRing:
             self._beat_at = Instant(now + self._timing.heartbeat_ms)
             out += self._links.tick(now)
             out += self._relays.tick(now)
+            out += self._telling.tell_layout(self._life)
             current = self._formation.passage.current
             after_ms = ORDER_STALLED_FACTOR * self._timing.detect_within_ms
             if current is not None:

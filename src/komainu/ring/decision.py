@@ -12,9 +12,9 @@ from dataclasses import replace
 from komainu.model.ids import NodeId
 from komainu.model.view import Position, View, ViewId
 from komainu.ring.packet import Decision, Flush, Gone, LastOf, Member, ViewKey, Vote, Voters
-from komainu.ring.quorum import Turnout, is_two_node, judge
+from komainu.ring.quorum import Turnout, Verdict, is_two_node, judge
 from komainu.ring.settings import RingSettings
-from komainu.ring.voters import advance, newest
+from komainu.ring.voters import advance, first_voters, newest
 
 Answers = Mapping[NodeId, Flush]
 
@@ -113,7 +113,7 @@ def decide(
     came_along = [node for node in nodes if line.view is not None and answers[node].view == line.view]
     turnout = turn_out(settings, answers)
     voters = _voters(settings, ballot, answers, turnout)
-    verdict = judge(settings, voters, turnout)
+    verdict = _held_back(settings, answers) or judge(settings, voters, turnout)
     index = max(
         each.position.index for each in answers.values() if each.position.lineage == line.position.lineage
     )
@@ -142,7 +142,18 @@ def decide(
     )
 
 
+def _held_back(settings: RingSettings, answers: Answers) -> Verdict | None:
+    """Refuse quorum while the proposer knows older nodes than those that are agreed on: it counts wrongly."""
+    newer = [node for node in sorted(answers) if answers[node].layout > settings.layout]
+    if not newer:
+        return None
+    name = next((each.name for each in settings.nodes if each.node == newer[0]), f"node {newer[0]}")
+    return Verdict(False, f"{name} knows newer nodes and links than {settings.of(settings.me).name}")
+
+
 def _known_voters(settings: RingSettings, answers: Answers) -> Voters:
+    if not settings.quorum.is_dynamic:
+        return first_voters(settings)  # whatever nodes there were in earlier views
     return newest(settings, (each.voters for each in answers.values() if not each.waits_for_all))
 
 
@@ -180,7 +191,7 @@ def _cut_pairs(settings: RingSettings, gone: NodeId, answers: Answers, words: Se
     names = {node.node: node.name for node in settings.nodes}
     hearing = [node for node in sorted(answers) if gone in answers[node].hears]
     deaf = [node for node in sorted(answers) if node not in hearing]
-    if not hearing or not deaf or not words:
+    if not hearing or not deaf or not words or gone not in names:
         return []
     them = " and ".join(names[node] for node in deaf)
     hear = " and ".join(names[node] for node in hearing)

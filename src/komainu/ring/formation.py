@@ -28,14 +28,14 @@ Source: the flush of virtual synchrony (Birman and Joseph 1987); ballots that ou
 
 from komainu.model.ids import Instant, NodeId
 from komainu.model.moment import earliest
-from komainu.model.view import Position
+from komainu.model.view import Position, ViewId
 from komainu.ring.interface import WitnessVoted
 from komainu.ring.leading import Leading
 from komainu.ring.order import Mail
 from komainu.ring.outbox import Outbox
 from komainu.ring.packet import Beat, Flush, Install, Member, Propose, Vote
 from komainu.ring.passage import Installed, Out, Passage
-from komainu.ring.quorum import Turnout, judge
+from komainu.ring.quorum import Turnout, is_two_node, judge
 from komainu.ring.settings import RingSettings, Timing
 from komainu.ring.voters import advance
 from komainu.ring.watch import Watch
@@ -63,6 +63,8 @@ class Formation:
         self.passage = Passage(settings, timing, watch, outbox, position)
         self._leading = Leading(settings, timing, watch, self.wishes, self.passage)
         self._wake_at: Instant | None = self._started_at
+        self._judged = _count_of(settings)  # by what the present view was judged, and its name
+        self._judged_view: ViewId | None = None
 
     def reconfigure(self, settings: RingSettings, timing: Timing) -> None:
         """Go on with these nodes and waiting times."""
@@ -140,6 +142,8 @@ class Formation:
         current = self.passage.current
         if current is not None:
             self.wishes.begin_view(current.key.view_id, current.members)
+            if current.key.view_id != self._judged_view:
+                self._judged, self._judged_view = _count_of(self._settings), current.key.view_id
         return out
 
     def _is_view_due(self, now: Instant) -> bool:
@@ -161,7 +165,8 @@ class Formation:
     def _is_count_due(self, current: Installed, now: Instant) -> bool:
         """Whether the same members would have to be judged anew: the witness changed its mind, or others count now."""
         settings, decision = self._settings, current.decision
-        if self.passage.starts_alone:
+        is_known = settings.agreed_layout is None or not decision.view.quorate
+        if self.passage.starts_alone or (is_known and self._judged != _count_of(settings)):
             return True
         if settings.quorum.witness is not None:
             beats = [self._watch.peers[peer.node].beat for peer in current.members if peer != self._me]
@@ -215,6 +220,12 @@ class Formation:
         members = tuple(each for each in self.wishes.members() if each.node in followers or each == self._me)
         is_same = current is not None and self.passage.blocked is None and members == current.members
         return None if is_same else members
+
+
+def _count_of(settings: RingSettings) -> tuple[frozenset[tuple[NodeId, int]], bool]:
+    """Return by what a view is judged, as far as it may change while the ring runs."""
+    votes = frozenset((node.node, node.votes) for node in settings.nodes)
+    return votes, is_two_node(settings)
 
 
 def _follows(beat: Beat, leader: NodeId) -> bool:

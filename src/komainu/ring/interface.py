@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
+from komainu.model.layout import Layout
 from komainu.model.link import LinkState
 from komainu.model.report import Note
 from komainu.model.view import Position, View, ViewId
@@ -253,6 +254,13 @@ class RouteChanged:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class LayoutLearned:
+    """Nodes and links were changed while this node was away; all members of a quorate view have stored these."""
+
+    layout: Layout
+
+
 RingEffect = (
     SendPacket
     | CorosyncEffect
@@ -265,6 +273,7 @@ RingEffect = (
     | LinkChanged
     | PeerEndChanged
     | RouteChanged
+    | LayoutLearned
     | Note
 )
 

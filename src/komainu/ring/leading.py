@@ -59,8 +59,11 @@ class Leading:
         self._announcement: Announcement | None = None
 
     def reconfigure(self, settings: RingSettings, timing: Timing) -> None:
-        """Go on with these nodes and waiting times."""
+        """Go on with these nodes and waiting times; a ballot with others is void."""
         self._settings, self._timing = settings, timing
+        known = {node.node for node in settings.nodes}
+        if self._ballot is not None and any(member.node not in known for member in self._ballot.members):
+            self._ballot = None
 
     @property
     def deadline(self) -> Instant | None:

@@ -9,6 +9,7 @@ from enum import Enum
 import msgspec
 
 from komainu.model.ids import Incarnation, LinkNumber, NodeId
+from komainu.model.layout import Layout
 from komainu.model.link import LinkState
 from komainu.model.view import Position, View, ViewId
 
@@ -144,6 +145,7 @@ class Beat(msgspec.Struct, frozen=True, array_like=True):
     witness: Vote  # for `view`, as far as the sender knows
     near: tuple[NodeId, ...] = ()  # whom it reaches, and is reached by, without a detour
     gone: tuple[Fate, ...] = ()  # members of `view` whose end is certain
+    layout: int = 0  # the version of nodes and links that is known to be agreed on
 
 
 class Decision(msgspec.Struct, frozen=True, array_like=True):
@@ -222,6 +224,7 @@ class Flush(Packet, frozen=True, tag="f"):
     left: tuple[NodeId, ...]  # who had left cleanly as `view` began
     witness: Vote  # for the ballot
     hears: tuple[NodeId, ...] = ()  # members of `view` that were heard just now
+    layout: int = 0  # the version of nodes and links that is known to be agreed on
 
 
 class Share(Packet, frozen=True, tag="s"):
@@ -270,7 +273,15 @@ class Acknowledge(Packet, frozen=True, tag="a"):
     stored: Position
 
 
-DirectPacket = Heartbeat | Leaving | Propose | Flush | Share | Install | Request | Ordered | Acknowledge
+class Agreed(Packet, frozen=True, tag="n"):
+    """Say which nodes and links are agreed on, to one that knows older ones: it was away as they were changed."""
+
+    layout: Layout
+
+
+DirectPacket = (
+    Heartbeat | Leaving | Propose | Flush | Share | Install | Request | Ordered | Acknowledge | Agreed
+)
 
 
 class Relay(Packet, frozen=True, tag="y"):

@@ -79,11 +79,13 @@ class Passage:
         self.voters = first_voters(settings)
         self.witness_reason = ""
         self._options = settings.quorum
+        self._agreed_version = settings.agreed_version
         self._votes: dict[ViewId, Vote] = {}  # the witness's, of the present view and of the ballot
 
     def reconfigure(self, settings: RingSettings, timing: Timing) -> None:
         """Go on with these nodes and waiting times. Where the count may change, nodes are never changed."""
         self._timing, self._options = timing, settings.quorum
+        self._agreed_version = settings.agreed_version
         if not settings.quorum.is_dynamic:
             self.voters = first_voters(settings)
 
@@ -150,6 +152,7 @@ class Passage:
             left=() if current is None else _leavers(current.decision),
             witness=self.vote_of(ballot),
             hears=self._watch.hears_now(now),
+            layout=self._agreed_version,
         )
 
     def share(self, packet: Share) -> list[Out]:

@@ -42,7 +42,9 @@ class Turnout:
 
 
 def is_two_node(settings: RingSettings) -> bool:
-    """Whether one vote of two is enough."""
+    """Whether one vote of two is enough. Not before it is sure that there are only two (decision 43)."""
+    if not settings.is_count_agreed:
+        return False
     if settings.quorum.two_node is not None:
         return settings.quorum.two_node
     options = settings.quorum

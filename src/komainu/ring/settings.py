@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Final
 
 from komainu.model.ids import LinkNumber, NodeId, NodeName
+from komainu.model.layout import Layout, NodeLayout
 from komainu.model.link import LinkEnd
 from komainu.model.report import Place, Refused, Report, Severity
 
@@ -126,6 +127,10 @@ class RingSettings:
     link_mode: LinkMode = LinkMode.PASSIVE
     link_priorities: tuple[int, ...] = ()
     layout: int = 0  # how often nodes and links were changed while the cluster ran
+    agreed_layout: int | None = (
+        None  # the last that all are known to have stored, while `layout` is not; None: it is
+    )
+    is_count_agreed: bool = True  # False: `agreed_layout` has other nodes
 
     def of(self, node: NodeId) -> NodeSettings:
         """Return one node's settings; the node is one of them."""
@@ -136,9 +141,20 @@ class RingSettings:
         theirs = {end.link for end in self.of(peer).ends}
         return tuple(sorted(end.link for end in self.of(self.me).ends if end.link in theirs))
 
+    @property
+    def agreed_version(self) -> int:
+        """The newest version of nodes and links that every member of a quorate view is known to have stored."""
+        return self.layout if self.agreed_layout is None else self.agreed_layout
+
     def priority_of(self, link: LinkNumber) -> int:
         """Return a link's priority."""
         return self.link_priorities[link] if link < len(self.link_priorities) else 0
+
+
+def layout_of(settings: RingSettings) -> Layout:
+    """Return the nodes and links of these settings."""
+    nodes = (NodeLayout(node.node, node.name, node.ends, node.votes) for node in settings.nodes)
+    return Layout(settings.layout, tuple(nodes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,18 @@ from typing import Final
 
 import msgspec
 
-from komainu.model.ids import Instant
+from komainu.model.ids import Incarnation, Instant
+from komainu.model.layout import Layout
 from komainu.model.report import Level, Note
 from komainu.model.view import Position
 from komainu.ring.formation import Formation
 from komainu.ring.interface import SendPacket
 from komainu.ring.links import Links, Path
-from komainu.ring.packet import Beat, EndState, Heartbeat
+from komainu.ring.order import Mail
+from komainu.ring.packet import Agreed, Beat, EndState, Heartbeat
 from komainu.ring.relay import Relays
 from komainu.ring.routes import Routes
+from komainu.ring.settings import RingSettings, layout_of
 from komainu.ring.watch import Watch, is_about_views
 
 LARGE_BYTES: Final = 1280
@@ -38,10 +41,32 @@ class Telling:
         self._watch = watch
         self._relays = relays
         self._formation = formation
+        self._agreed_version = 0
+        self._layout: Layout | None = None  # nodes and links, while they are agreed on
         self._number = 0
         self._told: Beat | None = None
         self._told_of: object = None  # what the last beat was made of, as far as it is news
         self._told_place: object = None  # the rest that it was made of
+
+    def follow(self, settings: RingSettings) -> None:
+        """Tell of these nodes and links from now on."""
+        self._agreed_version = settings.agreed_version
+        self._layout = layout_of(settings) if settings.agreed_layout is None else None
+
+    def tell_layout(self, life: Incarnation) -> list[Mail]:
+        """Tell who was away which nodes and links are agreed on by now, with every beat until it knows.
+
+        What is not agreed on yet is told by the state alone.
+        """
+        if self._layout is None:
+            return []
+        packet = Agreed(life, self._layout)
+        behind = (
+            peer.node
+            for peer in self._watch.peers.values()
+            if peer.alive and peer.beat is not None and peer.beat.layout < self._agreed_version
+        )
+        return [Mail(node, packet) for node in behind]
 
     def tell(self, now: Instant, *, is_beat: bool) -> list[SendPacket | Note]:
         """Send a heartbeat on every path, and between two regular ones when there is news."""
@@ -72,11 +97,12 @@ class Telling:
             0 if order is None else order.ordered,
             None if order is None else order.stored,
             self._relays.near(now),
+            self._agreed_version,
         )
         if self._told is not None and not is_news and place == self._told_place:
             return self._told
         self._told_place = place
-        seen, received, ordered, stored, near = place
+        seen, received, ordered, stored, near, layout = place
         return Beat(
             view=None if current is None else current.key,
             hears=self._watch.hears(),
@@ -90,6 +116,7 @@ class Telling:
             witness=passage.vote_of(None if current is None else current.key.view_id),
             near=near,
             gone=() if current is None else self._watch.certain(current.members),
+            layout=layout,
         )
 
     def _send(self, beat: Beat, now: Instant, *, at_once: bool) -> list[SendPacket | Note]:

@@ -194,7 +194,9 @@ class Watch:
         """Why this life is gone; None while there is nothing against it."""
         if member.node == self.me.node:
             return None
-        peer = self.peers[member.node]
+        peer = self.peers.get(member.node)
+        if peer is None:
+            return None  # it is no node any more, or not yet
         if member.life in peer.retired:
             return peer.retired[member.life]
         if peer.life != member.life:

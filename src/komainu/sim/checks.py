@@ -37,7 +37,10 @@ class Checks:
     last_fault: Instant = field(default=Instant(0))
     service_faults: list[Instant] = field(default_factory=list)  # when each of those that struck is over
     planner_fault: str = ""
-    acknowledged: set[str] = field(default_factory=set)  # names of options whose setting was answered "done"
+    acknowledged: dict[str, NodeName] = field(
+        default_factory=dict
+    )  # options that were answered "done", of which node
+    removed: set[NodeName] = field(default_factory=set)  # nodes that were to go, with what is set on them
 
     def one_copy(self, machines: Iterable[Machine], now: Instant) -> None:
         """S1: what may run once never runs on two machines."""
@@ -75,7 +78,12 @@ class Checks:
     def acknowledged_is_kept(self, machine: Machine, now: Instant) -> None:
         """S3: what was answered "done" is in the configuration of every node that has the cluster's state."""
         assert machine.drive is not None, "only a living daemon has a state"
-        missing = sorted(self.acknowledged - option_names(machine.drive.replica.state.cib))
+        kept = option_names(machine.drive.replica.state.cib)
+        missing = sorted(
+            name
+            for name, owner in self.acknowledged.items()
+            if name not in kept and owner not in self.removed
+        )
         if missing:
             fail("S3", now, f"{machine.name} lost acknowledged changes: {', '.join(missing)}")
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from komainu.model.ids import Instant, NodeId, ResourceId
 from komainu.model.link import LinkState
-from komainu.sim import machine_faults, network_faults, service_faults
+from komainu.sim import layout_faults, machine_faults, network_faults, service_faults
 from komainu.sim.agents import Devices
 from komainu.sim.machine import Agents
 from komainu.sim.scene import Scene, Strike
@@ -29,6 +29,7 @@ KINDS: Final[Mapping[str, Strike]] = {
     **network_faults.KINDS,
     **machine_faults.KINDS,
     **service_faults.KINDS,
+    **layout_faults.KINDS,
 }
 """Every class of faults by its name. The first line of each function's docstring says what it is."""
 

@@ -239,7 +239,7 @@ class Observer:
                     self._world.now,
                     f"{machine.name} says done, but {member.name} has not stored {name}",
                 )
-        self._world.checks.acknowledged.add(name)
+        self._world.checks.acknowledged[name] = machine.name
 
     def recorded(self, machine: Machine, record: Record) -> None:
         """S6: every record says why, and what it names as its cause was recorded."""

@@ -41,7 +41,7 @@ from komainu.node.interface import (
     UseLayout,
     WriteLayout,
 )
-from komainu.node.reconfiguration import newer_settings
+from komainu.node.reconfiguration import is_removed, newer_settings
 from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
 from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket
 from komainu.ring.quorum import majorities_meet
@@ -108,6 +108,7 @@ class World:
         self.observer = Observer(self)
         self.devices = agents.Devices.WELL
         self.hosts_answer = self.chance.random() < 0.5  # that nobody listens on a port (ICMP)
+        self.operator_is_busy = False  # with a change of nodes and links, which takes several steps
         self.plans_made = 0
         self.plans_beside = False  # take every plan for a heavy one
         self.remembered = Remembered()
@@ -164,13 +165,15 @@ class World:
             return
         text = machine.disk.text
         state = self._initial if text is None else load(text)
+        if is_removed(self.settings[node], state.layout):
+            return
         settings = newer_settings(self.settings[node], state.layout) or self.settings[node]
         state = without_status(state, keeps_down=majorities_meet(settings))
         machine.life += 1
         machine.left_at = None
         self.observer.disturbed()
         machine.drive = drive = WatchedDrive(
-            settings,
+            self.settings[node],
             state=state,
             incarnation=Incarnation(self.chance.getrandbits(62) + 1),
             history=(),

@@ -8,30 +8,48 @@ from komainu.cib.command import ChangeLayout
 from komainu.cib.element import Element
 from komainu.cib.state import ClusterState
 from komainu.model.ids import LinkNumber, NodeId, NodeName, WallTime
+from komainu.model.layout import Layout
 from komainu.model.link import LinkEnd
-from komainu.model.request import AddLink, ChangeLink, LayoutChange, RefusedReply, RemoveLink
+from komainu.model.request import (
+    AddLink,
+    AddNode,
+    ChangeLink,
+    LayoutChange,
+    RefusedReply,
+    RemoveLink,
+    RemoveNode,
+)
 from komainu.model.view import Position
-from komainu.node.interface import WriteLayout
-from komainu.node.reconfiguration import LayoutKeeper, change_for, layout_of, newer_settings, with_layout
-from komainu.ring.settings import LINKS_MAX, Engine, NodeSettings, RingSettings
+from komainu.node.reconfiguration import LayoutKeeper, change_for, is_removed, newer_settings, with_layout
+from komainu.ring.quorum import is_two_node
+from komainu.ring.settings import LINKS_MAX, Engine, NodeSettings, QuorumOptions, RingSettings, layout_of
 
 A, B = NodeName("a"), NodeName("b")
 
 
 def pair(links: int = 2) -> RingSettings:
+    return ring_of("ab", links)
+
+
+def three() -> RingSettings:
+    return ring_of("abc", 2)
+
+
+def ring_of(names: str, links: int) -> RingSettings:
     nodes = tuple(
         NodeSettings(
             NodeId(number),
-            NodeName("ab"[number - 1]),
+            NodeName(names[number - 1]),
             tuple(LinkEnd(LinkNumber(link), f"10.{link}.0.{number}") for link in range(links)),
         )
-        for number in (1, 2)
+        for number in range(1, len(names) + 1)
     )
     return RingSettings("test", NodeId(1), nodes)
 
 
 def asked(step: LayoutChange, settings: RingSettings) -> ChangeLayout | RefusedReply:
-    return change_for(step, settings, user="root", at=WallTime(0))
+    members = [node.node for node in settings.nodes]
+    return change_for(step, settings, members=members, user="root", at=WallTime(0))
 
 
 def add(a: str, b: str) -> AddLink:
@@ -119,13 +137,97 @@ def test_a_file_that_was_raised_by_hand_is_believed() -> None:
     assert newer_settings(settings, newer) == replace(pair(1), layout=5)
 
 
+def state_of(layout: Layout | None, *, lineage: int = 3) -> ClusterState:
+    return ClusterState(Element("cib"), position=Position(lineage, 7), layout=layout)
+
+
 def test_the_file_is_written_once_every_member_has_stored_the_change() -> None:
-    keeper = LayoutKeeper(pair())
-    layout = replace(layout_of(pair(1)), version=1)
-    state = ClusterState(Element("cib"), position=Position(3, 7), layout=layout)
-    found = keeper.follow(state)
-    assert found == replace(pair(1), layout=1)
-    assert keeper.follow(state) is None
-    assert keeper.due(Position(3, 6)) == []
-    assert keeper.due(Position(3, 7)) == [WriteLayout(found)]
-    assert keeper.due(Position(3, 8)) == []
+    keeper = LayoutKeeper(pair(), state_of(None))
+    state = state_of(replace(layout_of(pair(1)), version=1))
+    assert keeper.follow(state, ())
+    assert keeper.settings == replace(pair(1), layout=1, agreed_layout=0)
+    assert (keeper.settings.agreed_version, is_two_node(keeper.settings)) == (0, True)
+    assert not keeper.follow(state, ())
+    assert not keeper.due(Position(3, 6))
+    assert keeper.due(Position(3, 7))
+    assert keeper.settings == replace(pair(1), layout=1)
+    assert not keeper.due(Position(3, 8))
+
+
+def test_nodes_count_once_every_member_has_stored_them() -> None:
+    """One of two nodes is enough only when it is sure that no third one is left which counts three."""
+    keeper = LayoutKeeper(three(), state_of(None))
+    assert keeper.follow(state_of(replace(layout_of(pair()), version=1)), ())
+    assert not is_two_node(keeper.settings)
+    assert keeper.due(Position(3, 7))
+    assert is_two_node(keeper.settings)
+
+
+def test_what_was_never_agreed_on_is_given_up_with_its_state() -> None:
+    keeper = LayoutKeeper(pair(), state_of(None))
+    keeper.follow(state_of(replace(layout_of(three()), version=1)), ())
+    assert keeper.follow(state_of(None, lineage=4), ())
+    assert keeper.settings == pair()
+
+
+def test_who_was_away_learns_what_is_agreed_on() -> None:
+    keeper = LayoutKeeper(three(), state_of(None))
+    newer = replace(layout_of(pair()), version=2)
+    assert not keeper.learn(newer, members=(NodeId(1), NodeId(3)))  # 3 has to leave the view first
+    assert keeper.learn(newer, members=(NodeId(1),))
+    assert keeper.settings == replace(pair(), layout=2)
+    assert not keeper.learn(newer, members=())
+    assert not keeper.follow(state_of(None), ())  # the state is older: it comes with the snapshot
+
+
+def test_a_node_that_was_removed_is_told_apart_from_one_whose_file_is_newer() -> None:
+    without_me = replace(layout_of(pair()), version=3, nodes=layout_of(pair()).nodes[1:])
+    assert is_removed(pair(), without_me)
+    assert not is_removed(replace(pair(), layout=4), without_me)
+    assert not is_removed(pair(), None)
+    assert newer_settings(pair(), without_me) is None
+
+
+def test_a_node_is_added_and_removed() -> None:
+    added = asked(AddNode(NodeName("c"), ("10.0.0.3", "10.1.0.3")), pair())
+    assert isinstance(added, ChangeLayout)
+    assert (added.added, added.removed) == ("c", None)
+    assert added.layout == replace(layout_of(three()), version=1)
+    removed = asked(RemoveNode(NodeName("c")), replace(three(), layout=1))
+    assert isinstance(removed, ChangeLayout)
+    assert (removed.added, removed.removed) == (None, "c")
+    assert removed.layout == replace(layout_of(pair()), version=2)
+
+
+@pytest.mark.parametrize(
+    ("step", "quorum", "code"),
+    [
+        (AddNode(NodeName("c"), ("10.0.0.3",)), QuorumOptions(), "layout.node-links"),
+        (AddNode(NodeName("b"), ("10.0.0.3", "10.1.0.3")), QuorumOptions(), "layout.node-known"),
+        (AddNode(NodeName("c"), ("10.0.0.2", "10.1.0.3")), QuorumOptions(), "ring.address-twice"),
+        (AddNode(NodeName("c"), ("fd00::3", "10.1.0.3")), QuorumOptions(), "layout.family"),
+        (AddNode(NodeName("c"), ("10.0.0.3", "10.1.0.3"), NodeId(2)), QuorumOptions(), "ring.node-id-twice"),
+        (RemoveNode(NodeName("x")), QuorumOptions(), "layout.unknown-node"),
+        (RemoveNode(NodeName("a")), QuorumOptions(), "layout.node-is-me"),
+        (RemoveNode(NodeName("b")), QuorumOptions(two_node=True), "layout.quorum-options"),
+        (RemoveNode(NodeName("b")), QuorumOptions(auto_tie_breaker=True), "layout.quorum-options"),
+    ],
+)
+def test_what_is_wrong_with_a_change_of_nodes(step: LayoutChange, quorum: QuorumOptions, code: str) -> None:
+    reply = asked(step, replace(pair(), quorum=quorum))
+    assert isinstance(reply, RefusedReply)
+    assert reply.reasons[0].code == code
+
+
+def test_one_change_waits_for_the_other() -> None:
+    reply = asked(RemoveNode(NodeName("b")), replace(pair(), agreed_layout=0, layout=1))
+    assert isinstance(reply, RefusedReply)
+    assert reply.reasons[0].code == "layout.pending"
+
+
+def test_a_change_does_not_cost_the_quorum() -> None:
+    settings = three()
+    step = AddNode(NodeName("d"), ("10.0.0.4", "10.1.0.4"))
+    reply = change_for(step, settings, members=(NodeId(1), NodeId(2)), user="root", at=WallTime(0))
+    assert isinstance(reply, RefusedReply)
+    assert reply.reasons[0].message.endswith("2 of 4 votes; 3 are needed")
