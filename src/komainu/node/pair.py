@@ -58,6 +58,8 @@ class Pair:
                 turns = race.turns_of(split, self._settings, state, now)
                 self.turns = race.a_round_later(turns) if self._is_late(now) else turns
         self._peer = next((node.name for node in self._settings.nodes if node.node not in members), None)
+        if self._peer is None:
+            self.turns = self._split = None  # the other was removed, or is here
         return RaceBegan(self._peer, self.turns)
 
     def clients_seen(self, seen: ClientsSeen, ring: Ring) -> RaceBegan | None:

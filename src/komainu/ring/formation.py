@@ -64,6 +64,7 @@ class Formation:
         self._leading = Leading(settings, timing, watch, self.wishes, self.passage)
         self._wake_at: Instant | None = self._started_at
         self._judged = _count_of(settings)  # by what the present view was judged, and its name
+        self._judged_layout = settings.layout
         self._judged_view: ViewId | None = None
 
     def reconfigure(self, settings: RingSettings, timing: Timing) -> None:
@@ -143,7 +144,8 @@ class Formation:
         if current is not None:
             self.wishes.begin_view(current.key.view_id, current.members)
             if current.key.view_id != self._judged_view:
-                self._judged, self._judged_view = _count_of(self._settings), current.key.view_id
+                self._judged, self._judged_layout = _count_of(self._settings), self._settings.layout
+                self._judged_view = current.key.view_id
         return out
 
     def _is_view_due(self, now: Instant) -> bool:
@@ -166,7 +168,8 @@ class Formation:
         """Whether the same members would have to be judged anew: the witness changed its mind, or others count now."""
         settings, decision = self._settings, current.decision
         is_known = settings.agreed_layout is None or not decision.view.quorate
-        if self.passage.starts_alone or (is_known and self._judged != _count_of(settings)):
+        is_held_back = not decision.view.quorate and settings.layout > self._judged_layout
+        if self.passage.starts_alone or is_held_back or (is_known and self._judged != _count_of(settings)):
             return True
         if settings.quorum.witness is not None:
             beats = [self._watch.peers[peer.node].beat for peer in current.members if peer != self._me]
@@ -198,6 +201,12 @@ class Formation:
         beats = {node: self._watch.peers[node].beat for node in wanted if node != self._me.node}
         meets_cluster = any(beat is not None and beat.view is not None for beat in beats.values())
         current = self.passage.current
+        told_by = Instant(self.wishes.since + self._timing.agree_ms)
+        if now < told_by and any(
+            beat is not None and beat.layout > self._settings.layout for beat in beats.values()
+        ):
+            self._wake_at = told_by  # they tell us the newer nodes and links with their next beat
+            return None
         settled_at = Instant(self._started_at + self._timing.startup_ms)
         if current is None and len(wanted) < self._nodes and not meets_cluster and now < settled_at:
             self._wake_at = settled_at

@@ -33,6 +33,9 @@ KINDS: Final[Mapping[str, Strike]] = {
 }
 """Every class of faults by its name. The first line of each function's docstring says what it is."""
 
+MIXED: Final = tuple(kind for kind in KINDS if kind not in layout_faults.KINDS)
+"""The classes that strike where a run names none: with another one among them each seed would tell another story."""
+
 VIEWS_MAX: Final[Mapping[str, int]] = {
     **dict.fromkeys(network_faults.CUTS, 1),
     **dict.fromkeys(network_faults.HARMLESS, 0),

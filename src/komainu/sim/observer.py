@@ -16,6 +16,7 @@ from komainu.model.view import Position, View, ViewId
 from komainu.node.drive import Drive
 from komainu.recorder.record import Record
 from komainu.ring.interface import Deliver, InstallView, RingEffect
+from komainu.ring.quorum import is_two_node
 from komainu.sim.checks import fail
 from komainu.sim.machine import Machine
 
@@ -146,6 +147,8 @@ class Observer:
             other = self._world.machines[node]
             if other.drive is None or here.life != other.life or here.view is None or not here.view.quorate:
                 continue
+            if machine.drive is not None and _are_a_pair(machine.drive, other.drive):
+                continue
             if not set(here.view.members) & set(view.members):
                 fail(
                     "quorum",
@@ -267,3 +270,9 @@ def _bound(kept: dict[Key, Value], most: int) -> None:
     """Forget the oldest."""
     while len(kept) > most:
         del kept[next(iter(kept))]
+
+
+def _are_a_pair(one: Drive, other: Drive) -> bool:
+    """Whether these are the two nodes that are left, and know it: one of two is enough for each (two_node)."""
+    same = {node.node for node in one.settings.nodes} == {node.node for node in other.settings.nodes}
+    return same and is_two_node(one.settings) and is_two_node(other.settings)

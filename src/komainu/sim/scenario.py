@@ -18,7 +18,7 @@ from komainu.model.ids import Instant, LinkNumber, NodeId, NodeName, ResourceId
 from komainu.model.link import LinkEnd
 from komainu.ring.settings import NodeSettings, RingSettings
 from komainu.sim.checks import SafetyViolated, fail
-from komainu.sim.faults import KINDS, Fault, Misfortune, draw
+from komainu.sim.faults import MIXED, Fault, Misfortune, draw
 from komainu.sim.world import Setup, World
 
 NAMES: Final = "abcdefgh"
@@ -82,7 +82,7 @@ class Run:
 
     seed: int
     nodes: int
-    kinds: tuple[str, ...] = tuple(KINDS)
+    kinds: tuple[str, ...] = MIXED
     count: int = 6
     within_ms: int = 60_000
     kept: tuple[int, ...] | None = None
@@ -138,7 +138,7 @@ def nodes_of(seed: int, choice: tuple[int, ...] = NODES_DRAWN) -> int:
 
 
 def run_seed(
-    seed: int, *, faults: int = 6, within_ms: int = 60_000, kinds: tuple[str, ...] = tuple(KINDS)
+    seed: int, *, faults: int = 6, within_ms: int = 60_000, kinds: tuple[str, ...] = MIXED
 ) -> Outcome:
     """Run one seed to its end. Raises SafetyViolated with the trace."""
     outcome = play(Run(seed, nodes_of(seed), kinds, faults, within_ms))
