@@ -18,7 +18,7 @@ from komainu.model.ids import Instant, LinkNumber, NodeId, NodeName, ResourceId
 from komainu.model.link import LinkEnd
 from komainu.ring.settings import NodeSettings, RingSettings
 from komainu.sim.checks import SafetyViolated, fail
-from komainu.sim.faults import MIXED, Fault, Misfortune, draw
+from komainu.sim.faults import KINDS, MIXED, Fault, Misfortune, draw
 from komainu.sim.world import Setup, World
 
 NAMES: Final = "abcdefgh"
@@ -82,7 +82,7 @@ class Run:
 
     seed: int
     nodes: int
-    kinds: tuple[str, ...] = MIXED
+    kinds: tuple[str, ...] = tuple(KINDS)
     count: int = 6
     within_ms: int = 60_000
     kept: tuple[int, ...] | None = None
