@@ -36,8 +36,9 @@ LINES_MAX: Final = 40
 HISTORY_MAX: Final = 20
 """What is told of a link: one event seldom explains it, and a bad cable has many."""
 
-LINK_STATES: Final = "link."
-"""Begins the codes of what changes how a link stands; what its guard did or heard has others."""
+LINK_STATES: Final = ("link.", "ring.")
+"""Begin the codes of what changes how a link stands, or the way of what would go over it; what its guard did or heard
+has others."""
 
 LINK_KINDS: Final = frozenset({"link", "peer-link"})
 """Kinds of the records of what happened to a link: they name no causes, and tell one story together."""
