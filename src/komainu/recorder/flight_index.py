@@ -36,9 +36,8 @@ LINES_MAX: Final = 40
 HISTORY_MAX: Final = 20
 """What is told of a link: one event seldom explains it, and a bad cable has many."""
 
-LINK_STATES: Final = ("link.", "ring.")
-"""Begin the codes of what changes how a link stands, or the way of what would go over it; what its guard did or heard
-has others."""
+LINK_ASIDES: Final = frozenset({"network.address-deleted", "network.manager-says"})
+"""Codes of what was found out about a link's state that has been told already: its sentence has that, too."""
 
 LINK_KINDS: Final = frozenset({"link", "peer-link"})
 """Kinds of the records of what happened to a link: they name no causes, and tell one story together."""
@@ -120,9 +119,9 @@ class FlightIndex:
         return Why(subject, f"{answer}. Before: {earlier.answer}", (*lines, *earlier.chain)[:LINES_MAX])
 
     def _state_of_link(self, subject: str, newest: Record) -> str:
-        """Say what last changed how a link stands: it is the answer, and remarks that came after it are not."""
+        """Say what last happened to a link; what was found out about it a moment later is told below."""
         older = dropwhile(lambda record: record is not newest, reversed(self._by_subject.get(subject, ())))
-        told = (one for one in islice(older, HISTORY_MAX) if one.cause.code.startswith(LINK_STATES))
+        told = (one for one in islice(older, HISTORY_MAX) if one.cause.code not in LINK_ASIDES)
         record = next(told, newest)
         return tell(record, command_of(record), (subject,)).head
 

@@ -262,12 +262,12 @@ def test_a_link_tells_its_history() -> None:
     assert len(index.why("link0").chain) == HISTORY_MAX
 
 
-def test_the_answer_about_a_link_is_how_it_stands() -> None:
+def test_what_was_found_out_later_is_not_the_answer_about_a_link() -> None:
     """What NetworkManager said a moment later is told below it, and is no answer."""
     index = FlightIndex()
     for code, text in (
         ("link.down", "link 0 to b: eth1: carrier lost; address 10.0.0.1/24 deleted 6.0 s later"),
-        ("network.told", "link 0: eth1: NetworkManager says: state 20"),
+        ("network.manager-says", "link 0: eth1: NetworkManager says: state 20"),
     ):
         index.add(Record("", WallTime(NOON), A, "link", Cause(code, text), ("link0", A)))
     why = index.why("link0")
