@@ -43,7 +43,8 @@ umask 077
 printf '%s' "$HOSTS" > /etc/hosts
 printf '%s' "$USER_KEY" > /etc/ssh/lab_authorized
 ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/lab_host
-mkdir -p /run/sshd /run/opt
+mkdir -p /run/sshd /run/opt /run/home
+sed -i 's|^\\(root:.*\\):/root:|\\1:/run/home:|' /etc/passwd  # what this computer's root does at a login is not ours
 if [ -n "$KOMAINU" ]; then printf '#!/bin/sh\n%s\n' "$KOMAINU" > /run/opt/komainu; chmod 755 /run/opt/komainu; fi
 {SSHD} -f /dev/null -h /etc/ssh/lab_host -o AuthorizedKeysFile=/etc/ssh/lab_authorized -o StrictModes=no -o PidFile=none
 cat /etc/ssh/lab_host.pub
