@@ -4,7 +4,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
 import pytest
+
+# An example that takes long on a busy machine says nothing about the code: no test fails by the clock.
+hypothesis.settings.register_profile("no-deadline", deadline=None)
+hypothesis.settings.load_profile("no-deadline")
 
 _FIGURES = pytest.StashKey[list[str]]()
 

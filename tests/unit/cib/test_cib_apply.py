@@ -230,7 +230,7 @@ _STATES = st.sampled_from(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(_STATES, st.lists(st.tuples(_COMMANDS, _NODES, st.booleans()), min_size=1, max_size=5))
 def test_apply_is_total(state: ClusterState, steps: list[tuple[AnyCommand, NodeName, bool]]) -> None:
     """It returns for everything; it decides alike; a refused command changes nothing; the result is storable."""

@@ -195,13 +195,13 @@ def clusters(draw: st.DrawFn) -> Element:
     return cib((*resources, group), states, constraints=constraints, fencing_enabled="false")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(clusters())
 def test_equal_states_give_equal_plans(document: Element) -> None:
     assert plan(document, NOW_S) == plan(document, NOW_S)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(clusters())
 def test_a_plan_that_was_carried_out_leaves_nothing_to_do(document: Element) -> None:
     for _ in range(3):

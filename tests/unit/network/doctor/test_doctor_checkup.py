@@ -31,7 +31,7 @@ def test_every_rule_has_its_page_and_every_page_its_rule() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(PATHS), st.lists(st.sampled_from(PIECES)).map("\n".join), max_size=12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_file_makes_it_fail(files: dict[str, str]) -> None:
     text = check_up(tree(files)).text()
     assert all(line.isprintable() for line in text.splitlines())
@@ -44,7 +44,7 @@ def test_no_file_makes_it_fail(files: dict[str, str]) -> None:
         min_size=1,
     )
 )  # fmt: skip
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_no_answer_of_a_command_makes_it_fail(outputs: dict[str, str]) -> None:
     check_up(Evidence({}, {name: Output(text) for name, text in outputs.items()}, {})).text()
 
