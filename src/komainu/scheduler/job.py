@@ -25,7 +25,7 @@ class FailureRecord:
     is_count: bool
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Node:
     """One node as the run sees it, shared by all tables. `base_score` is inherited by every resource's table."""
 
@@ -59,6 +59,9 @@ class Node:
     assigned: list["Resource"] = field(default_factory=list)
     capacity: dict[str, int] = field(default_factory=dict)
     priority: int = 0
+
+    def __repr__(self) -> str:
+        return f"Node({self.name})"  # not all that hangs on it: that is the whole job
 
     @property
     def is_guest(self) -> bool:
@@ -125,7 +128,7 @@ class Relation:
     is_duplicate: bool = False
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Action:
     """One thing that might be done. Most stay optional and never leave this room."""
 
@@ -158,6 +161,9 @@ class Action:
     before_by_number: dict[int, int] = field(default_factory=dict)  # union of flags per first action
     cancels: "tuple[str, int, str | None] | None" = None  # task, interval_ms and call id of what is cancelled
     seen: bool = False
+
+    def __repr__(self) -> str:
+        return f"Action({self.key} on {'no node' if self.node is None else self.node.name})"
 
     def has(self, flag: int) -> bool:
         """Tell whether all these flags are set."""
@@ -351,7 +357,7 @@ class ActionNotifications:
     post_done: Action
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Resource:
     """One resource of any kind, with all the run finds out and decides about it."""
 
@@ -434,6 +440,9 @@ class Resource:
     sort_index: int = 0  # the same, after what the whole clone is told
     notifications: "dict[str, ActionNotifications]" = field(default_factory=dict)  # by task
 
+    def __repr__(self) -> str:
+        return f"Resource({self.id})"
+
     @property
     def is_collective(self) -> bool:
         """Whether it consists of other resources."""
@@ -513,7 +522,7 @@ class Ledger:
         """One resource's table is as it was when its node was chosen."""
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Job:
     """One scheduling run."""
 
