@@ -122,7 +122,9 @@ def _host_of(launcher: Resource) -> Node | None:
 
 
 def add(job: Job, location: Location) -> None:
-    """Keep a location constraint, newest first."""
+    """Keep a location constraint, newest first. One with exclusive discovery excludes all that none names."""
+    if location.discovery is Discovery.EXCLUSIVE:
+        location.resource.exclusive_discovery = True
     job.locations.insert(0, location)
     location.resource.locations.insert(0, location)
 

@@ -89,9 +89,10 @@ def set_roles(job: Job, clone: Resource) -> None:
 
 def _set_priority(job: Job, clone: Resource, instance: Resource) -> None:
     """Set what promoting an instance is worth: its score, its locations, its colocations."""
-    for part in instance.walk():
-        if part.role is Role.STARTED:
-            part.role = Role.UNPROMOTED
+    if tree.role(instance, current=True) is Role.STARTED:
+        for part in instance.walk():
+            if part.role is Role.STARTED:
+                part.role = Role.UNPROMOTED
     home = instances.place(instance, current=False)
     next_role = tree.role(instance, current=False)
     if next_role in {Role.STARTED, Role.UNKNOWN}:

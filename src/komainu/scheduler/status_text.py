@@ -158,6 +158,8 @@ class _Resources:
             part for part in (rsc.xml.get("class"), rsc.xml.get("provider"), rsc.xml.get("type")) if part
         )
         is_multiple = len(rsc.active) > 1
+        if is_multiple:
+            node = None  # what is said of one node would be taken for all of them
         parts = [f"{name}\t({agent}):\t"]
         if rsc.removed:
             parts.append(" ORPHANED")
@@ -167,7 +169,7 @@ class _Resources:
                 parts.append(f" {rsc.role.label}")
         else:
             parts.append(f" {self._state(rsc)}")
-        if node is not None and not is_multiple:
+        if node is not None:
             parts.append(f" {node.name}")
         if _shown_role(rsc) is Role.STOPPED:
             probe = self._failed_probe(rsc, None if node is None else node.name)

@@ -4,6 +4,8 @@ from whole_text import dummy, entry, meta, past, state, whole
 
 from komainu.cib.element import Element
 from komainu.model.plan import ActionKind
+from komainu.model.role import Role
+from komainu.scheduler import recipe
 from komainu.scheduler.plan import plan
 
 
@@ -31,3 +33,34 @@ def test_nothing_is_promoted_beside_a_primary_that_runs_nowhere() -> None:
     assert _promoted(document) == []
     alone = whole("a", text, state("a", up, **{"master-r": "10"}))
     assert _promoted(alone) == ["promote r on a"]
+
+
+def _promotable_group() -> str:
+    return (
+        f'<clone id="c">{meta("c", promotable="true")}<group id="g">{dummy("r")}{dummy("s")}</group></clone>'
+    )
+
+
+def test_an_instance_is_unpromoted_once_as_a_whole() -> None:
+    """What is only known to be active in it keeps its role when another member is known to be unpromoted."""
+    up = past("r", entry("r", "a", "start", 3)), past("s", entry("s", "a", "start", 4))
+    stuck = past("s", entry("s", "a", "stop", 4, rc_code="1"))
+    roles = []
+    for histories in (up, (up[0], stuck)):
+        job = recipe.read(whole("a", _promotable_group(), state("a", *histories)), 1000)
+        recipe.schedule(job)
+        roles.append((job.by_id["r:0"].role, job.by_id["s:0"].role))
+    assert roles == [(Role.UNPROMOTED, Role.UNPROMOTED), (Role.STARTED, Role.UNPROMOTED)]
+
+
+def test_exclusive_discovery_of_the_promoted_role_excludes_all_other_nodes() -> None:
+    only = '<rsc_location id="l" rsc="r-clone" role="Promoted" node="a" score="10" resource-discovery="{}"/>'
+
+    def starts(discovery: str) -> bool:
+        document = whole("ab", _promotable("r"), state("a") + state("b"), constraints=only.format(discovery))
+        return any(action.operation == "start" for action in plan(document, 1000).actions)
+
+    assert starts("always")
+    assert not starts(
+        "exclusive"
+    )  # the rows of a constraint with a role are for promotion, not for placement

@@ -22,3 +22,13 @@ def test_a_nodes_health_is_shown_whatever_else_it_is() -> None:
     lines = status_text.write(job)
     assert any(line.endswith("Node a: standby (health is RED)") for line in lines), lines
     assert any(line.endswith("Node c: OFFLINE (health is YELLOW)") for line in lines), lines
+
+
+def test_what_is_active_on_several_nodes_is_not_flagged_with_the_state_of_one() -> None:
+    up = [past("r", entry("r", name, "start", 3)) for name in "ab"]
+    lost = state("a", up[0]).replace('in_ccm="true"', 'in_ccm="false"')
+    fencing = {"fencing-enabled": "true"}
+    job = recipe.read(whole("ab", dummy("r"), lost + state("b", up[1]), options=fencing), 1000)
+    assert next(line for line in status_text.write(job) if "* r" in line).endswith("Started [ a b ]")
+    job = recipe.read(whole("ab", dummy("r"), lost + state("b"), options=fencing), 1000)
+    assert next(line for line in status_text.write(job) if "* r" in line).endswith("Started a (UNCLEAN)")
