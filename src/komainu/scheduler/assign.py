@@ -26,8 +26,7 @@ def primitive(job: Job, rsc: Resource, prefer: Node | None, *, final: bool) -> N
     job.ledger.weighed(rsc, Step.SPREAD)
     _weigh_colocations(job, rsc)
     if rsc.next_role is Role.STOPPED:
-        for node in job.nodes:
-            tree.ban(rsc, node)
+        tree.ban_everywhere(job, rsc)
         job.ledger.weighed(rsc, Step.TARGET)
     scores.note(job, rsc)
     if job.options.fencing_enabled and not (job.has_fence_device or job.options.have_watchdog):

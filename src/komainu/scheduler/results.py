@@ -92,11 +92,11 @@ def _remap(reading: Reading, entry: Entry, *, is_masked: bool) -> None:
             _record_failure(reading, entry)
     if is_masked:
         reading.rc, reading.status = ExitCode.NOT_RUNNING, OpStatus.DONE
-        if reading.is_expired:
-            return
-        reading.rsc.role = Role.STOPPED
-        reading.on_fail = OnFail.IGNORE
-        reading.rsc.next_role = Role.UNKNOWN
+        # What a probe that could not look told long ago is asked again, and so is what was known before it.
+        reading.rsc.role = Role.UNKNOWN if reading.is_expired else Role.STOPPED
+        if not reading.is_expired:
+            reading.on_fail = OnFail.IGNORE
+            reading.rsc.next_role = Role.UNKNOWN
         return
     if reading.status not in {OpStatus.DONE, OpStatus.ERROR}:
         return
@@ -176,7 +176,7 @@ def _by_status(reading: Reading, entry: Entry) -> None:
     if reading.status == OpStatus.HARD or reading.status in _NO_DEVICE_OR_SECRETS:
         tree.ban(reading.whole, node)
     elif reading.status == OpStatus.FATAL:
-        tree.ban(reading.whole)
+        tree.ban_everywhere(reading.job, reading.whole)
 
 
 def _demand(reading: Reading, entry: Entry) -> OnFail:
@@ -272,7 +272,7 @@ def _fail(reading: Reading, entry: Entry, demand: OnFail) -> None:
     if wanted is not Role.STARTED and rsc.next_role < wanted:
         rsc.next_role = wanted
     if wanted is Role.STOPPED:
-        tree.ban(reading.whole)
+        tree.ban_everywhere(job, reading.whole)
 
 
 def _fail_demote(reading: Reading, demand: OnFail) -> None:

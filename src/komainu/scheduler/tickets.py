@@ -60,21 +60,21 @@ def _apply(job: Job, rsc: Resource, constraint: TicketConstraint) -> None:
     if not constraint.ticket.is_granted and rsc.active:
         _lose(job, rsc, constraint)
     elif constraint.role is not Role.PROMOTED or constraint.loss_policy == "stop":
-        tree.ban(rsc)
+        tree.ban_everywhere(job, rsc)
 
 
 def _lose(job: Job, rsc: Resource, constraint: TicketConstraint) -> None:
     """Apply the loss policy to a resource that is active without its ticket."""
     match constraint.loss_policy:
         case "stop":
-            tree.ban(rsc)
+            tree.ban_everywhere(job, rsc)
         case "demote":
             # What was promoted is demoted when promotion is decided.
             if constraint.role is not Role.PROMOTED:
-                tree.ban(rsc)
+                tree.ban_everywhere(job, rsc)
         case "fence":
             if _concerns(rsc, constraint):
-                tree.ban(rsc)
+                tree.ban_everywhere(job, rsc)
                 for node in list(rsc.active):
                     actions.fence_node(job, node, "deadman ticket was lost")
         case _:

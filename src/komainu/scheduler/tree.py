@@ -90,6 +90,12 @@ def ban(rsc: Resource, node: Node | None = None) -> None:
     add_score(rsc, node, -1_000_000)
 
 
+def ban_everywhere(job: Job, rsc: Resource) -> None:
+    """Forbid all nodes of the cluster to a resource and all below it, also those that its table does not have."""
+    for node in job.nodes:
+        ban(rsc, node)
+
+
 def add_score(rsc: Resource, node: Node | None, score: int) -> None:
     """Add a score for a node (without one: for all in the table) to a resource and all below it."""
     for part in rsc.walk():

@@ -1,8 +1,10 @@
 """What history entries demand."""
 
-from whole_text import dummy, entry, past, state, whole
+from whole_text import dummy, entry, meta, past, state, whole
 
+from komainu.scheduler import recipe
 from komainu.scheduler.plan import plan
+from komainu.scheduler.words import INFINITY
 
 UP = entry("r", "a", "start", 3)
 MONITOR = '<operations><op id="m" name="monitor" interval="10s" on-fail="ignore"/></operations>'
@@ -29,3 +31,30 @@ def test_a_pending_start_in_the_wrong_place_is_stopped_and_not_awaited() -> None
     assert "stop r on a" in labels
     assert "start r on a" not in labels
     assert "start r on b" in labels
+
+
+def test_what_a_probe_could_not_find_out_long_ago_is_asked_again() -> None:
+    watched = entry("r", "a", "monitor", 3, interval="10000")
+    blind = entry("r", "a", "monitor", 4, rc_code="5")
+
+    def read(*inside: str) -> tuple[bool, bool, int]:
+        text = dummy("r", "".join(inside))
+        rsc = recipe.read(whole("a", text, state("a", past("r", watched, blind))), 1000).by_id["r"]
+        return bool(rsc.active), "a" in rsc.known, next(iter(rsc.table.values())).score
+
+    assert read() == (False, True, -INFINITY)
+    assert read(meta("r", failure_timeout="60")) == (False, False, 0)
+
+
+def test_a_failure_after_which_it_shall_stop_forbids_nodes_that_nothing_names() -> None:
+    stop = '<operations><op id="m" name="monitor" interval="10s" on-fail="stop"/></operations>'
+    failed = entry("r", "a", "monitor", 4, interval="10000", rc_code="1")
+    states = state("a", past("r", UP, failed)) + state("b")
+    job = recipe.read(whole("ab", dummy("r", stop), states, options={"symmetric-cluster": "false"}), 1000)
+    assert {key: row.score for key, row in job.by_id["r"].table.items()} == {"a": -INFINITY, "b": -INFINITY}
+
+
+def test_what_is_configured_wrongly_is_forbidden_everywhere() -> None:
+    wrong = entry("r", "a", "start", 4, rc_code="6")
+    found = plan(whole("ab", dummy("r"), state("a", past("r", wrong)) + state("b")), 1000)
+    assert not [action for action in found.actions if action.operation == "start"]
