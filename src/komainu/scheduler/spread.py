@@ -97,7 +97,8 @@ class _Spread:
             for part, table in tables.items():
                 part.table = copy_table(table)
             if chosen is None:
-                instance.unassigned = True  # its members stay where they are: nowhere
+                instance.unassigned = True
+                self._leave_nowhere(instance)
                 break
             assign.release(instance)
             chosen = None
@@ -106,6 +107,12 @@ class _Spread:
             return False
         _count(instance, chosen)
         return True
+
+    def _leave_nowhere(self, instance: Resource) -> None:
+        """Members that found no node on trial keep to that, now with all that follows from it."""
+        for member in instance.primitives():
+            if not member.unassigned and member.assigned_to is None:
+                assign.settle(self._job, member, None, force=True, final=True)
 
     def _assign(self, instance: Resource, prefer: Node | None) -> Node | None:
         if not instance.unassigned:
