@@ -11,6 +11,12 @@ from reference import Disagreement
 
 from komainu.cib.element import Element
 
+_COLOCATED = re.compile(r"\w[\w-]* (\S+) .*due to colocation with (\S+)")
+_BLOCKED = re.compile(r"\w[\w-]* (\S+) .*\(blocked\)")
+_COLLECTIVE = re.compile(r"(?:Clone Set|Resource Group): (\S+?):?(?: |$)")
+_UNMANAGED = re.compile(
+    r"(\S+) \(\S+\): (?:ORPHANED )?(?:FAILED|Started|Promoted|Unpromoted).* (\S+) \(.*unmanaged\)"
+)
 _BLOCKED_BY_STOP = re.compile(r"Start (\S+) .* due to unrunnable (\S+) stop \(blocked\)")
 Pair = tuple[str, str, str]
 """A dependent, its primary, the score between them."""
@@ -23,6 +29,12 @@ def reason(cib: Element, found: Sequence[Disagreement]) -> str | None:
     words = {word for part in found for line in part.only_ours + part.only_reference for word in line.split()}
     if _waits_for_later_member(cib, ours):
         return "a new member waits for the stop of a later one"
+    if _is_only_the_word(found):
+        return "the word for a live migration that falls through"
+    if _hides_collective(cib, found):
+        return "a collective that is active, unmanaged, on a lost node only"
+    if _blocks_for_group(cib, pairs, found):
+        return "dependents of a group that cannot start"
     if any("due to colocation with" in line for line in ours) and _has_circle(pairs):
         return "mandatory colocations in a circle"
     if _has_chain(pairs):
@@ -34,6 +46,10 @@ def reason(cib: Element, found: Sequence[Disagreement]) -> str | None:
         return "room for a dependent that must be apart"
     if "a monitor was cancelled" in ours and _has_maintenance_node(cib):
         return "monitors of what is also active on a node in maintenance"
+    if _weighs_wish_first(pairs, words):
+        return "a wish and a demand of one dependent"
+    if _needs_room_for_instances(cib, words):
+        return "room for all members of an instance that is active"
     if _has_rival_capacities(cib):
         return "balanced by capacities that cannot be compared"
     return None
@@ -99,9 +115,93 @@ def _has_maintenance_node(cib: Element) -> bool:
     return any(e.get("name") == "maintenance" and e.get("value") == "true" for e in pairs)
 
 
+def _is_only_the_word(found: Sequence[Disagreement]) -> bool:
+    """Tell whether only the reason of moves differs: of the stop, that it cannot be done, or that it is a stop."""
+    words = {"unrunnable": "", "unmigrateable": ""}
+    sides = [
+        sorted(" ".join(words.get(word, word) for word in line.split()) for line in side)
+        for part in found
+        for side in (part.only_reference, part.only_ours)
+    ]
+    is_summary = all(part.part == "summary" for part in found)
+    return is_summary and len(sides) == 2 and sides[0] == sides[1]
+
+
+def _hides_collective(cib: Element, found: Sequence[Disagreement]) -> bool:
+    """Tell whether the status alone differs, by a collective whose only active members nobody can reach."""
+    if any(part.part != "status" for part in found):
+        return False
+    ours = [line for part in found for line in part.only_ours]
+    shown = {match[1] for line in ours if (match := _COLLECTIVE.match(line))}
+    status = cib.first("status")
+    lost = {
+        state.get("uname")
+        for state in (() if status is None else status.all("node_state"))
+        if _is_lost(state)
+    }
+    members = {match[1] for line in ours if (match := _UNMANAGED.match(line)) and match[2] in lost}
+    inside = {
+        child.id: e.id for e in cib.walk() if e.id in shown for child in e.walk() if child.tag == "primitive"
+    }
+    return bool(shown) and bool(members & set(inside))
+
+
+def _is_lost(state: Element) -> bool:
+    return state.get("in_ccm") != "true"
+
+
+def _blocks_for_group(cib: Element, pairs: list[Pair], found: Sequence[Disagreement]) -> bool:
+    """Tell whether something is blocked here because it must be with a group that cannot start."""
+    groups = {e.id: {child.id for child in e.all("primitive")} for e in cib.walk() if e.tag == "group"}
+    followers = [
+        ({one} | groups.get(one, set()), groups[other])
+        for one, other, score in pairs
+        if other in groups and score == "INFINITY"
+    ]
+    ours = [line for part in found if part.part == "summary" for line in part.only_ours]
+    for line in ours:
+        named, blocked = _COLOCATED.match(line), _BLOCKED.match(line)
+        for dependents, primaries in followers:
+            if named and named[1] in dependents and named[2] in primaries:
+                return True
+            # A group that can neither follow nor stop whole.
+            if blocked and blocked[1] in dependents and len(dependents) > 1:
+                return True
+    return False
+
+
+def _weighs_wish_first(pairs: list[Pair], words: set[str]) -> bool:
+    """Tell whether a dependent has a wish about one primary and a demand about another that comes later by its id."""
+    return any(
+        dependent == other and wished < demanded and words & {dependent, wished, demanded}
+        for dependent, wished, wish in pairs
+        for other, demanded, demand in pairs
+        if not wish.endswith("INFINITY") and demand.endswith("INFINITY")
+    )
+
+
+def _options(cib: Element) -> dict[str, str]:
+    options = cib.at("configuration", "crm_config")
+    pairs = () if options is None else (e for e in options.walk() if e.tag == "nvpair")
+    return {e.get("name") or "": e.get("value") or "" for e in pairs}
+
+
+def _needs_room_for_instances(cib: Element, words: set[str]) -> bool:
+    """Tell whether room is counted, and a later member of a cloned group that is named needs some."""
+    if _options(cib).get("placement-strategy", "default") == "default":
+        return False
+    for clone in (e for e in cib.walk() if e.tag == "clone"):
+        for group in clone.all("group"):
+            members = list(group.all("primitive"))
+            if words & {member.id for member in members} and any(
+                member.first("utilization") is not None for member in members[1:]
+            ):
+                return True
+    return False
+
+
 def _has_rival_capacities(cib: Element) -> bool:
-    values = {(e.get("name"), e.get("value")) for e in cib.walk() if e.tag == "nvpair"}
-    if ("placement-strategy", "balanced") not in values:
+    if _options(cib).get("placement-strategy") != "balanced":
         return False
     nodes = cib.at("configuration", "nodes")
     names = {e.get("name") for e in (nodes.walk() if nodes is not None else ()) if e.tag == "nvpair"}

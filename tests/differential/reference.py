@@ -175,6 +175,9 @@ def compare(cib: Element, folder: Path, parts: tuple[str, ...] = ()) -> list[Dis
         if left != right:
             only = tuple(sorted((left - right).elements())), tuple(sorted((right - left).elements()))
             found.append(Disagreement(part, *only))
+    if found and theirs.summary.get(CANNOT_FINISH):
+        blocked = (line for line in ours.summary.elements() if line.endswith("(blocked)"))
+        found.append(Disagreement("what cannot be finished", (CANNOT_FINISH,), tuple(sorted(blocked))))
     return found
 
 

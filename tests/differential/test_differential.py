@@ -1,12 +1,11 @@
 """Hold the scheduler against the real `crm_simulate`, on CIBs that nobody wrote.
 
 Two hundred in the usual run, KOMAINU_DIFFERENTIAL (as `make differential` sets it) in a long one. A disagreement that
-explained.py has no reason for fails, unless `known.toml` names its seed with what is known of it.
+explained.py has no reason for fails.
 """
 
 import contextlib
 import os
-import tomllib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -25,9 +24,6 @@ COUNT = int(os.environ.get("KOMAINU_DIFFERENTIAL", "200"))
 FIRST = int(os.environ.get("KOMAINU_DIFFERENTIAL_FIRST", "0"))
 FOUND = os.environ.get("KOMAINU_DIFFERENTIAL_FOUND")
 DEPTH = 1
-KNOWN: dict[str, str] = tomllib.loads((Path(__file__).parent / "known.toml").read_text(encoding="utf-8"))[
-    "seeds"
-]
 
 needs_tool = pytest.mark.skipif(reference.TOOL is None, reason="crm_simulate is not installed")
 
@@ -46,8 +42,6 @@ def test_both_agree_on_random_cibs(tmp_path: Path, print_at_end: Callable[[str],
             continue
         if not found:
             outcome["agree"] += 1
-        elif str(seed) in KNOWN:
-            outcome["known disagreement"] += 1
         elif explained.reason(cib, found):
             outcome[f"explained ({explained.reason(cib, found)})"] += 1
         else:
