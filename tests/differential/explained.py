@@ -49,7 +49,7 @@ def reason(cib: Element, found: Sequence[Disagreement]) -> str | None:
     if _weighs_wish_first(pairs, words):
         return "a wish and a demand of one dependent"
     if _needs_room_for_instances(cib, words):
-        return "room for all members of an instance that is active"
+        return "room for instances that are active elsewhere"
     if _has_rival_capacities(cib):
         return "balanced by capacities that cannot be compared"
     return None
@@ -187,16 +187,14 @@ def _options(cib: Element) -> dict[str, str]:
 
 
 def _needs_room_for_instances(cib: Element, words: set[str]) -> bool:
-    """Tell whether room is counted, and a later member of a cloned group that is named needs some."""
+    """Tell whether room is counted, and a clone that is named needs some for its instances."""
     if _options(cib).get("placement-strategy", "default") == "default":
         return False
     for clone in (e for e in cib.walk() if e.tag == "clone"):
-        for group in clone.all("group"):
-            members = list(group.all("primitive"))
-            if words & {member.id for member in members} and any(
-                member.first("utilization") is not None for member in members[1:]
-            ):
-                return True
+        members = [e for e in clone.walk() if e.tag == "primitive"]
+        needs_room = any(member.first("utilization") is not None for member in members)
+        if needs_room and words & {member.id for member in members}:
+            return True
     return False
 
 

@@ -1,0 +1,70 @@
+"""A reason is found where its cause is in the CIB, and not where it is not."""
+
+import explained
+from reference import Disagreement
+
+from komainu.cib import document
+from komainu.cib.element import Element
+
+
+def _cib(resources: str, *, constraints: str = "", options: str = "", status: str = "") -> Element:
+    return document.parse(
+        f"<cib><configuration><crm_config>{options}</crm_config><nodes/><resources>{resources}</resources>"
+        f"<constraints>{constraints}</constraints></configuration><status>{status}</status></cib>",
+        "test",
+    )
+
+
+GROUP = '<primitive id="a"/><group id="g"><primitive id="b"/></group>'
+WITH_GROUP = '<rsc_colocation id="c" rsc="a" with-rsc="g" score="{}"/>'
+
+
+def test_dependents_of_a_group() -> None:
+    found = [
+        Disagreement("summary", ("Start a ( n1 )",), ("Start a ( n1 ) due to colocation with b (blocked)",))
+    ]
+    why = "dependents of a group that cannot start"
+    assert explained.reason(_cib(GROUP, constraints=WITH_GROUP.format("INFINITY")), found) == why
+    assert explained.reason(_cib(GROUP, constraints=WITH_GROUP.format("10")), found) is None
+    alone = '<primitive id="a"/><primitive id="g"/><primitive id="b"/>'
+    assert explained.reason(_cib(alone, constraints=WITH_GROUP.format("INFINITY")), found) is None
+
+
+def test_the_word_for_a_live_migration() -> None:
+    line = "Move a ( n1 -> n2 ) due to {} b stop"
+    found = [Disagreement("summary", (line.format("unrunnable"),), (line.format("unmigrateable"),))]
+    assert explained.reason(_cib(GROUP), found) == "the word for a live migration that falls through"
+    moved = [Disagreement("summary", ("Move a ( n1 -> n3 ) due to unrunnable b stop",), found[0].only_ours)]
+    assert explained.reason(_cib(GROUP), moved) is None
+    more = [*found, Disagreement("scores", ("a allocation score on n1: 1",), ())]
+    assert explained.reason(_cib(GROUP), more) is None
+
+
+def test_a_collective_on_a_lost_node() -> None:
+    shown = ("Resource Group: g (unmanaged):", "b (ocf:pacemaker:Dummy): FAILED n1 (UNCLEAN, unmanaged)")
+    found = [Disagreement("status", (), shown)]
+    lost = _cib(GROUP, status='<node_state uname="n1" in_ccm="false"/>')
+    assert explained.reason(lost, found) == "a collective that is active, unmanaged, on a lost node only"
+    assert explained.reason(_cib(GROUP, status='<node_state uname="n1" in_ccm="true"/>'), found) is None
+
+
+def test_a_wish_and_a_demand() -> None:
+    two = '<rsc_colocation id="c" rsc="d" with-rsc="{}" score="1"/>'
+    two += '<rsc_colocation id="e" rsc="d" with-rsc="{}" score="INFINITY"/>'
+    found = [Disagreement("scores", ("a allocation score on n1: -1",), ("a allocation score on n1: 0",))]
+    resources = "".join(f'<primitive id="{name}"/>' for name in "abd")
+    wish_first = _cib(resources, constraints=two.format("a", "b"))
+    assert explained.reason(wish_first, found) == "a wish and a demand of one dependent"
+    assert explained.reason(_cib(resources, constraints=two.format("b", "a")), found) is None
+
+
+def test_room_for_instances() -> None:
+    room = '<cluster_property_set id="o"><nvpair id="p" name="placement-strategy" value="minimal"/></cluster_property_set>'
+    clone = '<clone id="c"><primitive id="a">{}</primitive></clone>'
+    found = [Disagreement("summary", ("Move a ( n1 -> n2 )",), ("Start a ( n2 )",))]
+    needs = clone.format('<utilization id="u"/>')
+    assert (
+        explained.reason(_cib(needs, options=room), found) == "room for instances that are active elsewhere"
+    )
+    assert explained.reason(_cib(needs), found) is None
+    assert explained.reason(_cib(clone.format(""), options=room), found) is None
