@@ -5,10 +5,13 @@ Source: Pacemaker's transitioner as its users know it: an action starts when all
 the first failure, or when the cluster state changed in a way the plan did not count on, nothing more is
 started and a new plan is made once nothing is under way.
 
-Theory of operation: an action is *waiting*, then *running*, then *confirmed*. Pseudo actions are confirmed as
-soon as they could start. The transition ends when nothing runs and nothing may start.
+Theory of operation: an action is *waiting* for what it needs, then *ready*, then *running*, then *confirmed*. Pseudo
+actions are confirmed as soon as they could start. What is ready runs as soon as the limits leave room
+(controller/limits.py), the most urgent first; one that has to wait keeps none back that another node has room for.
+The transition ends when nothing runs and nothing may start.
 """
 
+from bisect import insort
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
@@ -20,19 +23,17 @@ from komainu.controller.interface import (
     ControllerEvent,
     DeadlinePassed,
     Execute,
+    LimitsChanged,
     PlanMade,
     TransitionAborted,
     TransitionEnded,
 )
+from komainu.controller.limits import Limits, UnderWay
 from komainu.model.duration import show_ms
 from komainu.model.ids import Instant
 from komainu.model.operation import ActionRequest
 from komainu.model.plan import Action, ActionKind
 from komainu.model.report import Level, Note
-
-RUNNING_ACTIONS_MAX: Final = 30
-"""Actions under way at one time in the whole cluster: a recovery of hundreds of resources must not make the
-nodes so slow that healthy services time out."""
 
 CLUSTER_DELAY_MS: Final = 60_000
 """What an action may take on top of its time-out, for the ring and for the queue on its node, before it counts
@@ -42,25 +43,63 @@ TIMEOUT_MS_DEFAULT: Final = 20_000
 """Time-out of an action that came without one; the field's default."""
 
 
+HINDRANCES_TOLD_MAX: Final = 3
+"""So many limits are named to who looks; in a large cluster at its start each node may be at its own."""
+
+
 @dataclass(slots=True)
 class _Transition:
     """One plan on its way."""
 
     number: int
     actions: dict[int, Action]
-    waiting: set[int]
+    limits: Limits
+    unmet: dict[int, set[int]] = field(default_factory=dict)  # action: what it still waits for
+    followers: dict[int, list[int]] = field(default_factory=dict)  # action: what waits for it
+    ready: list[tuple[int, int]] = field(default_factory=list)  # (-priority, action), sorted
     running: dict[int, Instant] = field(default_factory=dict)  # to the instant at which it counts as lost
     confirmed: set[int] = field(default_factory=set)
+    under_way: UnderWay = field(default_factory=UnderWay)
+    hindrances: tuple[str, ...] = ()  # the limits that something ready waits for
     stopped_because: str = ""  # set: start nothing more
 
-    def ready(self) -> list[Action]:
-        """Return what may start, the most urgent first."""
-        able = [
-            self.actions[number]
-            for number in self.waiting
-            if all(need in self.confirmed for need in self.actions[number].needs)
-        ]
-        return sorted(able, key=lambda action: (-action.priority, action.action_id))
+    def begin(self) -> None:
+        """Find what each action waits for; what waits for nothing is ready."""
+        free: list[int] = []
+        for number, action in self.actions.items():
+            if not action.needs:
+                self._make_ready(action, free)
+                continue
+            self.unmet[number] = set(action.needs)
+            for need in self.unmet[number]:
+                self.followers.setdefault(need, []).append(number)
+        self.confirm(*free)
+
+    def confirm(self, *numbers: int) -> None:
+        """Take actions for done: what needed only these is ready, and a pseudo action is done by that."""
+        done = list(numbers)
+        while done:
+            number = done.pop()
+            self.confirmed.add(number)
+            for follower in self.followers.get(number, ()):
+                unmet = self.unmet[follower]
+                unmet.discard(number)
+                if not unmet:
+                    del self.unmet[follower]
+                    self._make_ready(self.actions[follower], done)
+
+    def end(self, number: int) -> bool:
+        """Take an action for ended, well or not; false when it was not under way."""
+        if self.running.pop(number, None) is None:
+            return False
+        self.under_way.end(self.actions[number])
+        return True
+
+    def _make_ready(self, action: Action, done: list[int]) -> None:
+        if action.kind is ActionKind.PSEUDO:
+            done.append(action.action_id)
+        else:
+            insort(self.ready, (-action.priority, action.action_id))
 
 
 class Controller:
@@ -87,14 +126,27 @@ class Controller:
         real = {key for key, action in transition.actions.items() if action.kind is not ActionKind.PSEUDO}
         return len(real & transition.confirmed), len(real)
 
+    def throttled(self) -> str:
+        """Say which limits keep actions waiting; "" when none does."""
+        transition = self._transition
+        if transition is None or not transition.hindrances:
+            return ""
+        told = "; ".join(transition.hindrances[:HINDRANCES_TOLD_MAX])
+        more = len(transition.hindrances) - HINDRANCES_TOLD_MAX
+        return f"{len(transition.running)} under way; {told}" + (f"; and {more} more" if more > 0 else "")
+
     def handle(self, event: ControllerEvent, now: Instant) -> list[ControllerEffect]:
         """Apply one event; return what is to be started, in order."""
         effects: list[ControllerEffect] = []
         match event:
-            case PlanMade(plan, number):
+            case PlanMade(plan, number, limits):
                 assert self._transition is None, f"transition {number} was begun while another is under way"
                 actions = {action.action_id: action for action in plan.actions}
-                self._transition = _Transition(number, actions, set(actions))
+                self._transition = _Transition(number, actions, limits)
+                self._transition.begin()
+            case LimitsChanged(limits):
+                if self._transition is not None:
+                    self._transition.limits = limits
             case ActionConfirmed():
                 self._on_confirmed(event)
             case TransitionAborted(reason):
@@ -112,10 +164,10 @@ class Controller:
         transition = self._transition
         if transition is None or transition.number != event.transition:
             return  # of a transition that was given up
-        if transition.running.pop(event.action, None) is None:
+        if not transition.end(event.action):
             return
         if event.succeeded:
-            transition.confirmed.add(event.action)
+            transition.confirm(event.action)
         else:
             self._stop(f"{transition.actions[event.action].label} failed: {event.outcome}")
 
@@ -130,7 +182,7 @@ class Controller:
             return []
         effects: list[ControllerEffect] = []
         for number in sorted(number for number, lost_at in transition.running.items() if lost_at <= now):
-            del transition.running[number]
+            transition.end(number)
             action = transition.actions[number]
             reason = f"{action.label} gave no result within {show_ms(_patience_ms(action))}"
             effects.append(Note(Level.ERROR, "controller.action-lost", reason, {"action": number}))
@@ -138,33 +190,33 @@ class Controller:
         return effects
 
     def _advance(self, now: Instant) -> list[ControllerEffect]:
-        """Confirm and start whatever may, and end the transition when nothing is left to wait for."""
+        """Start whatever may, and end the transition when nothing is left to wait for."""
         transition = self._transition
         if transition is None:
             return []
         effects: list[ControllerEffect] = []
-        # Each round confirms a pseudo action or is the last, so there are at most as many as actions.
-        while not transition.stopped_because:
-            ready = transition.ready()
-            pseudo = {action.action_id for action in ready if action.kind is ActionKind.PSEUDO}
-            if not pseudo:
-                effects.extend(self._start(transition, ready, now))
-                break
-            transition.confirmed |= pseudo
-            transition.waiting -= pseudo
+        if not transition.stopped_because:
+            effects.extend(self._start(transition, now))
         if not transition.running:
             self._transition = None
             reason = transition.stopped_because or _why_stuck(transition) or "complete"
             effects.append(TransitionEnded(transition.number, reason == "complete", reason))
         return effects
 
-    def _start(self, transition: _Transition, ready: list[Action], now: Instant) -> list[ControllerEffect]:
-        room = RUNNING_ACTIONS_MAX - len(transition.running)
+    def _start(self, transition: _Transition, now: Instant) -> list[ControllerEffect]:
         effects: list[ControllerEffect] = []
-        for action in ready[:room]:
-            transition.waiting.discard(action.action_id)
+        kept: list[tuple[int, int]] = []
+        hindrances: set[str] = set()
+        for entry in transition.ready:
+            action = transition.actions[entry[1]]
+            if hindrance := transition.under_way.hindrance(action, transition.limits):
+                hindrances.add(hindrance)
+                kept.append(entry)
+                continue
+            transition.under_way.begin(action)
             transition.running[action.action_id] = Instant(now + _patience_ms(action))
             effects.append(Execute(transition.number, action, self._request(action, transition.number)))
+        transition.ready, transition.hindrances = kept, tuple(sorted(hindrances))
         return effects
 
     def _request(self, action: Action, number: int) -> ActionRequest | None:
@@ -184,7 +236,7 @@ def _patience_ms(action: Action) -> int:
 
 def _why_stuck(transition: _Transition) -> str:
     """Say which actions can never start, since what they need is never confirmed; "" when all are done."""
-    if not transition.waiting:
+    if not transition.unmet:
         return ""
-    labels = ", ".join(transition.actions[number].label for number in sorted(transition.waiting)[:3])
-    return f"{len(transition.waiting)} actions of the plan wait for each other: {labels}"
+    labels = ", ".join(transition.actions[number].label for number in sorted(transition.unmet)[:3])
+    return f"{len(transition.unmet)} actions of the plan wait for each other: {labels}"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from komainu.controller.limits import ANY_NUMBER, Limits
 from komainu.model.operation import ActionRequest
 from komainu.model.plan import Action, Plan
 from komainu.model.report import Note
@@ -15,6 +16,14 @@ class PlanMade:
 
     plan: Plan
     transition: int  # unique in this coordinator's life
+    limits: Limits = ANY_NUMBER
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsChanged:
+    """From now on, this much may be under way at one time. What runs already goes on."""
+
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ class DeadlinePassed:
     """The controller's deadline has come: an action took longer than its time-out and the cluster's delay."""
 
 
-ControllerEvent = PlanMade | ActionConfirmed | TransitionAborted | DeadlinePassed
+ControllerEvent = PlanMade | LimitsChanged | ActionConfirmed | TransitionAborted | DeadlinePassed
 
 # -- effects --------------------------------------------------------------------------------------------
 

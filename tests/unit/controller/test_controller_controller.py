@@ -4,21 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from komainu.controller.controller import CLUSTER_DELAY_MS, RUNNING_ACTIONS_MAX, Controller
+from komainu.controller.controller import CLUSTER_DELAY_MS, Controller
 from komainu.controller.interface import (
     ActionConfirmed,
     ControllerEffect,
     DeadlinePassed,
     Execute,
+    LimitsChanged,
     PlanMade,
     TransitionAborted,
     TransitionEnded,
 )
+from komainu.controller.limits import ANY_NUMBER, Limits, NodeLimit
 from komainu.model.ids import Instant, NodeName, ResourceId
 from komainu.model.operation import ActionRequest, AgentName
 from komainu.model.plan import Action, ActionKind, Plan
 
 NODE = NodeName("a")
+B = NodeName("b")
 T0 = Instant(5000)
 
 
@@ -28,23 +31,26 @@ def action(
     kind: ActionKind = ActionKind.RESOURCE,
     priority: int = 0,
     timeout_ms: int = 1000,
+    node: NodeName = NODE,
 ) -> Action:
     resource = ResourceId(f"r{number}")
     request = None
     if kind is ActionKind.RESOURCE:
         agent = AgentName("ocf", "komainu", "dummy")
         key = f"{number}:0:0:plan-uuid"
-        request = ActionRequest(NODE, resource, agent, "start", 0, timeout_ms, (), (), 0, key, "d")
-    return Action(number, kind, "start", NODE, resource, 0, timeout_ms, request, needs, "because", priority)
+        request = ActionRequest(node, resource, agent, "start", 0, timeout_ms, (), (), 0, key, "d")
+    return Action(number, kind, "start", node, resource, 0, timeout_ms, request, needs, "because", priority)
 
 
 def pseudo(number: int, *needs: int) -> Action:
     return action(number, *needs, kind=ActionKind.PSEUDO)
 
 
-def begin(controller: Controller, *actions: Action, number: int = 7) -> list[ControllerEffect]:
+def begin(
+    controller: Controller, *actions: Action, number: int = 7, limits: Limits = ANY_NUMBER
+) -> list[ControllerEffect]:
     plan = Plan(actions, (), (), (), ())
-    return controller.handle(PlanMade(plan, number), T0)
+    return controller.handle(PlanMade(plan, number, limits), T0)
 
 
 def started(effects: list[ControllerEffect]) -> list[int]:
@@ -134,13 +140,44 @@ def test_the_transition_number_stands_in_the_key() -> None:
     assert effect.request.transition_key == "1:7:0:my-life"
 
 
-def test_no_more_actions_run_than_the_cluster_bears() -> None:
+def test_what_finds_no_room_waits_and_says_for_what() -> None:
     controller = Controller()
-    count = RUNNING_ACTIONS_MAX + 2
-    assert (
-        len(started(begin(controller, *(action(number) for number in range(count))))) == RUNNING_ACTIONS_MAX
-    )
-    assert started(confirm(controller, 0)) == [RUNNING_ACTIONS_MAX]
+    limits = Limits(cluster=3, nodes={NODE: NodeLimit(2), B: NodeLimit(4, "its load is high")})
+    actions = (*map(action, range(4)), action(4, node=B), action(5, node=B))
+    plan = Plan(actions, (), (), (), ())
+    assert started(controller.handle(PlanMade(plan, 7, limits), T0)) == [0, 1, 4]
+    told = "3 under way; node a is at its limit of 2; the cluster is at its batch-limit of 3"
+    assert controller.throttled() == told
+    assert started(confirm(controller, 4)) == [5]
+    assert started(confirm(controller, 5)) == []
+    assert controller.throttled() == "2 under way; node a is at its limit of 2"
+    assert started(confirm(controller, 0)) == [2]
+    assert started(confirm(controller, 1)) == [3]
+    assert controller.throttled() == ""
+
+
+def test_limits_that_change_hold_for_what_has_not_begun() -> None:
+    controller = Controller()
+    actions = [action(number) for number in range(4)]
+    begin(controller, *actions, limits=Limits(nodes={NODE: NodeLimit(2)}))
+    lower = Limits(nodes={NODE: NodeLimit(1, "its load is high")})
+    assert controller.handle(LimitsChanged(lower), T0) == []
+    assert started(confirm(controller, 0)) == []
+    assert controller.throttled() == "1 under way; node a is at its limit of 1 (its load is high)"
+    assert started(controller.handle(LimitsChanged(Limits()), T0)) == [2, 3]
+    assert controller.handle(LimitsChanged(lower), T0) == []
+    for number in (1, 2):
+        confirm(controller, number)
+    assert confirm(controller, 3) == [TransitionEnded(7, is_complete=True, reason="complete")]
+    assert controller.handle(LimitsChanged(lower), T0) == []
+
+
+def test_an_action_that_was_lost_leaves_its_place() -> None:
+    controller = Controller()
+    begin(controller, action(1), action(2), limits=Limits(elsewhere=NodeLimit(1)))
+    assert controller.deadline is not None
+    effects = controller.handle(DeadlinePassed(), controller.deadline)
+    assert isinstance(effects[-1], TransitionEnded)
 
 
 def test_a_plan_that_waits_for_itself_is_ended_with_its_reason() -> None:
@@ -165,13 +202,16 @@ def test_every_graph_is_walked_in_order_to_its_end(data: st.DataObject) -> None:
     for number in range(size):
         needs = data.draw(st.sets(st.integers(0, number - 1), max_size=3)) if number else set()
         kind = data.draw(st.sampled_from([ActionKind.RESOURCE, ActionKind.PSEUDO]))
-        actions.append(action(number, *sorted(needs), kind=kind))
+        actions.append(action(number, *sorted(needs), kind=kind, node=data.draw(st.sampled_from([NODE, B]))))
+    width = data.draw(st.integers(1, 5))
+    limits = Limits(cluster=width, elsewhere=NodeLimit(data.draw(st.integers(1, 3))))
     kinds = {step.action_id: step.kind for step in actions}
     controller = Controller()
     confirmed: set[int] = set()
-    effects = begin(controller, *actions)
+    effects = begin(controller, *actions, limits=limits)
     running = set(started(effects))
     while running:
+        assert len(running) <= width
         for step in effects:
             if isinstance(step, Execute):
                 real = {need for need in step.action.needs if kinds[need] is not ActionKind.PSEUDO}
