@@ -36,6 +36,7 @@ from komainu.controller.interface import (
     ControllerEffect,
     DeadlinePassed,
     Execute,
+    LimitsChanged,
     PlanMade,
     TransitionAborted,
     TransitionEnded,
@@ -56,6 +57,7 @@ from komainu.node.outlook import MakePlan, Outlook
 from komainu.node.race import GOES_FIRST
 from komainu.node.replica import Broadcast, CommandApplied
 from komainu.node.stance import Stance
+from komainu.node.workload import CORES, LOAD, limits_of
 
 TRIGGERS_MAX: Final = 8
 """How many causes a plan names; the oldest are the ones that began it."""
@@ -138,7 +140,9 @@ class Coordination:
             return ""
         if self._is_active:
             done, total = self._controller.progress()
-            return f"carrying out transition {self._transition} ({done} of {total} actions done)"
+            held = self._controller.throttled()
+            far = f"{done} of {total} actions done" + (f", {held}" if held else "")
+            return f"carrying out transition {self._transition} ({far})"
         if self._asked is not None:
             return "planning"
         if self._plan_fault:
@@ -182,11 +186,14 @@ class Coordination:
                     self._stance.told(done.command)
                 self._trigger(done)
             case StartTransition() if done.origin == self._me:
-                effects += self._begin_transition(done, now, wall)
+                effects += self._begin_transition(done, state, now, wall)
             case StartAction() | StartTransition():
                 pass
             case SetAttribute(name=name) if name == GOES_FIRST:
                 pass  # nothing is planned by it
+            case SetAttribute(name=name) if name in {CORES, LOAD}:
+                changed = LimitsChanged(limits_of(state.cib))  # nor by these
+                effects += self._carry(self._controller.handle(changed, now), wall)
             case RecordOperation(result=result):
                 effects += self._confirm_operation(done, result.request.transition_key, now, wall)
             case RecordFencing(record=record):
@@ -316,7 +323,7 @@ class Coordination:
         return [Broadcast(command)]
 
     def _begin_transition(
-        self, done: CommandApplied, now: Instant, wall: WallTime
+        self, done: CommandApplied, state: ClusterState, now: Instant, wall: WallTime
     ) -> list[CoordinationEffect]:
         """Our StartTransition was delivered: begin, unless the state has moved on since the plan was made."""
         proposed = self._proposed
@@ -329,7 +336,7 @@ class Coordination:
             return []
         self._is_active = True
         self._because = (str(done.position),)
-        event = PlanMade(plan=proposed.plan, transition=proposed.transition)
+        event = PlanMade(proposed.plan, proposed.transition, limits_of(state.cib))
         return self._carry(self._controller.handle(event, now), wall)
 
     # -- carrying out -----------------------------------------------------------------------------------

@@ -71,6 +71,7 @@ from komainu.node.journal import Journal
 from komainu.node.key_keeper import KeyKeeper
 from komainu.node.link_settings import refuse_kept_addresses
 from komainu.node.log import Log
+from komainu.node.machine import keep_looking
 from komainu.node.memory import keep_in_memory
 from komainu.node.netlink import NetlinkListener, look_now
 from komainu.node.petting import Petting
@@ -207,6 +208,7 @@ class Daemon:
             self._probe.start()
         self._set_timer()
         self._look_at_drops()
+        keep_looking(self.feed)
         gc.collect()
         gc.freeze()  # what lives as long as the daemon need not be looked at again
         code = await self._ended

@@ -73,6 +73,7 @@ from komainu.node.interface import (
     DriveEvent,
     Exit,
     KeyDrawn,
+    MachineSeen,
     Persist,
     Persisted,
     PersistFailed,
@@ -223,9 +224,10 @@ class Drive:
                 self._answer(event)
             case groups.ProgramJoins() | groups.ProgramSends() | groups.ProgramLeaves():
                 self._take_replica(self.groups.handle(event))
-            case KeyDrawn(client=client, user=user, sealed=sealed, fingerprint=name):
-                cause = Cause("operator", f"{user or 'somebody'} replaced the cluster key by {name}")
-                self._broadcast(RotateKey(cause, wall, user, sealed, name), client)
+            case KeyDrawn(client=client):
+                self._broadcast(Rotation.command(event, wall), client)
+            case MachineSeen():
+                self.joining.workload.saw(event)
             case ResetComing(reason=reason):
                 self._broadcast(self.last_resort.farewell(reason, wall))
             case StopAsked():
@@ -554,9 +556,8 @@ class Drive:
             cib = self.replica.state.cib
             self._broadcast(self.last_resort.order(request, client, cib, user=asked.user, at=at))
         elif isinstance(request, LayoutChange):
-            change = change_for(
-                request, self.settings, members=self.ring.view.members, user=asked.user, at=at
-            )
+            members = self.ring.view.members
+            change = change_for(request, self.settings, members=members, user=asked.user, at=at)
             if isinstance(change, RefusedReply):
                 self._out.append(Answer(client, change))
             else:

@@ -105,8 +105,17 @@ class PlanArrived:
     is_passing: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class MachineSeen:
+    """How many processors this machine gives us, and its load: tasks that want to run, in percent of them."""
+
+    cores: int
+    load_percent: int
+
+
 DriveEvent = (
     KeyDrawn
+    | MachineSeen
     | PlanArrived
     | PacketReceived
     | PeerRefused

@@ -1,4 +1,4 @@
-"""Decide when this node says what runs on it, from when on it may be used; and what it says with it.
+"""Decide when this node says what runs on it, from when on it may be used; and what it says with it, and later of itself.
 
 A core without input or output. It must not know what follows from that.
 
@@ -14,6 +14,7 @@ from komainu.model.cause import Cause
 from komainu.model.ids import WallTime
 from komainu.model.view import Position
 from komainu.node.last_resort import LastResort
+from komainu.node.workload import Workload
 from komainu.ring.interface import Ring
 
 
@@ -23,6 +24,7 @@ class Joining:
     def __init__(self, executor: Executor, last_resort: LastResort) -> None:
         self._executor = executor
         self._last_resort = last_resort
+        self.workload = Workload(executor.node)
         self._since: Position | None = None  # when the state said that it is a member
 
     def begin(self, position: Position) -> None:
@@ -32,12 +34,15 @@ class Joining:
     def due(self, ring: Ring, begun: Position, cib: Element, wall: WallTime) -> list[AnyCommand]:
         """Return what is to be said now, once; nothing while it has to wait for the view that began at `begun`."""
         view = ring.view
-        if self._since is None or view is None or (view.quorate and ring.stable < begun):
+        if self._since is None:
+            return [*self.workload.due(cib, wall)]
+        if view is None or (view.quorate and ring.stable < begun):
             return []
         node = self._executor.node
         cause = Cause("membership.joined", f"{node} says what runs on it", (str(self._since),))
         self._since = None
         before, after = self._last_resort.before_join(wall), self._last_resort.after_join(cib, wall)
+        after += self.workload.after_join(cib, wall)
         return [*before, _joining(cause, wall, self._executor, cib), *after]
 
 

@@ -10,12 +10,13 @@ open until it is pushed out by the next ones: a restart finds all of them.
 from collections.abc import Collection, Mapping
 
 from komainu.cib.command import RotateKey
-from komainu.model.ids import NodeId, NodeName
+from komainu.model.cause import Cause
+from komainu.model.ids import NodeId, NodeName, WallTime
 from komainu.model.report import Level, Note
 from komainu.model.request import RefusedReply
 from komainu.model.view import Position
 from komainu.node.desk import refused
-from komainu.node.interface import AcceptKey, UseKey
+from komainu.node.interface import AcceptKey, KeyDrawn, UseKey
 
 
 class Rotation:
@@ -41,6 +42,13 @@ class Rotation:
         if self._pending:
             return refused("key.under-way", "a key is being replaced", "try again in a moment")
         return None
+
+    @staticmethod
+    def command(drawn: KeyDrawn, at: WallTime) -> RotateKey:
+        """Write down that a client's wish drew a new key."""
+        who = drawn.user or "somebody"
+        cause = Cause("operator", f"{who} replaced the cluster key by {drawn.fingerprint}")
+        return RotateKey(cause, at, drawn.user, drawn.sealed, drawn.fingerprint)
 
     def applied(self, command: RotateKey, position: Position) -> AcceptKey | Note:
         """Open with the new key from now on; not when a node went while this was on its way."""

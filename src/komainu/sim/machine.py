@@ -9,11 +9,17 @@ from typing import Final
 
 from komainu.model.ids import Instant, NodeId, NodeName, ResourceId
 from komainu.node.drive import Drive
-from komainu.node.interface import DriveEvent
+from komainu.node.interface import DriveEvent, MachineSeen
 from komainu.recorder.record import Record
 
 WAITING_MAX: Final = 512
 """Events that wait for a machine that stands still; more are lost, as datagrams are once a socket is full."""
+
+CORES: Final = (1, 2, 4)
+"""Machines have so many processors, by turns: with one, most transitions wait for a limit."""
+
+LOADED_PERCENT: Final = 250
+"""The load of a machine whose agents are slow: more than any threshold that is usual."""
 
 _MILLION: Final = 1_000_000
 
@@ -113,6 +119,11 @@ class Machine:
         self.disk.end_life()
         self.life += 1
         self.waiting = None
+
+    def look(self) -> MachineSeen:
+        """Measure the processors, as the daemon's shell does."""
+        load = LOADED_PERCENT if self.agents is Agents.SLOW else 0
+        return MachineSeen(CORES[self.node_id % len(CORES)], load)
 
     def keep_for_later(self, event: DriveEvent) -> None:
         """Let an event wait until the machine goes on."""

@@ -31,10 +31,12 @@ def _unwell(scene: Scene, mood: Agents) -> Mend:
     machine, world = scene.machine(), scene.world
     machine.agents = mood
     world.say(f"the agents of {machine.name} are {mood.value}")
+    world.give(machine, machine.look())
 
     def mend() -> None:
         machine.agents = Agents.WELL
         world.say(f"the agents of {machine.name} are well again")
+        world.give(machine, machine.look())
 
     return mend
 

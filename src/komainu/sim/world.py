@@ -187,6 +187,7 @@ class World:
         self._carry_out(machine, machine.drive.start())
         for event in wires.dump(self.network, node, settings.of(node).ends):
             self.give(machine, event)
+        self.give(machine, machine.look())
 
     def lose_power(self, node: NodeId, *, boot_again: bool = True) -> None:
         """Take a machine's power; by and by it is switched on again."""

@@ -10,6 +10,7 @@ from komainu.cib.command import (
     JoinNode,
     RecordFencing,
     SetAttribute,
+    StartAction,
     StartTransition,
     encode,
 )
@@ -18,7 +19,8 @@ from komainu.cib.state import ClusterState
 from komainu.fencing.interface import FenceRequested, Turns
 from komainu.model.cause import Cause
 from komainu.model.fencing import FenceRecord, FenceState
-from komainu.model.ids import Instant, NodeId, NodeName, WallTime
+from komainu.model.ids import Instant, NodeId, NodeName, ResourceId, WallTime
+from komainu.model.operation import ActionRequest, AgentName
 from komainu.model.plan import Action, ActionKind, Plan
 from komainu.model.report import Note
 from komainu.model.view import Position, View, ViewId
@@ -318,3 +320,25 @@ def memberships(effects: list[CoordinationEffect]) -> list[ChangeMembership]:
 
 def _ended(started: RecordFencing, state: FenceState) -> FenceRecord:
     return msgspec.structs.replace(started.record, state=state, device="lab", outcome="said so")
+
+
+def start(number: int) -> Action:
+    """Make a start on b."""
+    web, agent = ResourceId(f"web{number}"), AgentName("ocf", "komainu", "dummy")
+    request = ActionRequest(B, web, agent, "start", 0, 1000, (), (), 0, f"{number}:0:0:x", "d")
+    return Action(number, ActionKind.RESOURCE, "start", B, web, 0, 1000, request, (), "because")
+
+
+def test_a_node_that_is_loaded_gets_less_and_status_says_so() -> None:
+    bench = Bench([plan_of(*map(start, range(1, 9)))])
+    (started,) = commands(bench.gather())
+    bench.apply(SetAttribute(Cause("t", "t"), WALL, "", B, "#cores", "2"))
+    assert [type(command) for command in commands(bench.apply(started))] == [StartAction] * 4
+    doing = "carrying out transition 1 (0 of 8 actions done, 4 under way; node b is at its limit of 4)"
+    assert bench.coordination.doing() == doing
+    assert bench.apply(SetAttribute(Cause("t", "t"), WALL, "", B, "#load", "high")) == []
+    assert "limit of 2 (its load is high, 4 otherwise)" in bench.coordination.doing()
+    more = bench.apply(SetAttribute(Cause("t", "t"), WALL, "", B, "#cores", "8"))
+    assert [type(command) for command in commands(more)] == [StartAction] * 4
+    assert bench.coordination.doing() == "carrying out transition 1 (0 of 8 actions done)"
+    assert bench.made == 1
