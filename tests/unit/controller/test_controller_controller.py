@@ -1,7 +1,7 @@
 """Check the walk over the graph: what starts when, and how a transition ends."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from komainu.controller.controller import CLUSTER_DELAY_MS, Controller
@@ -195,6 +195,7 @@ def test_a_second_plan_while_one_runs_is_a_bug() -> None:
         begin(controller, action(2))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_every_graph_is_walked_in_order_to_its_end(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 25))
