@@ -11,8 +11,8 @@ actions are confirmed as soon as they could start. What is ready runs as soon as
 The transition ends when nothing runs and nothing may start.
 """
 
-from bisect import insort
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Final, assert_never
 
 import msgspec
@@ -28,7 +28,7 @@ from komainu.controller.interface import (
     TransitionAborted,
     TransitionEnded,
 )
-from komainu.controller.limits import Limits, UnderWay
+from komainu.controller.limits import Lane, Limits, UnderWay, lane_of
 from komainu.model.duration import show_ms
 from komainu.model.ids import Instant
 from komainu.model.operation import ActionRequest
@@ -41,7 +41,6 @@ as lost. The field's cluster-delay."""
 
 TIMEOUT_MS_DEFAULT: Final = 20_000
 """Time-out of an action that came without one; the field's default."""
-
 
 HINDRANCES_TOLD_MAX: Final = 3
 """So many limits are named to who looks; in a large cluster at its start each node may be at its own."""
@@ -56,17 +55,18 @@ class _Transition:
     limits: Limits
     unmet: dict[int, set[int]] = field(default_factory=dict)  # action: what it still waits for
     followers: dict[int, list[int]] = field(default_factory=dict)  # action: what waits for it
-    ready: list[tuple[int, int]] = field(default_factory=list)  # (-priority, action), sorted
+    ready: dict[Lane, list[tuple[int, int]]] = field(default_factory=dict)  # heaps of (-priority, action)
     running: dict[int, Instant] = field(default_factory=dict)  # to the instant at which it counts as lost
-    confirmed: set[int] = field(default_factory=set)
+    real: int = 0  # how many actions somebody carries out
+    done: int = 0  # how many of these are confirmed
     under_way: UnderWay = field(default_factory=UnderWay)
-    hindrances: tuple[str, ...] = ()  # the limits that something ready waits for
     stopped_because: str = ""  # set: start nothing more
 
     def begin(self) -> None:
         """Find what each action waits for; what waits for nothing is ready."""
         free: list[int] = []
         for number, action in self.actions.items():
+            self.real += action.kind is not ActionKind.PSEUDO
             if not action.needs:
                 self._make_ready(action, free)
                 continue
@@ -80,7 +80,7 @@ class _Transition:
         done = list(numbers)
         while done:
             number = done.pop()
-            self.confirmed.add(number)
+            self.done += self.actions[number].kind is not ActionKind.PSEUDO
             for follower in self.followers.get(number, ()):
                 unmet = self.unmet[follower]
                 unmet.discard(number)
@@ -92,14 +92,33 @@ class _Transition:
         """Take an action for ended, well or not; false when it was not under way."""
         if self.running.pop(number, None) is None:
             return False
-        self.under_way.end(self.actions[number])
+        self.under_way.end(lane_of(self.actions[number]))
         return True
+
+    def next(self) -> Action | None:
+        """Take the most urgent action that has room; None when none has."""
+        able = [(heap[0], lane) for lane, heap in self.ready.items() if not self._hindrance(lane)]
+        if not able:
+            return None
+        (_, number), lane = min(able, key=lambda one: one[0])
+        heappop(self.ready[lane])
+        if not self.ready[lane]:
+            del self.ready[lane]
+        self.under_way.begin(lane)
+        return self.actions[number]
+
+    def hindrances(self) -> list[str]:
+        """Say what keeps actions waiting that are ready."""
+        return sorted({hindrance for lane in self.ready if (hindrance := self._hindrance(lane))})
+
+    def _hindrance(self, lane: Lane) -> str:
+        return self.under_way.hindrance(lane, self.limits)
 
     def _make_ready(self, action: Action, done: list[int]) -> None:
         if action.kind is ActionKind.PSEUDO:
             done.append(action.action_id)
         else:
-            insort(self.ready, (-action.priority, action.action_id))
+            heappush(self.ready.setdefault(lane_of(action), []), (-action.priority, action.action_id))
 
 
 class Controller:
@@ -123,16 +142,16 @@ class Controller:
         transition = self._transition
         if transition is None:
             return 0, 0
-        real = {key for key, action in transition.actions.items() if action.kind is not ActionKind.PSEUDO}
-        return len(real & transition.confirmed), len(real)
+        return transition.done, transition.real
 
     def throttled(self) -> str:
         """Say which limits keep actions waiting; "" when none does."""
         transition = self._transition
-        if transition is None or not transition.hindrances:
+        hindrances = [] if transition is None or transition.stopped_because else transition.hindrances()
+        if transition is None or not hindrances:
             return ""
-        told = "; ".join(transition.hindrances[:HINDRANCES_TOLD_MAX])
-        more = len(transition.hindrances) - HINDRANCES_TOLD_MAX
+        told = "; ".join(hindrances[:HINDRANCES_TOLD_MAX])
+        more = len(hindrances) - HINDRANCES_TOLD_MAX
         return f"{len(transition.running)} under way; {told}" + (f"; and {more} more" if more > 0 else "")
 
     def handle(self, event: ControllerEvent, now: Instant) -> list[ControllerEffect]:
@@ -205,18 +224,9 @@ class Controller:
 
     def _start(self, transition: _Transition, now: Instant) -> list[ControllerEffect]:
         effects: list[ControllerEffect] = []
-        kept: list[tuple[int, int]] = []
-        hindrances: set[str] = set()
-        for entry in transition.ready:
-            action = transition.actions[entry[1]]
-            if hindrance := transition.under_way.hindrance(action, transition.limits):
-                hindrances.add(hindrance)
-                kept.append(entry)
-                continue
-            transition.under_way.begin(action)
+        while (action := transition.next()) is not None:
             transition.running[action.action_id] = Instant(now + _patience_ms(action))
             effects.append(Execute(transition.number, action, self._request(action, transition.number)))
-        transition.ready, transition.hindrances = kept, tuple(sorted(hindrances))
         return effects
 
     def _request(self, action: Action, number: int) -> ActionRequest | None:

@@ -40,6 +40,30 @@ class Limits:
 ANY_NUMBER: Final = Limits()
 
 
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What an action is to the limits. All actions of one lane wait for the same."""
+
+    nodes: tuple[NodeName, ...]  # those that it is work for
+    is_counted: bool = True
+    is_migration: bool = False
+
+
+_FREE: Final = Lane((), is_counted=False)
+
+
+def lane_of(action: Action) -> Lane:
+    """Say what an action is to the limits."""
+    if action.kind is not ActionKind.RESOURCE:
+        return _FREE
+    here = () if action.node is None else (action.node,)
+    if action.operation not in _MIGRATIONS:
+        return Lane(here)
+    meta = {} if action.request is None else dict(action.request.meta)
+    ends = tuple(dict.fromkeys(NodeName(meta[end]) for end in _ENDS if end in meta))
+    return Lane(ends or here, is_migration=True)
+
+
 class UnderWay:
     """The operations that were begun and have not ended."""
 
@@ -48,49 +72,34 @@ class UnderWay:
         self._on: Counter[NodeName] = Counter()
         self._migrations: Counter[NodeName] = Counter()
 
-    def begin(self, action: Action) -> None:
+    def begin(self, lane: Lane) -> None:
         """Count an operation in."""
-        self._count(action, 1)
+        self._count(lane, 1)
 
-    def end(self, action: Action) -> None:
+    def end(self, lane: Lane) -> None:
         """Count it out."""
-        self._count(action, -1)
+        self._count(lane, -1)
 
-    def hindrance(self, action: Action, limits: Limits) -> str:
-        """Say which limit an operation has to wait for; "" when it may begin."""
-        if action.kind is not ActionKind.RESOURCE:
+    def hindrance(self, lane: Lane, limits: Limits) -> str:
+        """Say which limit the actions of a lane have to wait for; "" when the next one may begin."""
+        if not lane.is_counted:
             return ""
         if limits.cluster is not None and self._total >= limits.cluster:
             return f"the cluster is at its batch-limit of {limits.cluster}"
-        for node in _places(action):
+        for node in lane.nodes:
             limit = limits.nodes.get(node, limits.elsewhere)
             if limit is not None and self._on[node] >= limit.count:
                 because = f" ({limit.because})" if limit.because else ""
                 return f"node {node} is at its limit of {limit.count}{because}"
-            migrating = self._migrations[node]
-            if (
-                limits.migrations is not None
-                and action.operation in _MIGRATIONS
-                and migrating >= limits.migrations
-            ):
-                return f"node {node} is at its migration-limit of {limits.migrations}"
+            most = limits.migrations if lane.is_migration else None
+            if most is not None and self._migrations[node] >= most:
+                return f"node {node} is at its migration-limit of {most}"
         return ""
 
-    def _count(self, action: Action, number: int) -> None:
-        if action.kind is not ActionKind.RESOURCE:
+    def _count(self, lane: Lane, number: int) -> None:
+        if not lane.is_counted:
             return
         self._total += number
-        for node in _places(action):
+        for node in lane.nodes:
             self._on[node] += number
-            if action.operation in _MIGRATIONS:
-                self._migrations[node] += number
-
-
-def _places(action: Action) -> tuple[NodeName, ...]:
-    """Return the nodes that an operation is work for."""
-    if action.operation in _MIGRATIONS and action.request is not None:
-        ends = dict(action.request.meta)
-        both = tuple(NodeName(ends[end]) for end in _ENDS if end in ends)
-        if both:
-            return tuple(dict.fromkeys(both))
-    return () if action.node is None else (action.node,)
+            self._migrations[node] += number * lane.is_migration

@@ -146,8 +146,7 @@ def test_what_finds_no_room_waits_and_says_for_what() -> None:
     actions = (*map(action, range(4)), action(4, node=B), action(5, node=B))
     plan = Plan(actions, (), (), (), ())
     assert started(controller.handle(PlanMade(plan, 7, limits), T0)) == [0, 1, 4]
-    told = "3 under way; node a is at its limit of 2; the cluster is at its batch-limit of 3"
-    assert controller.throttled() == told
+    assert controller.throttled() == "3 under way; the cluster is at its batch-limit of 3"
     assert started(confirm(controller, 4)) == [5]
     assert started(confirm(controller, 5)) == []
     assert controller.throttled() == "2 under way; node a is at its limit of 2"
@@ -193,6 +192,20 @@ def test_a_second_plan_while_one_runs_is_a_bug() -> None:
     begin(controller, action(1))
     with pytest.raises(AssertionError):
         begin(controller, action(2))
+
+
+def test_of_many_nodes_at_their_limits_a_few_are_named() -> None:
+    controller = Controller()
+    actions = [action(number, node=NodeName(f"n{number % 5}")) for number in range(10)]
+    assert len(started(begin(controller, *actions, limits=Limits(elsewhere=NodeLimit(1))))) == 5
+    assert controller.throttled().startswith("5 under way; node n0 is at its limit of 1; node n1")
+    assert controller.throttled().endswith("; and 2 more")
+
+
+def test_a_fencing_waits_for_no_limit() -> None:
+    fencing = action(3, kind=ActionKind.FENCE)
+    limits = Limits(cluster=1, elsewhere=NodeLimit(1))
+    assert started(begin(Controller(), action(1), action(2), fencing, limits=limits)) == [1, 3]
 
 
 @settings(deadline=None)

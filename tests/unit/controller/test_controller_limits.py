@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from komainu.controller.limits import Limits, NodeLimit, UnderWay
+from komainu.controller.limits import Lane, Limits, NodeLimit, UnderWay, lane_of
 from komainu.model.ids import NodeName, ResourceId
 from komainu.model.operation import ActionRequest, AgentName
 from komainu.model.plan import Action, ActionKind
@@ -10,14 +10,18 @@ from komainu.model.plan import Action, ActionKind
 A, B, C = NodeName("a"), NodeName("b"), NodeName("c")
 
 
-def operation(name: str, node: NodeName, *meta: tuple[str, str]) -> Action:
+def action(name: str, node: NodeName, *meta: tuple[str, str]) -> Action:
     web, agent = ResourceId("web"), AgentName("ocf", "komainu", "dummy")
     request = ActionRequest(node, web, agent, name, 0, 1000, (), meta, 0, "1:0:0:x", "d")
     return Action(1, ActionKind.RESOURCE, name, node, web, 0, 1000, request, (), "because")
 
 
-def migration(name: str, node: NodeName) -> Action:
-    return operation(name, node, ("migrate_source", A), ("migrate_target", B))
+def operation(name: str, node: NodeName) -> Lane:
+    return lane_of(action(name, node))
+
+
+def migration(name: str, node: NodeName) -> Lane:
+    return lane_of(action(name, node, ("migrate_source", A), ("migrate_target", B)))
 
 
 def test_without_limits_nothing_waits() -> None:
@@ -41,11 +45,11 @@ def test_only_what_runs_an_agent_counts_and_waits() -> None:
     under_way, limits = UnderWay(), Limits(cluster=1, elsewhere=NodeLimit(1))
     kinds = set(ActionKind) - {ActionKind.RESOURCE}
     for kind in kinds:
-        under_way.begin(replace(operation("off", A), kind=kind))
+        under_way.begin(lane_of(replace(action("off", A), kind=kind)))
     assert under_way.hindrance(operation("start", A), limits) == ""
     under_way.begin(operation("start", A))
     for kind in kinds:
-        assert under_way.hindrance(replace(operation("off", A), kind=kind), limits) == ""
+        assert under_way.hindrance(lane_of(replace(action("off", A), kind=kind)), limits) == ""
     assert under_way.hindrance(operation("start", B), limits) == "the cluster is at its batch-limit of 1"
 
 
