@@ -67,7 +67,7 @@ class LayoutKeeper:
 
     def is_current(self, state: ClusterState) -> bool:
         """Whether what is used is what this state has, as far as it is for this node."""
-        return newer_settings(self.settings, state.layout) is None
+        return self._newer(state.layout) is None
 
     def follow(self, state: ClusterState, members: Collection[NodeId]) -> bool:
         """Go on with the nodes and links of this state; whether these are others than before.
@@ -79,7 +79,7 @@ class LayoutKeeper:
             self.settings, self._since = self._agreed, None  # what this node had was never agreed on
             self.follow(state, members)
             return True
-        newer = newer_settings(self.settings, layout)
+        newer = self._newer(layout)
         if newer is None or not set(members) <= {node.node for node in newer.nodes}:
             return False
         # Who changed it further knew that the change before was agreed on.
@@ -91,7 +91,7 @@ class LayoutKeeper:
 
     def learn(self, layout: Layout, members: Collection[NodeId]) -> bool:
         """Take over what others have agreed on; whether that is news, has a place for this node, and for the members."""
-        newer = newer_settings(self.settings, layout) or self.settings
+        newer = self._newer(layout) or self.settings
         is_news = layout.version > self._agreed.layout and newer.layout == layout.version
         if not is_news or not set(members) <= {node.node for node in newer.nodes}:
             return False
@@ -105,6 +105,15 @@ class LayoutKeeper:
         self._agree_on(self.settings)
         return True
 
+    def _newer(self, layout: Layout | None) -> RingSettings | None:
+        """Return the settings with this layout, if it has to be followed.
+
+        One with the number of ours is another line's while ours is not agreed on; else the file was edited by hand.
+        """
+        if layout is None or layout.version < self.settings.layout or layout == layout_of(self.settings):
+            return None
+        return newer_settings(self._agreed, layout)
+
     def _agree_on(self, settings: RingSettings) -> None:
         self.settings = self._agreed = replace(settings, agreed_layout=None, is_count_agreed=True)
         self._since = None
@@ -112,7 +121,7 @@ class LayoutKeeper:
 
 def newer_settings(settings: RingSettings, layout: Layout | None) -> RingSettings | None:
     """Return the settings to go on with when a layout is newer; None while ours are as new, or it is not for us."""
-    if layout is None or layout.version < settings.layout or layout == layout_of(settings):
+    if layout is None or layout.version <= settings.layout:
         return None
     return None if is_removed(settings, layout) else with_layout(settings, layout)
 

@@ -137,6 +137,24 @@ def test_a_file_that_was_raised_by_hand_is_believed() -> None:
     assert newer_settings(settings, newer) == replace(pair(1), layout=5)
 
 
+def test_of_equal_numbers_the_file_is_believed_so_that_it_can_be_edited_by_hand() -> None:
+    file, stored = replace(pair(1), layout=4), replace(layout_of(pair(2)), version=4)
+    assert newer_settings(file, stored) is None
+    keeper = LayoutKeeper(file, state_of(stored))
+    assert keeper.settings == file
+    assert keeper.is_current(state_of(stored))
+    assert not keeper.follow(state_of(stored), ())
+    assert not keeper.learn(stored, ())
+
+
+def test_what_another_line_made_of_the_same_number_is_followed_while_ours_is_not_agreed_on() -> None:
+    ours, theirs = replace(layout_of(pair(1)), version=1), replace(layout_of(three()), version=1)
+    keeper = LayoutKeeper(pair(), state_of(ours))
+    assert not keeper.is_current(state_of(theirs))
+    assert keeper.follow(state_of(theirs, lineage=4), ())
+    assert keeper.settings == replace(three(), layout=1, agreed_layout=0, is_count_agreed=False)
+
+
 def state_of(layout: Layout | None, *, lineage: int = 3) -> ClusterState:
     return ClusterState(Element("cib"), position=Position(lineage, 7), layout=layout)
 
