@@ -17,7 +17,6 @@ from collections.abc import Callable
 from typing import Any
 
 from komainu.model.ids import Incarnation, Instant
-from komainu.model.view import Position
 from komainu.node.corosync.engine import CorosyncEngine
 from komainu.node.corosync.libraries import Libraries
 from komainu.node.corosync.session import Session
@@ -27,7 +26,16 @@ from komainu.node.udp import UdpLinks
 from komainu.ring.builtin import BuiltinRing
 from komainu.ring.corosync.interface import GroupChanged, LeaveGroup, Multicast, Reconnect
 from komainu.ring.corosync.ring import CorosyncRing
-from komainu.ring.interface import DeadlinePassed, Deliver, Ring, RingEvent, SendPacket, Submit
+from komainu.ring.interface import (
+    DeadlinePassed,
+    Deliver,
+    KeepPromise,
+    PromiseKept,
+    Ring,
+    RingEvent,
+    SendPacket,
+    Submit,
+)
 from komainu.ring.wire import Wire
 
 SETTINGS = "/etc/komainu/komainu.toml"
@@ -111,10 +119,10 @@ class Node:
         self._links: UdpLinks | None = None
         self.ring: Ring
         if ring.engine.value == "corosync":
-            self.ring = CorosyncRing(ring, life, now_ms(), Position())
+            self.ring = CorosyncRing(ring, life, now_ms())
             self._corosync = CorosyncEngine(ring, self.feed)
         else:
-            self.ring = BuiltinRing(ring, life, now_ms(), Position())
+            self.ring = BuiltinRing(ring, life, now_ms())
             wire = Wire(ring, key=settings.key, incarnation=life)
             peers = {node.node: node.ends for node in ring.nodes if node.node != ring.me}
             self._links = UdpLinks(ring.of(ring.me).ends, peers, settings.port, wire, self.feed)
@@ -139,6 +147,8 @@ class Node:
                     case Multicast() | LeaveGroup() | Reconnect():
                         assert self._corosync is not None
                         self._corosync.carry_out(effect)
+                    case KeepPromise(counter=counter):
+                        self._queue.append(PromiseKept(counter))
                     case Deliver(token=token) if token is not None:
                         self.meter.delivered()
         self._is_busy = False

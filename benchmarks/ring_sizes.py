@@ -14,7 +14,9 @@ from komainu.ring.builtin import BuiltinRing
 from komainu.ring.interface import (
     DeadlinePassed,
     InstallView,
+    KeepPromise,
     PacketReceived,
+    PromiseKept,
     RingEvent,
     SendPacket,
     Stored,
@@ -85,6 +87,8 @@ class Rings:
                     self.datagrams += len(sealed)
                     self.bytes += sum(len(each) + HEADERS_BYTES for each in sealed)
                 self.network.send(me, effect.peer, effect.link, effect.packet)
+            elif isinstance(effect, KeepPromise):
+                self._feed(me, PromiseKept(effect.counter))
             elif isinstance(effect, InstallView):
                 self.views.append((self.clock.now, me, effect.view.members))
                 self._feed(me, Stored(effect.position))

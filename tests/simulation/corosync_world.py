@@ -30,6 +30,7 @@ from komainu.ring.interface import (
     DeadlinePassed,
     Deliver,
     InstallView,
+    Past,
     RingEffect,
     RingEvent,
     Stable,
@@ -97,7 +98,7 @@ class World:
         position, log = self.disks[node]
         self.booted_at = self.now
         life = Incarnation(self.random.getrandbits(60))
-        ring = CorosyncRing(self.settings[node], life, Instant(self.now), position)
+        ring = CorosyncRing(self.settings[node], life, Instant(self.now), Past(position))
         self.lives[node] = Life(node, ring, self._process(), log=list(log))
         self.connect(node)
 

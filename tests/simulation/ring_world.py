@@ -24,13 +24,16 @@ from komainu.ring.interface import (
     Deliver,
     EndChanged,
     InstallView,
+    KeepPromise,
     LayoutLearned,
     Leave,
     LineRaised,
     LinkChanged,
     PacketReceived,
+    Past,
     PeerEndChanged,
     PeerRefused,
+    PromiseKept,
     RingEffect,
     RingEvent,
     RouteChanged,
@@ -87,6 +90,7 @@ class State:
 class Disk:
     state: State = field(default_factory=State)
     position: Position = field(default_factory=Position)
+    promised: int = 0
 
 
 @dataclass(slots=True)
@@ -147,7 +151,7 @@ class RingWorld:
         disk = self.disks[node]
         incarnation = Incarnation(self.chance.getrandbits(62) + 1)
         settings = ring_settings(node, self.count, self.links, self.quorum)
-        ring = BuiltinRing(settings, incarnation, self.clock.now, disk.position)
+        ring = BuiltinRing(settings, incarnation, self.clock.now, Past(disk.position, disk.promised))
         self.lives[node] = Life(node, ring, disk.state, holds=disk.position)
         self.say(f"{node} starts at {disk.position}")
         for link in range(self.links):
@@ -241,6 +245,8 @@ class RingWorld:
                     life.absorbed.append(life.tokens.pop(token))
                 case AskWitness(view_id=view_id, members=members):
                     self._ask_witness(life.node, view_id, members)
+                case KeepPromise(counter=counter):
+                    self._promise(life, counter)
                 case LayoutLearned():
                     raise AssertionError("nodes and links stay as they are in a world of rings alone")
                 case LineRaised():
@@ -440,6 +446,14 @@ class RingWorld:
                 disk.state, disk.position = state, position
             if not life.writing:
                 self._store(life, life.holds)
+
+        self.clock.after(self.chance.randint(1, 30), done)
+
+    def _promise(self, life: Life, counter: int) -> None:
+        def done() -> None:
+            if self.lives.get(life.node) is life:
+                self.disks[life.node].promised = max(counter, self.disks[life.node].promised)
+                self.give(life.node, PromiseKept(counter))
 
         self.clock.after(self.chance.randint(1, 30), done)
 

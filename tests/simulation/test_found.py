@@ -86,7 +86,8 @@ def test_who_cannot_store_any_more_does_not_take_his_leave() -> None:
 
 def test_half_of_a_pair_that_lacks_the_state_does_not_go_on_alone() -> None:
     """A node that came back went on with its old state when its peer died before it could hand over the new one."""
-    for seed in range(3):
+    stories = 0
+    for seed in range(6):
         world = settled(2, seed)
         world.network.quality = Quality(delay_ms=(2, 9))
         world.lose_power(B, boot_again=False)
@@ -96,16 +97,20 @@ def test_half_of_a_pair_that_lacks_the_state_does_not_go_on_alone() -> None:
         world.run_until(Instant(world.now + 1_000))
         assert set(world.checks.acknowledged) == {"kept"}
         world.boot(B)
-        while not lacks_state(world):
+        until = world.now + 2_000
+        while not lacks_state(world) and world.now < until:
             world.run_until(Instant(world.now + 1))
+        if world.now == until:
+            continue  # the state came together with the view
+        stories += 1
         world.lose_power(A)
         assert world.run_while(lambda world=world: trouble(world) != "", at_most_ms=60_000)  # type: ignore[misc]  # binds now
         for machine in world.machines.values():
             world.checks.acknowledged_is_kept(machine, world.now)
+    assert stories >= 3
 
 
 def lacks_state(world: World) -> bool:
     drive = world.machines[B].drive
     assert drive is not None
-    assert world.now < 60_000
     return drive.ring.view is not None and len(drive.ring.view.members) == 2 and not drive.replica.is_synced

@@ -1,6 +1,11 @@
-"""Choose among moments of which some never come. Knows nothing else."""
+"""Compare moments of which some never come. Knows nothing else."""
 
 from komainu.model.ids import Instant
+
+
+def is_due(now: Instant, moment: Instant | None) -> bool:
+    """Whether a moment has come; None never does."""
+    return moment is not None and now >= moment
 
 
 def earliest(*moments: Instant | None) -> Instant | None:

@@ -87,7 +87,7 @@ from komainu.node.witness_link import WitnessLink
 from komainu.recorder.line import write_line
 from komainu.recorder.record import Record
 from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
-from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket
+from komainu.ring.interface import AskWitness, KeepPromise, PacketReceived, PeerRefused, SendPacket
 from komainu.ring.settings import Engine, RingSettings, derive
 from komainu.ring.wire import Wire
 from komainu.scheduler.plan import plan
@@ -135,6 +135,7 @@ class Daemon:
             now=now_ms(),
             wall=wall_ms(),
             last_reset=_last_reset(prepared.box.earlier),
+            promised=prepared.promised,
         )
         self._planner = Planner(make_plan, self.feed)
         self._box = prepared.box
@@ -156,7 +157,6 @@ class Daemon:
         )
         self._keys = KeyKeeper(wire, settings.key_file, self.feed, log.write)
         self._ways = Ways()
-        self._wire = wire
         self._told_drops: tuple[tuple[str, int], ...] = ()
         is_builtin = ring.engine is Engine.BUILTIN
         own = ring.of(ring.me).ends if is_builtin else ()  # Corosync has sockets of its own
@@ -168,7 +168,9 @@ class Daemon:
         self._culprits = CulpritSearch(self.feed)
         self._addresses = Addresses(self.feed)
         self._kernel = NetlinkListener(self._take_network)
-        self._journal = Journal(prepared.state_file, prepared.flight_file, self.feed, log.write)
+        self._journal = Journal(
+            (prepared.state_file, prepared.promise_file), prepared.flight_file, self.feed, log.write
+        )
         witness = ring.quorum.witness
         self._witness = (
             None
@@ -260,6 +262,8 @@ class Daemon:
                     self._addresses.remove(effect)
                 case Persist():
                     self._journal.persist(effect)
+                case KeepPromise(counter=counter):
+                    self._journal.promise(counter)
                 case AppendRecord(record=record):
                     self._journal.append(write_line(record))
                     if record.position:  # what only this node saw comes as a note, too

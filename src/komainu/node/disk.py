@@ -24,6 +24,8 @@ STATE_BYTES_MAX: Final = 64 * 1024 * 1024
 """A larger file is not ours: four times the largest request."""
 
 _CURRENT, _NEW = "state", "state.new"
+_PROMISED: Final = "promised"
+_COUNTER: Final = re.compile(rb"(\d{1,18})\n?")
 _CIB_TAG: Final = re.compile(rb"<cib\s[^>]*>")
 _EPOCH: Final = re.compile(rb"\b(?:admin_)?epoch=\"\d+\"")
 
@@ -172,6 +174,42 @@ class StateFile:
             f"if another node has the state: mv {self._name} {self._name}.damaged, and start again; this node "
             "then takes the state from the others",
             Place(self._name),
+        )
+
+
+class PromiseFile:
+    """The view counter up to which this node may have promised something (ring/passage.py). Not for two threads."""
+
+    def __init__(self, folder: Folder, name: str) -> None:
+        """`name` is how the folder is called in messages."""
+        self._folder = folder
+        self._name = name
+
+    def store(self, counter: int) -> None:
+        """Store the counter; when this returns it is durable. Raises OSError: then the earlier one still is."""
+        self._folder.write(f"{_PROMISED}.new", f"{counter}\n".encode())
+        self._folder.sync_file(f"{_PROMISED}.new")
+        self._folder.rename(f"{_PROMISED}.new", _PROMISED)
+        self._folder.sync_names()
+
+    def load(self) -> int:
+        """Return the counter; 0 where none was ever stored. Raises Refused for what is no counter."""
+        try:
+            found = _COUNTER.fullmatch(self._folder.read(_PROMISED))
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise Refused((self._unusable(f"cannot be read: {error.strerror}"),)) from None
+        if found is None:
+            raise Refused((self._unusable("holds no number"),))
+        return int(found[1])
+
+    def _unusable(self, what: str) -> Report:
+        return Report(
+            "disk.promise-unusable",
+            f"the counter of views that this node promised {what}",
+            f"when the other nodes run: rm {self._name}/{_PROMISED}, and start this one again",
+            Place(f"{self._name}/{_PROMISED}"),
         )
 
 

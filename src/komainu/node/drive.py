@@ -40,7 +40,7 @@ from komainu.fencing.fencing import Fencer
 from komainu.fencing.interface import DevicesChanged, FenceAgentFinished, FencingEnded, RunFenceAgent
 from komainu.model.cause import Cause
 from komainu.model.ids import Incarnation, Instant, LinkNumber, WallTime
-from komainu.model.moment import earliest
+from komainu.model.moment import earliest, is_due
 from komainu.model.report import Level, Note
 from komainu.model.request import (
     AskStatus,
@@ -136,13 +136,14 @@ class Drive:
         now: Instant,
         wall: WallTime,
         last_reset: str = "",
+        promised: int = 0,
     ) -> None:
-        """`last_reset` is why this machine was reset before this life, if it was and somebody knows."""
+        """`last_reset`: why this machine was reset before this life, if somebody knows; `promised`: see ring.Past."""
         self.layouts = LayoutKeeper(settings, state)
         self.settings = settings = self.layouts.settings
         self.names = {node.node: node.name for node in settings.nodes}
         self.me = self.names[settings.me]
-        self.ring = make_ring(settings, incarnation, now, state.position)
+        self.ring = make_ring(settings, incarnation, now, ring.Past(state.position, promised))
         self.replica = Replica(settings.me, self.names, state)
         self.executor = Executor(self.me)
         self.fencer = Fencer(self.me, seed=incarnation)
@@ -199,6 +200,7 @@ class Drive:
             case (
                 ring.PeerRefused()
                 | ring.WitnessVoted()
+                | ring.PromiseKept()
                 | corosync.GroupChanged()
                 | corosync.GroupMessage()
                 | corosync.QuorumSeen()
@@ -295,19 +297,19 @@ class Drive:
     def _pass_deadlines(self) -> bool:
         """Wake who waits for this moment; whether anybody but the ring does."""
         now = self._now
-        if _is_due(now, self.ring.deadline):
+        if is_due(now, self.ring.deadline):
             self._to_ring.append(ring.DeadlinePassed())
-        if not _is_due(now, self._others_due):
+        if not is_due(now, self._others_due):
             return False
-        if _is_due(now, self.executor.deadline):
+        if is_due(now, self.executor.deadline):
             self._take_executor(self.executor.handle(executing.DeadlinePassed(), now))
-        if _is_due(now, self.fencer.deadline):
+        if is_due(now, self.fencer.deadline):
             self._take_fencer(self.fencer.handle(fencing.DeadlinePassed(), now))
-        if _is_due(now, self.network.deadline):
+        if is_due(now, self.network.deadline):
             self._take_network(self.network.handle(network.DeadlinePassed(), now))
-        if _is_due(now, self.coordination.deadline):
+        if is_due(now, self.coordination.deadline):
             self._take_coordination(self.coordination.tick(self.replica.state, now, self._wall))
-        if _is_due(now, self._stop_by):
+        if is_due(now, self._stop_by):
             self._end(0, "the orderly stop took too long")
         return True
 
@@ -316,6 +318,7 @@ class Drive:
             case (
                 ring.SendPacket()
                 | ring.AskWitness()
+                | ring.KeepPromise()
                 | corosync.Multicast()
                 | corosync.LeaveGroup()
                 | corosync.Reconnect()
@@ -594,7 +597,3 @@ class Drive:
         record = Record(position="", at=self._wall, node=self.me, kind=kind, cause=cause, subjects=subjects)
         self.index.add(record)
         self._out.append(AppendRecord(record))
-
-
-def _is_due(now: Instant, moment: Instant | None) -> bool:
-    return moment is not None and now >= moment

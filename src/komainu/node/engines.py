@@ -8,12 +8,10 @@ from komainu.ring.corosync.ring import CorosyncRing
 from komainu.ring.settings import Engine, RingSettings
 
 
-def make_ring(
-    settings: RingSettings, incarnation: Incarnation, now: Instant, position: Position
-) -> ring.Ring:
+def make_ring(settings: RingSettings, incarnation: Incarnation, now: Instant, past: ring.Past) -> ring.Ring:
     """Make the ring of the engine that the settings name."""
     kind = CorosyncRing if settings.engine is Engine.COROSYNC else BuiltinRing
-    return kind(settings, incarnation, now, position)
+    return kind(settings, incarnation, now, past)
 
 
 def life_of(incarnation: Incarnation) -> str:

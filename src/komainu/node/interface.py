@@ -32,7 +32,15 @@ from komainu.network.interface import (
 from komainu.node.groups import ProgramEvent, TellProgram
 from komainu.recorder.record import Record
 from komainu.ring.corosync.interface import CorosyncEffect, CorosyncEvent
-from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket, WitnessVoted
+from komainu.ring.interface import (
+    AskWitness,
+    KeepPromise,
+    PacketReceived,
+    PeerRefused,
+    PromiseKept,
+    SendPacket,
+    WitnessVoted,
+)
 from komainu.ring.settings import RingSettings
 
 ClientId = NewType("ClientId", int)
@@ -50,7 +58,7 @@ class Persisted:
 
 @dataclass(frozen=True, slots=True)
 class PersistFailed:
-    """The disk refused the Persist with this token."""
+    """The disk refused the Persist with this token, or (0) the ring's KeepPromise."""
 
     token: int
     reason: str
@@ -120,6 +128,7 @@ DriveEvent = (
     | PacketReceived
     | PeerRefused
     | WitnessVoted
+    | PromiseKept
     | CorosyncEvent
     | NetworkEvent
     | ClientsSeen
@@ -249,6 +258,7 @@ DriveEffect = (
     | Exit
     | ResetMachine
     | AskWitness
+    | KeepPromise
     | KeyEffect
     | UseLayout
     | WriteLayout

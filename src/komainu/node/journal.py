@@ -14,9 +14,10 @@ from functools import partial
 from typing import Final, TypeVar
 
 from komainu.model.report import Level, Note
-from komainu.node.disk import StateFile
+from komainu.node.disk import PromiseFile, StateFile
 from komainu.node.flight import FlightFile
 from komainu.node.interface import Persist, Persisted, PersistFailed
+from komainu.ring.interface import PromiseKept
 
 T = TypeVar("T")
 
@@ -32,12 +33,12 @@ class Journal:
 
     def __init__(
         self,
-        state: StateFile,
+        files: tuple[StateFile, PromiseFile],
         flight: FlightFile,
-        report: Callable[[Persisted | PersistFailed], None],
+        report: Callable[[Persisted | PersistFailed | PromiseKept], None],
         note: Callable[[Note], None],
     ) -> None:
-        self._state = state
+        self._state, self._promise_file = files
         self._flight = flight
         self._report = report
         self._note = note
@@ -45,6 +46,7 @@ class Journal:
         self._is_flight_sick = False
         self._work = threading.Condition()
         self._persists: list[Persist] = []
+        self._promised: int | None = None  # the counter that waits for the disk
         self._lines: list[str] = []
         self._is_ending = False
         self._thread = threading.Thread(target=self._live, name="komainu-disk", daemon=True)
@@ -59,6 +61,12 @@ class Journal:
         """Store this text as soon as the disk is free."""
         with self._work:
             self._persists.append(effect)
+            self._work.notify()
+
+    def promise(self, counter: int) -> None:
+        """Store the ring's counter as soon as the disk is free; it only grows."""
+        with self._work:
+            self._promised = counter
             self._work.notify()
 
     def append(self, line: str) -> None:
@@ -88,12 +96,16 @@ class Journal:
         sync_due: float | None = None
         while True:
             with self._work:
-                if not self._persists and not self._lines and not self._is_ending:
+                has_work = self._persists or self._lines or self._promised is not None
+                if not has_work and not self._is_ending:
                     self._work.wait(None if sync_due is None else max(0.0, sync_due - time.monotonic()))
                 persists, self._persists = self._persists, []
                 lines, self._lines = self._lines, []
+                promised, self._promised = self._promised, None
                 is_ending = self._is_ending
             self.busy_since_s = time.monotonic()
+            if promised is not None:
+                self._keep(promised)
             if persists:
                 self._store(persists)
             if lines and self._try_flight(partial(self._flight.append, lines)):
@@ -116,6 +128,14 @@ class Journal:
             events = [Persisted(one.token) for one in persists]
         for event in events:
             self._tell(self._report, event)
+
+    def _keep(self, counter: int) -> None:
+        event: PromiseKept | PersistFailed = PromiseKept(counter)
+        try:
+            self._promise_file.store(counter)
+        except OSError as error:
+            event = PersistFailed(0, error.strerror or str(error))
+        self._tell(self._report, event)
 
     def _try_flight(self, work: Callable[[], None]) -> bool:
         """Do it; a disk that refuses a record costs the record, not the cluster. Said once, until it is better."""

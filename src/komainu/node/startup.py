@@ -14,7 +14,7 @@ from komainu.cib.initial import empty_cib
 from komainu.cib.state import ClusterState
 from komainu.model.report import Note, Place, Refused, Report
 from komainu.node.blackbox import BlackBox
-from komainu.node.disk import RealFolder, StateFile
+from komainu.node.disk import PromiseFile, RealFolder, StateFile
 from komainu.node.flight import FlightFile
 from komainu.node.reconfiguration import is_removed, newer_settings
 from komainu.node.settings import DaemonSettings
@@ -35,8 +35,10 @@ class Prepared:
 
     lock: int
     state_file: StateFile
+    promise_file: PromiseFile
     flight_file: FlightFile
     state: ClusterState
+    promised: int
     history: tuple[Record, ...]
     notes: tuple[Note, ...]
     box: BlackBox
@@ -58,11 +60,14 @@ def prepare(settings: DaemonSettings) -> Prepared:
     flight_file = FlightFile(settings.state_folder)
     lines = (line.decode(errors="replace") for line in flight_file.read(RECORDS_READ_MAX))
     history, _torn = read_lines(lines)
+    promise_file = PromiseFile(RealFolder(settings.state_folder), settings.state_folder)
     return Prepared(
         lock,
         state_file,
+        promise_file,
         flight_file,
         state,
+        promise_file.load(),
         history,
         loaded.notes,
         BlackBox(Path(settings.state_folder) / "blackbox.json"),

@@ -37,7 +37,9 @@ from komainu.ring.interface import (
     Leave,
     LinkReport,
     PacketReceived,
+    Past,
     PeerRefused,
+    PromiseKept,
     QuorumReport,
     Reconfigure,
     RingEffect,
@@ -88,9 +90,9 @@ class BuiltinRing:
     """The ring that needs nothing but Python. See interface.Ring for what it promises."""
 
     def __init__(
-        self, settings: RingSettings, incarnation: Incarnation, now: Instant, position: Position | None = None
+        self, settings: RingSettings, incarnation: Incarnation, now: Instant, past: Past | None = None
     ) -> None:
-        """Start a life. `incarnation` is drawn anew for each; `position` is that of the stored state."""
+        """Start a life. `incarnation` is drawn anew for each; `past` is what earlier ones left on the disk."""
         self._settings = settings
         self._timing = derive(settings)
         self._me = settings.me
@@ -101,7 +103,7 @@ class BuiltinRing:
         self._routes = Routes(self._links, self._timing, settings.link_mode)
         self._relays = Relays(self._routes, self._watch)
         self._outbox = Outbox(settings.me, incarnation)
-        started = (position or Position(), now)
+        started = (past or Past(), now)
         self._formation = Formation(settings, self._timing, self._watch, self._outbox, started)
         self._telling = Telling(self._links, self._routes, self._watch, self._relays, self._formation)
         self._telling.follow(settings)
@@ -191,6 +193,8 @@ class BuiltinRing:
                 out += self._formation.passage.stored(position)
             case WitnessVoted():
                 out += self._formation.voted(event, now)
+            case PromiseKept(counter=counter):
+                self._formation.passage.kept = max(self._formation.passage.kept, counter)
             case Confirmed():
                 out += self._formation.passage.confirm()
             case StartAlone():
@@ -325,6 +329,7 @@ class BuiltinRing:
         due = self._formation.deadline
         if not is_idle or out or (due is not None and now >= due):
             out += self._formation.consider(now)
+            out += self._formation.passage.keep_promises()
             out += self._catch_up(now)
             out += self._tell_stable()
             due = self._formation.deadline

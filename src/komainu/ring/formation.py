@@ -28,8 +28,8 @@ Source: the flush of virtual synchrony (Birman and Joseph 1987); ballots that ou
 
 from komainu.model.ids import Instant, NodeId
 from komainu.model.moment import earliest
-from komainu.model.view import Position, ViewId
-from komainu.ring.interface import WitnessVoted
+from komainu.model.view import ViewId
+from komainu.ring.interface import Past, WitnessVoted
 from komainu.ring.leading import Leading
 from komainu.ring.order import Mail
 from komainu.ring.outbox import Outbox
@@ -51,16 +51,16 @@ class Formation:
         timing: Timing,
         watch: Watch,
         outbox: Outbox,
-        started: tuple[Position, Instant],
+        started: tuple[Past, Instant],
     ) -> None:
-        position, self._started_at = started
+        past, self._started_at = started
         self._timing = timing
         self._watch = watch
         self._me = watch.me
         self._settings = settings
         self._nodes = len(settings.nodes)
         self.wishes = Wishes(settings, timing, watch, self._started_at)
-        self.passage = Passage(settings, timing, watch, outbox, position)
+        self.passage = Passage(settings, timing, watch, outbox, past)
         self._leading = Leading(settings, timing, watch, self.wishes, self.passage)
         self._wake_at: Instant | None = self._started_at
         self._judged = _count_of(settings)  # by what the present view was judged, and its name

@@ -4,7 +4,7 @@ Engines (builtin cores, Corosync, simulated) take these events and give these ef
 DESIGN.md, section 5. Nothing here decides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
@@ -15,6 +15,18 @@ from komainu.model.view import Position, View, ViewId
 from komainu.ring.corosync.interface import CorosyncEffect, CorosyncEvent
 from komainu.ring.packet import Packet
 from komainu.ring.settings import RingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What earlier lives of this node left on its disk.
+
+    `position`: of the stored state. `promised`: no view above this counter was agreed to by them.
+    """
+
+    position: Position = field(default_factory=Position)
+    promised: int = 0
+
 
 # -- events ---------------------------------------------------------------------------------------------
 
@@ -96,6 +108,13 @@ class WitnessVoted:
 
 
 @dataclass(frozen=True, slots=True)
+class PromiseKept:
+    """The KeepPromise with this counter, or a greater one, is on stable storage."""
+
+    counter: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reconfigure:
     """Nodes and links are these from now on; all else in the settings is as it was. Every member is told alike."""
 
@@ -122,6 +141,7 @@ RingEvent = (
     | Confirmed
     | StartAlone
     | WitnessVoted
+    | PromiseKept
     | Reconfigure
     | Leave
     | DeadlinePassed
@@ -174,6 +194,16 @@ class AskWitness:
     witness: str
     view_id: ViewId
     members: tuple[NodeId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepPromise:
+    """Put this counter on stable storage, then say PromiseKept. Until then no view beyond it is agreed to.
+
+    The next life of this node begins above it (Past.promised).
+    """
+
+    counter: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +297,7 @@ RingEffect = (
     | Deliver
     | Absorbed
     | AskWitness
+    | KeepPromise
     | LineRaised
     | InstallView
     | Stable

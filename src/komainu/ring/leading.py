@@ -89,7 +89,10 @@ class Leading:
         self._ballot = self._announcement = None
 
     def start(self, members: tuple[Member, ...], now: Instant) -> list[Out]:
-        """Propose a view of these members."""
+        """Propose a view of these members, once the disk has the promise to follow no other one with its counter."""
+        if self._passage.seen >= self._passage.kept:
+            self._ballot = None
+            return []
         ballot = Ballot(
             view_id=ViewId(self._passage.seen + 1, self._me.node),
             members=members,
@@ -209,7 +212,11 @@ class Leading:
         if member == self._me or member.node in ballot.answers:
             return False
         beat = self._watch.peers[member.node].beat
-        return beat is not None and beat.blocked is not None and beat.blocked > ballot.view_id
+        if beat is None:
+            return False
+        began = None if beat.view is None else beat.view.view_id
+        others = {beat.blocked, began} - {None, ballot.view_id}
+        return any(each is not None and each.counter >= ballot.view_id.counter for each in others)
 
     def _repeat_announcement(self, now: Instant) -> list[Out]:
         announcement = self._announcement

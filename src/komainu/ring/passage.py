@@ -3,7 +3,9 @@
 Must not know: why a ballot was started, and who else answered it.
 
 Two promises hold here. A node that answered a ballot delivers nothing more of its view but what the decision of
-that ballot, or of a higher one, names. And it never answers, or follows, a lower ballot again.
+that ballot, or of a higher one, names. And it never answers, or follows, another ballot with the same counter or a
+lower one again, in this life or a later one: a counter is promised only after it is on the disk. So of two views with
+quorum that share a node no two have the same counter, which is the name of the line of the state (decision 0044).
 """
 
 from dataclasses import dataclass
@@ -13,7 +15,16 @@ from komainu.model.ids import Instant, NodeId
 from komainu.model.report import Level, Note
 from komainu.model.view import Position, ViewId
 from komainu.ring.delivery import Standing
-from komainu.ring.interface import Absorbed, AskWitness, Deliver, Departure, InstallView, LineRaised
+from komainu.ring.interface import (
+    Absorbed,
+    AskWitness,
+    Deliver,
+    Departure,
+    InstallView,
+    KeepPromise,
+    LineRaised,
+    Past,
+)
 from komainu.ring.order import Mail, Order
 from komainu.ring.outbox import RESEND_MAX, Outbox
 from komainu.ring.packet import Decision, Flush, Gone, Member, Share, ViewKey, Vote
@@ -25,21 +36,18 @@ from komainu.ring.watch import Watch
 RESTART_STRIDE: Final = 1000
 """View counters that a starting node skips (see `first_counter`)."""
 
+PROMISE_STRIDE: Final = 1000
+"""View counters that are put on the disk at once: nothing has to be written, or waited for, for the next thousand."""
+
 LONE_STRIDE: Final = 1_000_000
 """View counters that a part skips which starts without the others at an operator's word: it is the line from now on,
 whatever they have on their disks. They would have to be started five hundred times more to be beyond it."""
 
-Out = Mail | Deliver | InstallView | Absorbed | LineRaised | AskWitness | Note
+Out = Mail | Deliver | InstallView | Absorbed | LineRaised | AskWitness | KeepPromise | Note
 
 
 def first_counter(position: Position) -> int:
-    """Return the view counter that a starting node begins with: a whole stride above what it stored.
-
-    Were it only one above, two lines could get the same lineage: node a stores some of view 7 and stops; b, who
-    was in view 7 too but stored nothing of it, starts again and makes another view 7 with c. (A node that stops
-    twice in a row before it stores anything of a quorate view starts from the same counter; only a promise on
-    disk before each answer would rule that out.)
-    """
+    """Return the view counter that a starting node begins with, when its disk names none: a stride above its state."""
     return ((position.lineage + RESTART_STRIDE - 1) // RESTART_STRIDE + 1) * RESTART_STRIDE
 
 
@@ -58,24 +66,27 @@ class Passage:
     """Where this node is: its view, the ballot that it promised, the state that it holds.
 
     `blocked`: the ballot that was answered and whose view did not begin yet. `seen`: the greatest view counter.
+    `kept`: the greatest that may be promised, since it is on the disk.
     """
 
     def __init__(
-        self, settings: RingSettings, timing: Timing, watch: Watch, outbox: Outbox, position: Position
+        self, settings: RingSettings, timing: Timing, watch: Watch, outbox: Outbox, past: Past
     ) -> None:
         self._timing = timing
         self._watch = watch
         self._me = watch.me
         self._outbox = outbox
         self._position = (
-            position  # of the state held before this view: what counts while the view's is not here
+            past.position  # of the state held before this view: what counts while the view's is not here
         )
-        self._promised: ViewId | None = None
         self.current: Installed | None = None
         self.blocked: ViewId | None = None
         self.waits_for_all = waits_for_all(settings)
         self.starts_alone = False  # an operator said so, and the view was not judged anew yet
-        self.seen = first_counter(position)
+        self.seen = max(first_counter(past.position), past.promised)
+        self.kept = past.promised
+        self._promised = self.seen  # no other ballot up to this counter is answered any more
+        self._asked = self.kept
         self.voters = first_voters(settings)
         self.witness_reason = ""
         self._options = settings.quorum
@@ -90,13 +101,22 @@ class Passage:
             self.voters = first_voters(settings)
 
     def may_follow(self, ballot: ViewId) -> bool:
-        """Whether a ballot is not below what was promised, nor one whose view began already."""
-        return self._promised is None or ballot > self._promised or ballot == self.blocked
+        """Whether a ballot is that which was promised, or beyond it, as far as the disk has it."""
+        return ballot == self.blocked or self._promised < ballot.counter <= self.kept
+
+    def keep_promises(self) -> list[KeepPromise]:
+        """Have the counters that come next put on the disk, before they are wanted."""
+        if self.seen + PROMISE_STRIDE // 2 < self._asked:
+            return []
+        self._asked = self.seen + PROMISE_STRIDE
+        return [KeepPromise(self._asked)]
 
     def promise(self, ballot: ViewId) -> None:
         """Stop in the old view, and follow no lower ballot from now on."""
-        assert self._promised is None or ballot > self._promised, "promises only grow"
-        self._promised = self.blocked = ballot
+        assert self._promised < ballot.counter <= self.kept, (
+            "promises only grow, and the disk is ahead of them"
+        )
+        self._promised, self.blocked = ballot.counter, ballot
         self.seen = max(self.seen, ballot.counter)
         if self.current is not None:
             self.current.order.stop()

@@ -33,6 +33,7 @@ class Disk:
     writing: dict[int, str] = field(default_factory=dict)  # token -> text on its way
     slowness: int = 1  # how many times longer than usual a write takes
     is_full: bool = False
+    promised: int = 0  # the view counter that the ring had put on it
 
     def finish(self, token: int) -> bool:
         """Make a write durable; false when the power went before."""

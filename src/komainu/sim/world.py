@@ -43,7 +43,14 @@ from komainu.node.interface import (
 )
 from komainu.node.reconfiguration import is_removed, newer_settings
 from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
-from komainu.ring.interface import AskWitness, PacketReceived, PeerRefused, SendPacket
+from komainu.ring.interface import (
+    AskWitness,
+    KeepPromise,
+    PacketReceived,
+    PeerRefused,
+    PromiseKept,
+    SendPacket,
+)
 from komainu.ring.quorum import majorities_meet
 from komainu.ring.settings import RingSettings
 from komainu.scheduler.plan import plan
@@ -180,6 +187,7 @@ class World:
             make_plan=lambda state, wall: _plan(self, state.cib, wall),
             now=machine.clock.read(self.now),
             wall=self.wall_of(machine),
+            promised=machine.disk.promised,
         )
         if self.plans_beside:
             drive.coordination.outlook.light_max = -1
@@ -277,10 +285,8 @@ class World:
                 )
             case RunFenceAgent():
                 agents.run_fence_agent(self, machine, effect)
-            case Persist(token=token, text=text):
-                machine.disk.writing[token] = text
-                took = self.chance.randint(*DISK_MS) * machine.disk.slowness
-                self.later(machine, took, lambda: self._persisted(machine, token))
+            case Persist() | KeepPromise():
+                _write(self, machine, effect)
             case AppendRecord(record=record):
                 self.observer.recorded(machine, record)
                 machine.records.append(record)
@@ -322,12 +328,6 @@ class World:
         ):
             self.give(self.machines[received.peer], PeerRefused(received.link, receiver))
 
-    def _persisted(self, machine: Machine, token: int) -> None:
-        if machine.disk.is_full:
-            self.give(machine, PersistFailed(token, "no space left on device"))
-        elif machine.disk.finish(token):
-            self.give(machine, Persisted(token))
-
     def later(self, machine: Machine, delay_ms: int, act: Callable[[], None]) -> None:
         """Do something later, unless the daemon's life ends before."""
         life = machine.life
@@ -361,6 +361,26 @@ class World:
     def say(self, what: str) -> None:
         """Add a line to the trace."""
         self.trace.append(f"{self.now / 1000:9.3f} {what}")
+
+
+def _write(world: World, machine: Machine, effect: Persist | KeepPromise) -> None:
+    """Let a disk take its time."""
+    if isinstance(effect, Persist):
+        machine.disk.writing[effect.token] = effect.text
+    took = world.chance.randint(*DISK_MS) * machine.disk.slowness
+    world.later(machine, took, partial(_written, world, machine, effect))
+
+
+def _written(world: World, machine: Machine, effect: Persist | KeepPromise) -> None:
+    disk = machine.disk
+    if disk.is_full:
+        token = effect.token if isinstance(effect, Persist) else 0
+        world.give(machine, PersistFailed(token, "no space left on device"))
+    elif isinstance(effect, KeepPromise):
+        disk.promised = max(disk.promised, effect.counter)
+        world.give(machine, PromiseKept(effect.counter))
+    elif disk.finish(effect.token):
+        world.give(machine, Persisted(effect.token))
 
 
 def _forget_farewells(world: World) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from komainu.model.report import Refused, Report
-from komainu.node.disk import VERSIONS_MAX, RealFolder, StateFile
+from komainu.node.disk import VERSIONS_MAX, PromiseFile, RealFolder, StateFile
 
 MARK = "<end/>"
 
@@ -123,6 +123,37 @@ def test_power_lost_after_any_step_gives_the_old_or_the_new_state(*, same_config
         if is_stored:
             break
     assert crashes >= 4
+
+
+def test_power_lost_after_any_step_gives_the_old_or_the_new_promise() -> None:
+    chance = random.Random(3)
+    for steps in range(5):
+        folder = FakeFolder()
+        PromiseFile(folder, "state").store(1000)
+        folder.steps = folder.taken + steps
+        is_stored = False
+        try:
+            PromiseFile(folder, "state").store(2000)
+            is_stored = True
+        except PowerLost:
+            pass
+        for _ in range(20):
+            kept = PromiseFile(folder.after_power_loss(chance), "state").load()
+            assert kept in ({2000} if is_stored else {1000, 2000})
+    assert is_stored
+
+
+def test_a_promise_that_was_never_made_or_cannot_be_read(tmp_path: Path) -> None:
+    file = PromiseFile(RealFolder(str(tmp_path)), str(tmp_path))
+    assert file.load() == 0
+    (tmp_path / "promised").write_text("12 apples")
+    with pytest.raises(Refused, match="holds no number") as refused:
+        file.load()
+    assert refused.value.reports[0].hint.endswith(f"rm {tmp_path}/promised, and start this one again")
+    (tmp_path / "promised").unlink()
+    (tmp_path / "promised").mkdir()
+    with pytest.raises(Refused, match="cannot be read"):
+        file.load()
 
 
 def test_power_lost_in_the_first_store_gives_nothing_or_the_new_state() -> None:

@@ -34,6 +34,7 @@ from komainu.node.interface import (
     PersistFailed,
     StopAsked,
 )
+from komainu.ring.interface import KeepPromise, PromiseKept
 from komainu.ring.settings import NodeSettings, RingSettings
 
 WALL = WallTime(1_700_000_000_000)
@@ -72,7 +73,10 @@ class Bench:
         return effects
 
     def give(self, event: DriveEvent) -> list[DriveEffect]:
-        return self.take(self.drive.handle(event, self.now, WALL))
+        effects = self.take(self.drive.handle(event, self.now, WALL))
+        for kept in [effect for effect in effects if isinstance(effect, KeepPromise)]:
+            effects += self.give(PromiseKept(kept.counter))
+        return effects
 
     def run(self, milliseconds: int) -> None:
         end = self.now + milliseconds

@@ -9,10 +9,13 @@ import pytest
 
 from komainu.model.report import Note
 from komainu.node import flight as flight_module
-from komainu.node.disk import StateFile
+from komainu.node.disk import PromiseFile, StateFile
 from komainu.node.flight import FlightFile
 from komainu.node.interface import Persist, Persisted, PersistFailed
 from komainu.node.journal import Journal
+from komainu.ring.interface import PromiseKept
+
+Told = Persisted | PersistFailed | PromiseKept
 
 
 class SlowFolder:
@@ -47,25 +50,31 @@ class SlowFolder:
         pass
 
 
-def run(tmp_path: Path, folder: SlowFolder, count: int) -> list[Persisted | PersistFailed]:
+def files(folder: SlowFolder) -> tuple[StateFile, PromiseFile]:
+    return StateFile(folder, "cib"), PromiseFile(folder, "state")
+
+
+def run(tmp_path: Path, folder: SlowFolder, count: int, *, promised: tuple[int, ...] = ()) -> list[Told]:
     """Persist while the disk stands still, then let it go on."""
 
-    async def life() -> list[Persisted | PersistFailed]:
-        told: list[Persisted | PersistFailed] = []
+    async def life() -> list[Told]:
+        told: list[Told] = []
         notes: list[Note] = []
         enough = asyncio.Event()
 
-        def report(event: Persisted | PersistFailed) -> None:
+        def report(event: Told) -> None:
             told.append(event)
             if len(told) == count:
                 enough.set()
 
-        journal = Journal(StateFile(folder, "cib"), FlightFile(str(tmp_path)), report, notes.append)
+        journal = Journal(files(folder), FlightFile(str(tmp_path)), report, notes.append)
         journal.start()
         journal.persist(Persist(0, "text 0"))
         assert await asyncio.to_thread(folder.is_working.wait, 5)
         for token in range(1, count):
             journal.persist(Persist(token, f"text {token}"))
+        for counter in promised:
+            journal.promise(counter)
         journal.append("a record\n")
         assert journal.busy_since_s <= time.monotonic(), "the watchdog sees that the disk stands still"
         folder.go_on.set()
@@ -83,6 +92,20 @@ def test_of_the_states_that_wait_only_the_newest_is_written_and_all_are_confirme
     assert told == [Persisted(token) for token in range(5)]
     assert folder.stored == [b"text 0", b"text 4"]
     assert (tmp_path / "flight.jsonl").read_text() == "a record\n"
+
+
+def test_the_newest_promise_is_written_before_the_states_that_wait(tmp_path: Path) -> None:
+    folder = SlowFolder()
+    told = run(tmp_path, folder, 3, promised=(2000, 3000))
+    assert told[:2] == [Persisted(0), PromiseKept(3000)]
+    assert folder.stored == [b"text 0", b"3000\n", b"text 2"]
+
+
+def test_a_disk_that_refuses_a_promise_is_told(tmp_path: Path) -> None:
+    folder = SlowFolder()
+    folder.error = OSError(28, "No space left on device")
+    told = run(tmp_path, folder, 2, promised=(2000,))
+    assert told[1] == PersistFailed(0, "No space left on device")
 
 
 def test_a_disk_that_refuses_is_told(tmp_path: Path) -> None:
@@ -125,7 +148,7 @@ def test_a_flight_record_that_cannot_be_written_is_said_once_and_costs_nothing_e
 
         folder = tmp_path / "flight"
         folder.write_text("a file in the way")
-        journal = Journal(StateFile(SlowFolder(), "cib"), FlightFile(str(folder)), lambda _: None, note)
+        journal = Journal(files(SlowFolder()), FlightFile(str(folder)), lambda _: None, note)
         journal.start()
         for wanted in ("disk.flight-lost", "disk.flight-back"):
             if wanted == "disk.flight-back":
@@ -151,9 +174,7 @@ def test_a_fault_of_the_thread_is_seen_by_the_loop(tmp_path: Path) -> None:
         asyncio.get_running_loop().set_exception_handler(
             lambda _, context: seen.set_result(context["exception"])
         )
-        journal = Journal(
-            StateFile(BrokenFolder(), "cib"), FlightFile(str(tmp_path)), lambda _: None, lambda _: None
-        )
+        journal = Journal(files(BrokenFolder()), FlightFile(str(tmp_path)), lambda _: None, lambda _: None)
         journal.start()
         journal.persist(Persist(1, "text"))
         async with asyncio.timeout(5):

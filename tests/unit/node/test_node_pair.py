@@ -12,7 +12,7 @@ from komainu.network.interface import ClientsSeen
 from komainu.node.pair import Pair
 from komainu.node.race import CUT_OFF_PLACES
 from komainu.ring.builtin import BuiltinRing
-from komainu.ring.interface import Departure, InstallView
+from komainu.ring.interface import Departure, InstallView, Past
 from komainu.ring.settings import NodeSettings, RingSettings
 
 ONE, TWO = NodeId(1), NodeId(2)
@@ -37,7 +37,7 @@ class World:
 
 
 def world(position: Position) -> World:
-    ring = BuiltinRing(SETTINGS, Incarnation(1), Instant(0), position)
+    ring = BuiltinRing(SETTINGS, Incarnation(1), Instant(0), Past(position))
     return World(ring, Pair(SETTINGS), ClusterState(empty_cib("t", NAMES), (), position))
 
 

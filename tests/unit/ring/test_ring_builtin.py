@@ -15,10 +15,13 @@ from komainu.ring.interface import (
     Departure,
     EndChanged,
     InstallView,
+    KeepPromise,
     Leave,
     LinkChanged,
     PacketReceived,
+    Past,
     PeerRefused,
+    PromiseKept,
     RingEffect,
     RingEvent,
     SendPacket,
@@ -63,7 +66,10 @@ class Bench:
         self.lives += 1
         number = NodeId(node)
         self.rings[number] = BuiltinRing(
-            settings(node, self.count, self.quorum), Incarnation(self.lives), self.now, position
+            settings(node, self.count, self.quorum),
+            Incarnation(self.lives),
+            self.now,
+            Past(position or Position()),
         )
         self.told[number] = []
 
@@ -75,6 +81,8 @@ class Bench:
             elif not self.loses(number, effect):
                 packet = PacketReceived(effect.link, number, effect.packet)
                 self.air.append((Instant(self.now + 1), effect.peer, packet))
+            if isinstance(effect, KeepPromise):
+                self.give(node, PromiseKept(effect.counter))
             if isinstance(effect, Deliver) or (
                 isinstance(effect, InstallView) and node in effect.keeps_state
             ):

@@ -5,7 +5,7 @@ import pytest
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd
 from komainu.model.view import Position, View, ViewId
-from komainu.ring.interface import Absorbed, Deliver, InstallView
+from komainu.ring.interface import Absorbed, Deliver, InstallView, KeepPromise, Past
 from komainu.ring.links import Links
 from komainu.ring.outbox import Outbox
 from komainu.ring.packet import Decision, Delivered, LastOf, Share, ViewKey, Voters
@@ -26,7 +26,9 @@ def passage(position: Position | None = None) -> tuple[Passage, Outbox]:
     timing = derive(settings)
     watch = Watch(settings, timing, Links(settings, timing, NOW), Incarnation(20))
     outbox = Outbox(ME, Incarnation(20))
-    return Passage(settings, timing, watch, outbox, position or Position()), outbox
+    core = Passage(settings, timing, watch, outbox, Past(position or Position()))
+    core._promised, core.kept = 0, 5_000  # small counters are easier to read
+    return core, outbox
 
 
 def decision(
@@ -66,6 +68,38 @@ def test_promises_only_grow() -> None:
     assert not core.may_follow(ViewId(5, PEER))  # it began; an old copy of the proposal leads nowhere
     with pytest.raises(AssertionError):
         core.promise(ViewId(5, PEER))
+
+
+def test_of_two_ballots_with_one_counter_only_the_first_is_followed() -> None:
+    core, _ = passage()
+    core.promise(ViewId(5, PEER))
+    assert not core.may_follow(ViewId(5, NodeId(3)))
+    core.begin(decision(5), NOW)
+    assert not core.may_follow(ViewId(5, NodeId(3)))
+
+
+def test_nothing_is_promised_that_the_disk_does_not_have() -> None:
+    core, _ = passage()
+    assert core.keep_promises() == [KeepPromise(core.seen + 1000)]
+    assert core.keep_promises() == []
+    core.seen += 501
+    assert core.keep_promises() == [KeepPromise(core.seen + 1000)]
+    assert core.may_follow(ViewId(core.kept, PEER))
+    assert not core.may_follow(ViewId(core.kept + 1, PEER))
+
+
+def test_a_life_answers_no_ballot_that_an_earlier_one_may_have_promised() -> None:
+    nodes = tuple(
+        NodeSettings(node, NodeName(f"n{node}"), (LinkEnd(LinkNumber(0), f"10.0.0.{node}"),))
+        for node in (PEER, ME)
+    )
+    settings = RingSettings("test", ME, nodes)
+    timing = derive(settings)
+    watch = Watch(settings, timing, Links(settings, timing, NOW), Incarnation(20))
+    core = Passage(settings, timing, watch, Outbox(ME, Incarnation(20)), Past(Position(5, 0), promised=7_000))
+    core.kept = 9_000
+    assert not core.may_follow(ViewId(7_000, PEER))
+    assert core.may_follow(ViewId(7_001, PEER))
 
 
 def test_the_first_view() -> None:

@@ -48,7 +48,9 @@ from komainu.ring.interface import (
     Leave,
     LinkReport,
     PacketReceived,
+    Past,
     PeerRefused,
+    PromiseKept,
     QuorumReport,
     Reconfigure,
     RingEffect,
@@ -87,15 +89,15 @@ class CorosyncRing:
     """The ring over Corosync's process groups. See interface.Ring for what it promises."""
 
     def __init__(
-        self, settings: RingSettings, incarnation: Incarnation, now: Instant, position: Position | None = None
+        self, settings: RingSettings, incarnation: Incarnation, now: Instant, past: Past | None = None
     ) -> None:
-        """Start a life. `incarnation` is drawn anew for each; `position` is that of the stored state."""
+        """Start a life. `incarnation` is drawn anew for each; `past` is what earlier ones left on the disk."""
         self._settings = settings
         self._timing = derive(settings)
         self._roll = RollCall(settings.me, frozenset(node.node for node in settings.nodes))
         self._paths = Paths(settings, now)
         outbox = Outbox(settings.me, incarnation)
-        self._self = Standpoint(outbox, position or Position(), waits_for_all(settings))
+        self._self = Standpoint(outbox, (past or Past()).position, waits_for_all(settings))
         self._beats = _Beats(now, 2 * self._timing.heartbeat_ms)
         self._is_alone = False  # without Corosync, in a view of our own
         self._deadline: Instant | None = Instant(now + self._beats.period_ms)
@@ -177,7 +179,7 @@ class CorosyncRing:
             case Leave():
                 self._deadline = None
                 return [LeaveGroup()]
-            case PacketReceived() | PeerRefused() | WitnessVoted() | DeadlinePassed():
+            case PacketReceived() | PeerRefused() | WitnessVoted() | PromiseKept() | DeadlinePassed():
                 pass  # of the builtin ring; or only time went on
             case _:
                 assert_never(event)

@@ -1,0 +1,68 @@
+"""What a daemon has to know of its earlier life: its promises, and what was taken in of everybody's payloads."""
+
+from ring_world import RingWorld
+
+from komainu.model.ids import NodeId
+
+A, B, C = NodeId(1), NodeId(2), NodeId(3)
+
+
+def step_until_in_view(world: RingWorld, node: NodeId) -> None:
+    """Stop at the very moment at which a node begins a view: nothing of it is on its disk."""
+    while world.lives[node].begun is None:
+        assert world.clock.now < 20_000
+        world.run_for(1)
+
+
+def test_two_views_with_quorum_never_have_one_number() -> None:
+    """A node that stopped before it had stored anything of a view helped to make another one with its number.
+
+    Then the two lines could not be told apart, and that which only one node knew won by its length.
+    """
+    for seed in range(3):
+        world = RingWorld(3, seed)
+        world.start(A)
+        world.start(C)
+        step_until_in_view(world, C)
+        assert world.disks[C].position.lineage == 0
+        world.crash(C)
+        world.network.part({A}, {B, C})
+        world.start(B)
+        world.start(C)
+        world.run_for(4_000)
+        for _ in range(20):
+            world.submit(B)
+        for _ in range(40):
+            world.submit(A)
+        world.run_for(1_000)
+        kept = set(world.acknowledged)
+        assert kept
+        for node in (B, C):
+            world.crash(node)
+        world.network.join({A}, {B, C})
+        for node in (B, C):
+            world.start(node)
+        world.run_for(6_000)
+        world.check_converged()
+        assert kept <= set(world.lives[A].state.payloads)
+
+
+def test_a_payload_is_taken_in_once_although_all_who_took_it_start_anew() -> None:
+    """Its sender did not hear of it, and submitted it again to members that remembered only the state."""
+    for seed in range(3):
+        world = RingWorld(3, seed)
+        for node in (A, B, C):
+            world.start(node)
+        world.run_for(4_000)
+        for node in (A, B):
+            world.network.cut_one_way(node, C)  # they hear C, and C nothing any more
+        sent = world.submit(C)
+        world.run_for(4_000)
+        assert all(sent in world.disks[node].state.payloads for node in (A, B))
+        for node in (A, B):
+            world.crash(node)
+            world.network.mend_one_way(node, C)
+        for node in (A, B):
+            world.start(node)
+        world.run_for(6_000)
+        world.check_converged()
