@@ -341,7 +341,7 @@ class BuiltinRing:
         ):
             # What is heard until the next beat can only make this moment later.
             self._check_at, self._checked = self._watch.next_check(), self._watch.changes
-        first = earliest(self._beat_at, self._check_at, due)
+        first = earliest(self._beat_at, self._check_at, due, self._telling.wake_at)
         # Never earlier than the next millisecond: a deadline that stays in the past would never let go.
         self._deadline = first if first is not None and first > now else Instant(now + 1)
         return out

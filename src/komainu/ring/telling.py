@@ -1,6 +1,9 @@
 """Decide when a node tells of itself, and what: a heartbeat on every path, and at once what peers have to know.
 
 Must not know: what becomes of what it tells.
+
+The first news are told at once, what follows within a moment (`acknowledge_ms`) together at its end. Where all nodes start
+at once each hears the others one after the other: told one by one that were N times N times N packets.
 """
 
 from typing import Final
@@ -18,7 +21,7 @@ from komainu.ring.order import Mail
 from komainu.ring.packet import Agreed, Beat, EndState, Heartbeat
 from komainu.ring.relay import Relays
 from komainu.ring.routes import Routes
-from komainu.ring.settings import RingSettings, layout_of
+from komainu.ring.settings import RingSettings, derive, layout_of
 from komainu.ring.watch import Watch, is_about_views
 
 LARGE_BYTES: Final = 1280
@@ -47,9 +50,13 @@ class Telling:
         self._told: Beat | None = None
         self._told_of: object = None  # what the last beat was made of, as far as it is news
         self._told_place: object = None  # the rest that it was made of
+        self._quiet_ms = 0
+        self._quiet_until = Instant(0)
+        self.wake_at: Instant | None = None  # news wait until then
 
     def follow(self, settings: RingSettings) -> None:
         """Tell of these nodes and links from now on."""
+        self._quiet_ms = derive(settings).acknowledge_ms
         self._agreed_version = settings.agreed_version
         self._layout = layout_of(settings) if settings.agreed_layout is None else None
 
@@ -81,10 +88,14 @@ class Telling:
             self._links.ends,
         )
         is_news = news != self._told_of
-        if not is_beat and not is_news:
+        self.wake_at = self._quiet_until if is_news and not is_beat and now < self._quiet_until else None
+        if not is_beat and (not is_news or self.wake_at is not None):
             return []
         self._told_of = news
-        return self._send(self.make_beat(now, is_news=is_news), now, at_once=not is_beat)
+        out = self._send(self.make_beat(now, is_news=is_news), now, at_once=not is_beat)
+        if is_news and out:
+            self._quiet_until = Instant(now + self._quiet_ms)
+        return out
 
     def make_beat(self, now: Instant, *, is_news: bool) -> Beat:
         """Say what this node has to say of itself now; in quiet times that is what it said before."""
