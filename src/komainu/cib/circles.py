@@ -1,14 +1,14 @@
 """Find orderings and colocations that lead in a circle.
 
 Decides that a circle is a warning: a cluster that has one works, but nothing in a circle of orderings is ever
-started, and in one of colocations it is left open which resource is placed first. Only constraints between two
-named resources are followed; what stands in resource sets is not.
+started, and in one of colocations it is left open which resource is placed first. A sequential resource set is followed
+from member to member, and a group by its members; what one set demands of another is not.
 Source: Pacemaker Explained, "Ordering Constraints", "Colocation Constraints".
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Final
 
 from komainu.cib.element import Element
@@ -23,7 +23,7 @@ _NO_DEMAND: Final = frozenset({"optional", "serialize"})
 
 @dataclass(frozen=True, slots=True)
 class _Edge:
-    """One constraint: from the one that waits for no other, to the one that does."""
+    """One constraint (or group, for its members): from the one that waits for no other, to the one that does."""
 
     constraint: Element
     start: str
@@ -34,19 +34,39 @@ def check_circles(configuration: Element, problems: Problems) -> None:
     """Report each circle once, at the constraint that closes it."""
     constraints = configuration.first("constraints")
     children = () if constraints is None else constraints.children
+    groups = {e.id: e for e in configuration.walk() if e.tag == "group"}
+    members = {name: [child.id for child in group.all("primitive")] for name, group in groups.items()}
+    inside = [_Edge(groups[g], one, other) for g, names in members.items() for one, other in pairwise(names)]
+    ends = {name: (names[0], names[-1]) for name, names in members.items() if names}
     orderings = [edge for child in children for edge in _ordering(child)]
+    # A group is up with its last member, and begins with its first.
+    orderings = [
+        _Edge(e.constraint, _end(e.start, ends, 1), _end(e.end, ends, 0)) for e in orderings
+    ] + inside
     for circle in islice(_circles(orderings), CIRCLES_MAX):
         names = _some([*(edge.start for edge in circle), circle[-1].end], ", then ")
         _report(circle, "cib.order-circle", f"{names}: none of them is ever started", problems)
     colocations = [edge for child in children for edge in _colocation(child)]
+    follow = [_Edge(e.constraint, e.end, e.start) for e in inside]
+    colocations = [
+        _Edge(e.constraint, _end(e.start, ends, 0), _end(e.end, ends, 1)) for e in colocations
+    ] + follow
     for circle in islice(_circles(colocations), CIRCLES_MAX):
         names = _some([f"{edge.start} with {edge.end}" for edge in circle], ", ")
         _report(circle, "cib.colocation-circle", f"{names}: they do not say which is placed first", problems)
 
 
+def _end(name: str, ends: dict[str, tuple[str, str]], index: int) -> str:
+    """Return the member that stands for a group; any other resource stands for itself."""
+    return ends[name][index] if name in ends else name
+
+
 def _report(circle: list[_Edge], code: str, what: str, problems: Problems) -> None:
-    last = circle[-1].constraint
-    ids = _some([edge.constraint.id for edge in circle], ", ")
+    constraints = [edge.constraint for edge in circle if edge.constraint.tag != "group"]
+    if not constraints:
+        return  # a group that has a member twice, which is told elsewhere
+    last = constraints[-1]
+    ids = _some(list(dict.fromkeys(one.id for one in constraints)), ", ")
     problems.warning(last, code, f"{label(last)} closes a circle: {what}", f"remove one of {ids}")
 
 
@@ -58,22 +78,37 @@ def _some(words: list[str], between: str) -> str:
 def _ordering(element: Element) -> Iterator[_Edge]:
     """Give an ordering of one start after another, where it is demanded."""
     first, then = element.get("first"), element.get("then")
-    if element.tag != "rsc_order" or first is None or then is None or first == then:
+    is_wish = (element.get("kind") or "").lower() in _NO_DEMAND or element.get("score") == "0"
+    if element.tag != "rsc_order" or is_wish:
         return
+    for members in _sequences(element):
+        yield from (_Edge(element, one, other) for one, other in pairwise(members))
     first_action = element.get("first-action", "start")
     are_starts = first_action == "start" and element.get("then-action", first_action) == "start"
-    is_wish = (element.get("kind") or "").lower() in _NO_DEMAND or element.get("score") == "0"
-    if are_starts and not is_wish:
+    if first is not None and then is not None and first != then and are_starts:
         yield _Edge(element, first, then)
+
+
+def _sequences(element: Element) -> Iterator[list[str]]:
+    """Give the members of each set in which one follows the other, by being started."""
+    for one in element.all("resource_set"):
+        is_sequential = (one.get("sequential") or "true").lower() == "true"
+        demands = one.get("score", "INFINITY") in {"INFINITY", "+INFINITY"} and one.get("ordering") is None
+        if is_sequential and demands and one.get("role") is None and one.get("action", "start") == "start":
+            yield [reference.id for reference in one.all("resource_ref")]
 
 
 def _colocation(element: Element) -> Iterator[_Edge]:
     """Give a colocation of any role, where it is demanded; that to stay apart may go both ways."""
     dependent, primary = element.get("rsc"), element.get("with-rsc")
     has_roles = element.get("rsc-role") is not None or element.get("with-rsc-role") is not None
-    if element.tag != "rsc_colocation" or dependent is None or primary is None or has_roles:
+    if element.tag != "rsc_colocation" or has_roles:
         return
-    if dependent != primary and element.get("score", "INFINITY") in {"INFINITY", "+INFINITY"}:
+    if element.get("score", "INFINITY") not in {"INFINITY", "+INFINITY"}:
+        return
+    for members in _sequences(element):  # each with the one before it
+        yield from (_Edge(element, other, one) for one, other in pairwise(members))
+    if dependent is not None and primary is not None and dependent != primary:
         yield _Edge(element, dependent, primary)
 
 

@@ -59,3 +59,40 @@ def test_a_long_chain_is_walked_quickly() -> None:
     assert found(*chain) == []
     ((message, _),) = found(*chain, order("back", "r2000", "r0"))
     assert "r5, then r6, then …, then r0: none" in message
+
+
+GROUP = '<resources><group id="g"><primitive id="m"/><primitive id="n"/></group></resources>'
+ORDER_SET = '<rsc_order id="s"><resource_set id="x"{}><resource_ref id="a"/><resource_ref id="b"/></resource_set></rsc_order>'
+TOGETHER_SET = ORDER_SET.replace("rsc_order", "rsc_colocation")
+
+
+def found_with_group(*constraints: str) -> list[tuple[str, str]]:
+    problems = Problems("x")
+    text = f"{GROUP}<constraints>{''.join(constraints)}</constraints>"
+    check_circles(configuration(text).children[0], problems)
+    return [(one.message, one.hint) for one in problems.warnings]
+
+
+def test_a_circle_through_a_set() -> None:
+    ((message, hint),) = found(ORDER_SET.format(""), order("o", "b", "a"))
+    assert message == '<rsc_order id="o"> closes a circle: a, then b, then a: none of them is ever started'
+    assert hint == "remove one of s, o"
+    assert found(ORDER_SET.format(' sequential="false"'), order("o", "b", "a")) == []
+    assert found(TOGETHER_SET.format(' score="10"'), with_("c", "a", "b")) == []
+    assert found(ORDER_SET.format(' action="stop"'), order("o", "b", "a")) == []
+    ((message, _),) = found(TOGETHER_SET.format(""), with_("c", "a", "b"))
+    assert "b with a, a with b" in message
+
+
+def test_a_circle_through_a_group() -> None:
+    ((message, hint),) = found_with_group(order("o1", "a", "m"), order("o2", "g", "a"))
+    assert "m, then n, then a, then m" in message or "a, then m, then n, then a" in message
+    assert hint == "remove one of o1, o2"
+    assert found_with_group(order("o1", "m", "a"), order("o2", "a", "n")) == []
+    ((message, hint),) = found_with_group(with_("c1", "g", "a"), with_("c2", "a", "n"))
+    assert hint == "remove one of c1, c2"
+    assert found_with_group(with_("c1", "g", "a"), with_("c2", "n", "a")) == []
+    twice = GROUP.replace('id="n"', 'id="m"')
+    problems = Problems("x")
+    check_circles(configuration(f"{twice}<constraints/>").children[0], problems)
+    assert problems.warnings == []
