@@ -171,7 +171,7 @@ class Daemon:
         self._journal = Journal(
             (prepared.state_file, prepared.promise_file), prepared.flight_file, self.feed, log.write
         )
-        witness = ring.quorum.witness
+        witness = ring.quorum.witness if is_builtin else None  # Corosync asks its own
         self._witness = (
             None
             if witness is None

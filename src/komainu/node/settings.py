@@ -27,6 +27,9 @@ from komainu.ring.settings import (
     LINKS_MAX,
     NODE_ID_MAX,
     NODES_MAX,
+    QNETD_PORT,
+    QNETD_TLS,
+    WITNESS_ALGORITHMS,
     Engine,
     LinkMode,
     QuorumOptions,
@@ -46,8 +49,6 @@ PORT: Final = 5415
 
 WITNESS_PORT: Final = 5416
 """The witness's UDP port: next to the ring's."""
-
-WITNESS_ALGORITHMS: Final = ("ffsplit", "lms")
 
 CLIENTS_MAX: Final = 4
 """Targets of clients: one that answers is enough, so more only cost."""
@@ -110,7 +111,7 @@ def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False
             detect_within_ms=cluster.duration_ms(
                 "detect_within", None, low=DETECT_WITHIN_MS_MIN, high=DETECT_WITHIN_MS_MAX
             ),
-            quorum=_quorum(cluster.table("quorum"), nodes),
+            quorum=_quorum(cluster.table("quorum"), nodes, engine),
             engine=engine,
             link_mode=_link_mode(cluster, profile),
             link_priorities=_link_priorities(cluster, nodes),
@@ -128,10 +129,6 @@ def read_settings(file: str, host_names: tuple[str, ...], *, named: bool = False
         profile=profile,
         clients=_clients(root),
     )
-    if settings.ring.quorum.witness is not None and engine is not Engine.BUILTIN:
-        hint = 'configure a quorum device in corosync.conf (corosync-qnetd), or engine = "builtin"'
-        message = "the Corosync engine asks Corosync's own witness, not komainu's"
-        cluster.complain("quorum", "settings.witness-engine", message, hint)
     for table in (root, cluster, paths):
         table.refuse_unknown()
     reports = sorted(document.reports, key=lambda report: (report.place and report.place.line) or 0)
@@ -378,7 +375,7 @@ def _link_priorities(cluster: Table, nodes: list[RingNode]) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _quorum(table: Table, nodes: list[RingNode]) -> QuorumOptions:
+def _quorum(table: Table, nodes: list[RingNode], engine: Engine) -> QuorumOptions:
     """Read [cluster.quorum]; what is not said follows from the number of nodes (ring/settings.py)."""
     two_node = table.claim("two_node", default=len(nodes) == 2) if table.has("two_node") else None
     wait_for_all = table.claim("wait_for_all", default=True) if table.has("wait_for_all") else None
@@ -401,7 +398,7 @@ def _quorum(table: Table, nodes: list[RingNode]) -> QuorumOptions:
         last_man_standing=last_man_standing,
         last_man_standing_window_ms=window or LAST_MAN_STANDING_WINDOW_MS,
         allow_downscale=table.claim("allow_downscale", default=False),
-        witness=_witness(table.table("witness"), nodes) if table.has("witness") else None,
+        witness=_witness(table.table("witness"), nodes, engine) if table.has("witness") else None,
     )
     table.refuse_unknown()
     if two_node and len(nodes) != 2:
@@ -414,8 +411,9 @@ def _quorum(table: Table, nodes: list[RingNode]) -> QuorumOptions:
     return options
 
 
-def _witness(table: Table, nodes: list[RingNode]) -> WitnessOptions:
+def _witness(table: Table, nodes: list[RingNode], engine: Engine) -> WitnessOptions:
     """Read [cluster.quorum.witness]: where it is, and how many votes it has by its algorithm."""
+    is_qnetd = engine is Engine.COROSYNC
     name = table.text("name", "witness")
     _check_name(table, "name", name)
     address = table.text("address", required=True)
@@ -432,9 +430,36 @@ def _witness(table: Table, nodes: list[RingNode]) -> WitnessOptions:
             "algorithm", "settings.algorithm", message, '"ffsplit": one vote; "lms": one less than all'
         )
     votes = 1 if algorithm == "ffsplit" else max(1, sum(node.votes for node in nodes) - 1)
-    port = table.whole("port", WITNESS_PORT, low=1, high=65_535)
+    port = table.whole("port", QNETD_PORT if is_qnetd else WITNESS_PORT, low=1, high=65_535)
+    options = WitnessOptions(name, votes, address=address, port=port, algorithm=algorithm)
+    if is_qnetd:
+        options = replace(options, tie_breaker=_qnetd_tie_breaker(table, nodes), tls=_qnetd_tls(table))
+    for key in ("tie_breaker", "tls"):
+        if not is_qnetd and table.has(key):
+            message = f"{key} is an option of corosync-qnetd; komainu's own witness has none"
+            table.complain(key, "settings.witness-engine", message, 'remove it, or write engine = "corosync"')
+            table.value(key)
     table.refuse_unknown()
-    return WitnessOptions(name, votes, address=address, port=port)
+    return options
+
+
+def _qnetd_tie_breaker(table: Table, nodes: list[RingNode]) -> str:
+    """Read which of equal parts qnetd prefers, and name a node as Corosync does: by its number."""
+    said = table.text("tie_breaker", "lowest")
+    numbers = {str(entry.name): str(entry.node) for entry in nodes}
+    if said not in {"lowest", "highest", *numbers}:
+        hint = f'write "lowest", "highest", or the name of a node: {", ".join(numbers)}'
+        table.complain("tie_breaker", "settings.tie-breaker-node", f'there is no node "{said}"', hint)
+    return numbers.get(said, said)
+
+
+def _qnetd_tls(table: Table) -> str:
+    """Read whether Corosync speaks TLS with its witness."""
+    said = table.text("tls", "on")
+    if said not in QNETD_TLS:
+        hint = '"on": where qnetd offers it; "required"; "off": without certificates'
+        table.complain("tls", "settings.tls", f'"{said}" is no way to use TLS', hint)
+    return said
 
 
 def _tie_breakers(table: Table, nodes: list[RingNode]) -> tuple[NodeId, ...]:

@@ -5,7 +5,7 @@ Source: corosync-quorumtool(8) for what is shown and how its flags are called.
 """
 
 from komainu.model.view import View
-from komainu.ring.corosync.interface import QuorumSeen
+from komainu.ring.corosync.interface import Device, QuorumSeen
 from komainu.ring.interface import QuorumReport, VoterReport
 from komainu.ring.packet import Decision
 from komainu.ring.quorum import expected_votes, is_two_node, waits_for_all
@@ -48,9 +48,10 @@ def corosync_report(settings: RingSettings, view: View | None, seen: QuorumSeen 
         "2Node": seen is not None and seen.is_two_node,
         "Quorate": view is not None and view.quorate,
         "AutoTieBreaker": seen is not None and seen.has_tie_breaker,
-        "Qdevice": seen is not None and seen.device_votes > 0,
+        "Qdevice": seen is not None and seen.device is not Device.ABSENT,
     }
     device_votes = 0 if seen is None else seen.device_votes
+    witness = settings.quorum.witness
     return QuorumReport(
         quorate=view is not None and view.quorate,
         reason="no view yet" if view is None else view.quorum_reason,
@@ -63,9 +64,22 @@ def corosync_report(settings: RingSettings, view: View | None, seen: QuorumSeen 
             VoterReport(node.node, votes.get(node.node, node.votes), node.node in votes, is_counted=True)
             for node in settings.nodes
         ),
-        witness="a quorum device of Corosync gives its votes to this part" if device_votes else "",
-        witness_votes=device_votes,
+        witness=device_text(settings, seen),
+        witness_votes=device_votes if witness is None else witness.votes,
     )
+
+
+def device_text(settings: RingSettings, seen: QuorumSeen | None) -> str:
+    """Say how Corosync's quorum device stands; nothing where none is wanted, and none is there."""
+    witness = settings.quorum.witness
+    if seen is None or (witness is None and seen.device is Device.ABSENT):
+        return ""
+    name = (
+        "Corosync's quorum device"
+        if witness is None
+        else f"{witness.name}, {witness.address} port {witness.port}"
+    )
+    return f"{name}: {seen.device.value}"
 
 
 def _flags(settings: RingSettings, decision: Decision | None) -> tuple[str, ...]:

@@ -45,15 +45,29 @@ WITNESS_WAIT_MS: Final = 5_000
 """How long a view that hangs on the witness waits for its word before it goes on without it."""
 
 
+WITNESS_ALGORITHMS: Final = ("ffsplit", "lms")
+"""One vote, so that one of two equal parts has it; or one less than all, so that a last node has enough."""
+
+QNETD_PORT: Final = 5403
+QNETD_TLS: Final = ("on", "off", "required")
+"""Of corosync-qnetd: its TCP port, and whether it speaks TLS ("on": where both sides can)."""
+
+
 @dataclass(frozen=True, slots=True)
 class WitnessOptions:
-    """A witness outside of the cluster that gives its votes to one part of it (votequorum's quorum device)."""
+    """A witness outside of the cluster that gives its votes to one part of it (votequorum's quorum device).
+
+    With the engine Corosync it is a corosync-qnetd, and Corosync asks it.
+    """
 
     name: str
     votes: int = 1
     wait_ms: int = WITNESS_WAIT_MS
     address: str = ""  # where it listens; "" where somebody else plays it
     port: int = 5416
+    algorithm: str = "ffsplit"
+    tie_breaker: str = "lowest"  # of qnetd: or "highest", or a node id
+    tls: str = "on"  # of qnetd: or "off", "required"
 
 
 class Engine(Enum):

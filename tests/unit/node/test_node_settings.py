@@ -9,7 +9,7 @@ from komainu.model.link import LinkEnd
 from komainu.model.report import Refused
 from komainu.node.key import read_key, write_new_key
 from komainu.node.settings import PORT, DaemonSettings, read_settings
-from komainu.ring.settings import QuorumOptions
+from komainu.ring.settings import QuorumOptions, WitnessOptions
 
 GOOD = """\
 [cluster]
@@ -280,6 +280,7 @@ def test_shared_disks_that_are_of_no_use_are_refused(tmp_path: Path, key: str, t
     assert words in refusals(tmp_path, key, f"{GOOD}\n{text}")
 
 
+QNETD = '\n[ring]\nengine = "corosync"\n[cluster.quorum.witness]\naddress = "10.0.0.5"\n'
 WITNESS = '\n[cluster.quorum.witness]\naddress = "10.0.0.5"\n'
 
 
@@ -293,6 +294,15 @@ def test_a_witness_has_one_vote_or_one_less_than_all(tmp_path: Path, key: str) -
     assert lone.votes == 2
 
 
+def test_the_witness_of_corosync_is_a_qnetd(tmp_path: Path, key: str) -> None:
+    plain = read(tmp_path, key, GOOD + QNETD).ring.quorum.witness
+    assert plain == WitnessOptions("witness", address="10.0.0.5", port=5403)
+    text = GOOD + QNETD + 'tie_breaker = "b"\ntls = "required"\nalgorithm = "lms"\nport = 5500\n'
+    said = read(tmp_path, key, text).ring.quorum.witness
+    assert said is not None
+    assert (said.tie_breaker, said.tls, said.algorithm, said.port) == ("2", "required", "lms", 5500)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -300,7 +310,9 @@ def test_a_witness_has_one_vote_or_one_less_than_all(tmp_path: Path, key: str) -
         (WITNESS + 'algorithm = "best"\n', '"best" is no algorithm of a witness'),
         (WITNESS + "prot = 1\n", "prot"),
         ("\n[cluster.quorum]\ntwo_node = true\n" + WITNESS, "two_node and a witness exclude each other"),
-        ('\n[ring]\nengine = "corosync"\n' + WITNESS, "asks Corosync's own witness"),
+        (WITNESS + 'tls = "off"\n', "tls is an option of corosync-qnetd"),
+        (QNETD + 'tie_breaker = "z"\n', 'there is no node "z"'),
+        (QNETD + 'tls = "maybe"\n', '"maybe" is no way to use TLS'),
     ],
 )
 def test_what_contradicts_a_witness_is_refused(tmp_path: Path, key: str, text: str, said: str) -> None:

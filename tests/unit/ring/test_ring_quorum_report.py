@@ -1,10 +1,11 @@
 """ring/quorum_report.py: what a view's quorum rests on, in votequorum's words."""
 
+import pytest
 from test_ring_builtin import Bench, settings
 
 from komainu.model.ids import NodeId
 from komainu.model.view import View, ViewId
-from komainu.ring.corosync.interface import QuorumSeen
+from komainu.ring.corosync.interface import Device, QuorumSeen
 from komainu.ring.quorum_report import corosync_report, report
 from komainu.ring.settings import QuorumOptions, WitnessOptions
 
@@ -54,3 +55,18 @@ def test_what_votequorum_says() -> None:
     assert (found.quorate, found.expected_votes, found.total_votes, found.needed) == (True, 2, 1, 1)
     assert found.flags == ("2Node", "Quorate")
     assert [voter.is_member for voter in found.voters] == [True, False]
+    assert not found.witness
+
+
+@pytest.mark.parametrize("device", list(Device))
+def test_how_corosyncs_quorum_device_stands(device: Device) -> None:
+    votes = 1 if device is Device.CASTS else 0
+    nodes = ((NodeId(1), 1), (NodeId(2), 1))
+    seen = QuorumSeen(is_quorate=True, nodes=nodes, expected=3, needed=2, device_votes=votes, device=device)
+    options = QuorumOptions(witness=WitnessOptions("office", address="10.0.0.5", port=5403))
+    found = corosync_report(settings(1, 2, options), None, seen)
+    assert found.witness == f"office, 10.0.0.5 port 5403: {device.value}"
+    assert (found.total_votes, found.witness_votes) == (2 + votes, 1)
+    assert ("Qdevice" in found.flags) is (device is not Device.ABSENT)
+    bare = corosync_report(settings(1, 2), None, seen)
+    assert bare.witness == ("" if device is Device.ABSENT else f"Corosync's quorum device: {device.value}")

@@ -19,7 +19,11 @@ from komainu.ring.settings import (
     DETECT_WITHIN_MS_MAX,
     DETECT_WITHIN_MS_MIN,
     LINKS_MAX,
+    QNETD_PORT,
+    QNETD_TLS,
+    WITNESS_ALGORITHMS,
     RingSettings,
+    WitnessOptions,
     derive,
 )
 
@@ -41,6 +45,7 @@ is then left about as late as the token is lost."""
 
 _CONSENSUS: Final = (12, 10)
 _CLAIMS: Final = ("two_node", "wait_for_all", "auto_tie_breaker", "last_man_standing", "allow_downscale")
+_DEVICE_TIMES: Final = {"timeout": 10_000, "sync_timeout": 30_000}
 _TRUE: Final = {"1", "yes", "on", "true"}
 _WRITTEN_BY: Final = "# Written by `komainu config corosync` from komainu.toml, the same on every node."
 _HINT: Final = "corosync.conf(5) has it"
@@ -68,7 +73,7 @@ def write_conf(ring: RingSettings, *, in_container: bool = False) -> str:
         entries |= {f"ring{end.link}_addr": end.address for end in node.ends}
         entries |= {} if node.votes == 1 else {"quorum_votes": str(node.votes)}
         lines += [f"    {line}" for line in _block("node", list(entries.items()))]
-    lines += ["}", "", *_block("quorum", _quorum(ring)), ""]
+    lines += ["}", "", *_quorum_block(ring), ""]
     lines += _block("logging", [("to_stderr", "no"), ("to_syslog", "yes"), ("to_logfile", "yes")], LOG_FILE)
     if in_container:
         lines += ["", *_block("system", [("sched_rr", "no"), ("move_to_root_cgroup", "no")])]
@@ -82,10 +87,6 @@ def _block(name: str, entries: list[tuple[str, str]], log: str = "") -> list[str
 
 
 def _totem(ring: RingSettings) -> list[tuple[str, str]]:
-    if ring.quorum.witness is not None:
-        message = "Corosync's quorum does not know komainu's witness"
-        hint = "remove the witness and set up corosync-qdevice, whose votes komainu counts"
-        raise Refused((Report("corosync.witness", message, hint, Place("komainu.toml")),))
     over, under = _CONSENSUS
     token = derive(ring).detect_within_ms * under // (over + under)
     if len(ring.of(ring.me).ends) > 1:
@@ -110,6 +111,26 @@ def _interface(link: int) -> list[tuple[str, str]]:
         ("knet_ping_interval", str(PING_INTERVAL_MS)),
         ("knet_ping_timeout", str(PING_TIMEOUT_MS)),
     ]
+
+
+def _quorum_block(ring: RingSettings) -> list[str]:
+    lines = _block("quorum", _quorum(ring))
+    if ring.quorum.witness is None:
+        return lines
+    return [*lines[:-1], *(f"    {line}" for line in device_block(ring.quorum.witness)), lines[-1]]
+
+
+def device_block(witness: WitnessOptions) -> list[str]:
+    """Write the quorum device: corosync-qdevice(8) asks the corosync-qnetd at this address."""
+    net = [
+        ("host", witness.address),
+        ("port", str(witness.port)),
+        ("algorithm", witness.algorithm),
+        ("tie_breaker", witness.tie_breaker),
+        ("tls", witness.tls),
+    ]
+    lines = _block("device", [("model", "net"), ("votes", str(witness.votes))])
+    return [*lines[:-1], *(f"    {line}" for line in _block("net", net)), lines[-1]]
 
 
 def _quorum(ring: RingSettings) -> list[tuple[str, str]]:
@@ -163,7 +184,10 @@ class _Reader:
             f"name = {_quoted(totem.value('cluster_name', 'cluster'))}",
             self._detect(totem, len(blocks)),
         ]
-        lines += ["", "[cluster.quorum]", *self._quorum(self._root.first("quorum"))]
+        quorum = self._root.first("quorum")
+        lines += ["", "[cluster.quorum]", *self._quorum(quorum)]
+        for device in quorum.all("device"):
+            lines += ["", "[cluster.quorum.witness]", *self._device(device)]
         lines += ["", "[ring]", 'engine = "corosync"']
         for block in blocks:
             lines += ["", "[[node]]", *self._node(block)]
@@ -195,17 +219,52 @@ class _Reader:
             yield f'last_man_standing_window = "{quorum.number("last_man_standing_window")}ms"'
         if quorum.value("auto_tie_breaker_node"):
             yield f"auto_tie_breaker_node = {self._breakers(quorum)}"
-        if any(quorum.all("device")):
-            yield "# the quorum device stays in corosync.conf: its votes are counted"
+
+    def _device(self, device: Block) -> Iterator[str]:
+        """Read a quorum device; what komainu.toml cannot say of one would be lost when the file is written again."""
+        net, heuristics = device.first("net"), device.first("heuristics")
+        host = net.value("host")
+        names = {**self._names(), "lowest": "lowest", "highest": "highest"}
+        found = {
+            "algorithm": net.value("algorithm", "ffsplit"),
+            "tie_breaker": net.value("tie_breaker", "lowest"),
+            "tls": net.value("tls", "on"),
+        }
+        known = {"algorithm": WITNESS_ALGORITHMS, "tie_breaker": tuple(names), "tls": QNETD_TLS}
+        for key, value in found.items():
+            if value not in known[key]:
+                self._complain(net, key, "corosync.device", f"{value} is no {key} of a quorum device", _HINT)
+        if device.value("model") != "net":
+            message = f'a quorum device of the model "{device.value("model")}" is not known'
+            self._complain(device, "model", "corosync.device", message, "write model: net")
+        if heuristics.value("mode", "off") != "off":
+            message = "komainu.toml has no heuristics of a quorum device"
+            self._complain(heuristics, "mode", "corosync.device", message, "write mode: off")
+        for key, default in _DEVICE_TIMES.items():
+            if device.number(key) not in {None, default}:
+                message = f"the {key} of a quorum device stays at {default}, as corosync-qdevice(8) asks for"
+                self._complain(device, key, "corosync.device", message, f"remove {key}")
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            message = f'"{host}" is no address of a qnetd, and a name might not be found when it counts'
+            self._complain(net, "host", "corosync.address", message, "write host: and its address")
+        found["tie_breaker"] = names.get(found["tie_breaker"], "")
+        yield f"address = {_quoted(host)}"
+        yield f"port = {net.number('port') or QNETD_PORT}"
+        yield from (f"{key} = {_quoted(value)}" for key, value in found.items())
+
+    def _names(self) -> dict[str, str]:
+        """Give the name of each node by its number."""
+        nodes = self._root.first("nodelist").all("node")
+        return {node.value("nodeid"): node.value("name") for node in nodes}
 
     def _breakers(self, quorum: Block) -> str:
         """Turn the numbers of nodes into their names."""
         value = quorum.value("auto_tie_breaker_node")
         if value in {"lowest", "highest"}:
             return _quoted(value)
-        names = {
-            node.value("nodeid"): node.value("name") for node in self._root.first("nodelist").all("node")
-        }
+        names = self._names()
         for number in value.split():
             if number not in names:
                 message = f"there is no node {number}"

@@ -31,7 +31,7 @@ SHUTDOWN_NO: Final = 0
 LEAVE, NODE_DOWN = 2, 3
 """Reasons of a change of the group (cpg_reason_t); what else takes a process out is its death."""
 
-TWO_NODE, AUTO_TIE_BREAKER, DEVICE_ALIVE, DEVICE_CASTS_VOTE = 1, 16, 128, 256
+TWO_NODE, AUTO_TIE_BREAKER, DEVICE_REGISTERED, DEVICE_ALIVE, DEVICE_CASTS_VOTE = 1, 16, 64, 128, 256
 """Flags of votequorum_getinfo."""
 
 _ERRORS: Final = {

@@ -14,6 +14,7 @@ from komainu.node.corosync.libraries import EngineFailed, Libraries, check
 from komainu.ring.corosync.interface import (
     CorosyncEvent,
     CorosyncPath,
+    Device,
     Ending,
     GroupChanged,
     GroupMember,
@@ -179,7 +180,7 @@ class Session:
     def _quorum(self, is_quorate: bool, nodes: tuple[int, ...]) -> QuorumSeen:
         info = self._info(self._settings.me)
         flags = 0 if info is None else info.flags
-        has_device = flags & libraries.DEVICE_ALIVE and flags & libraries.DEVICE_CASTS_VOTE
+        device = device_of(flags)
         votes = []
         for node in nodes:
             other = self._info(node)
@@ -189,9 +190,10 @@ class Session:
             nodes=tuple(votes),
             expected=0 if info is None else info.highest_expected,
             needed=0 if info is None else info.quorum,
-            device_votes=info.qdevice_votes if info is not None and has_device else 0,
+            device_votes=info.qdevice_votes if info is not None and device is Device.CASTS else 0,
             is_two_node=bool(flags & libraries.TWO_NODE),
             has_tie_breaker=bool(flags & libraries.AUTO_TIE_BREAKER),
+            device=device,
         )
 
     def _info(self, node: int) -> Any:
@@ -226,3 +228,12 @@ class Session:
 
 def _member(address: Any) -> GroupMember:
     return GroupMember(NodeId(address.nodeid), address.pid)
+
+
+def device_of(flags: int) -> Device:
+    """Say how the quorum device stands, by votequorum's flags."""
+    if not flags & libraries.DEVICE_REGISTERED:
+        return Device.ABSENT
+    if not flags & libraries.DEVICE_ALIVE:
+        return Device.SILENT
+    return Device.CASTS if flags & libraries.DEVICE_CASTS_VOTE else Device.WITHHOLDS

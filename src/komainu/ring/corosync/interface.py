@@ -41,6 +41,15 @@ class GroupMessage:
     data: bytes
 
 
+class Device(Enum):
+    """How votequorum's quorum device stands on this node; its program is corosync-qdevice."""
+
+    ABSENT = "no corosync-qdevice runs on this node"
+    SILENT = "corosync-qdevice does not say any more that it lives"
+    WITHHOLDS = "it does not give its votes to this part"
+    CASTS = "it gives its votes to this part"
+
+
 @dataclass(frozen=True, slots=True)
 class QuorumSeen:
     """What votequorum on this node says now. `nodes`: those that Corosync has in its membership, with their votes."""
@@ -52,6 +61,7 @@ class QuorumSeen:
     device_votes: int = 0  # of a quorum device, when it casts them
     is_two_node: bool = False
     has_tie_breaker: bool = False
+    device: Device = Device.ABSENT
 
 
 @dataclass(frozen=True, slots=True)

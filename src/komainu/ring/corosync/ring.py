@@ -27,6 +27,7 @@ from komainu.model.view import Position, View
 from komainu.ring.corosync import words
 from komainu.ring.corosync.agreement import Agreed, agree, alone
 from komainu.ring.corosync.interface import (
+    Device,
     EngineLost,
     GroupChanged,
     GroupMember,
@@ -63,7 +64,7 @@ from komainu.ring.interface import (
 from komainu.ring.outbox import Outbox
 from komainu.ring.packet import Gone
 from komainu.ring.quorum import waits_for_all
-from komainu.ring.quorum_report import corosync_report
+from komainu.ring.quorum_report import corosync_report, device_text
 from komainu.ring.settings import RingSettings, derive
 
 ENGINE_SILENT_MS: Final = 15_000
@@ -137,7 +138,12 @@ class CorosyncRing:
         """Say what an administrator has to know of this engine now."""
         strangers = ", ".join(str(node) for node in self._roll.strangers)
         found = [f"komainu.toml does not know the node {strangers} that is in Corosync's group"]
-        return (found if strangers else []) + self._paths.remarks(now)
+        seen = self._self.quorum
+        lacks_vote = (
+            self._settings.quorum.witness is not None and seen is not None and seen.device is not Device.CASTS
+        )
+        found = (found if strangers else []) + self._paths.remarks(now)
+        return [*found, f"witness {device_text(self._settings, seen)}"] if lacks_vote else found
 
     # -- events -------------------------------------------------------------------------------------------
 

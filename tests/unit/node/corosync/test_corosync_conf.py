@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from komainu.model.report import Refused
 from komainu.node.corosync.conf import AUTHKEY_BYTES, authkey, read_conf, write_conf
 from komainu.node.settings import read_settings
 from komainu.ring.settings import Engine, NodeSettings, QuorumOptions, RingSettings, WitnessOptions
+
+QNETD = WitnessOptions("witness", address="10.0.0.5", port=5403)
 
 
 def ring(count: int = 2, links: int = 2, **changes: object) -> RingSettings:
@@ -49,6 +52,15 @@ def read_back(text: str, folder: Path) -> RingSettings:
                 last_man_standing=True,
                 last_man_standing_window_ms=20_000,
                 allow_downscale=True,
+            ),
+        ),
+        ring(2, quorum=QuorumOptions(wait_for_all=False, witness=QNETD)),
+        ring(
+            4,
+            quorum=QuorumOptions(
+                wait_for_all=False,
+                expected_votes=7,
+                witness=replace(QNETD, votes=3, algorithm="lms", tie_breaker="3", tls="off", port=5500),
             ),
         ),
         ring(5, 8, detect_within_ms=60_000, quorum=QuorumOptions(wait_for_all=False)),
@@ -123,14 +135,50 @@ def test_a_file_without_nodes_and_with_an_odd_token_is_refused() -> None:
         read_conf("totem {\n token: 50\n}\n", "x")
 
 
-def test_what_stays_corosyncs_own_matter_is_said() -> None:
-    text = write_conf(ring(3)).replace("wait_for_all: 0", "wait_for_all: 0\n device {\n model: net\n }")
-    assert "# the quorum device stays in corosync.conf" in read_conf(text, "x")
+def test_a_pair_with_a_qnetd_is_no_two_node_cluster() -> None:
+    text = write_conf(ring(quorum=QuorumOptions(witness=QNETD)))
+    assert "two_node" not in text
+    assert (
+        "    device {\n        model: net\n        votes: 1\n        net {\n            host: 10.0.0.5\n"
+        in text
+    )
 
 
-def test_a_witness_and_an_unknown_tie_breaker_are_refused() -> None:
-    with pytest.raises(Refused, match="corosync-qdevice"):
-        write_conf(ring(quorum=QuorumOptions(witness=WitnessOptions("w"))))
+ODD_DEVICE = """    device {
+        model: disk
+        timeout: 2000
+        net {
+            host: qnetd.example
+            algorithm: 2nodelms
+            tie_breaker: 9
+            tls: maybe
+        }
+        heuristics {
+            mode: sync
+        }
+    }
+"""
+
+
+def test_what_cannot_be_said_of_a_quorum_device_is_refused_with_its_line() -> None:
+    before, _, after = write_conf(ring(3)).partition("    wait_for_all: 0\n")
+    line = before.count("\n") + 1
+    with pytest.raises(Refused) as refused:
+        read_conf(before + ODD_DEVICE + after, "x")
+    text = str(refused.value)
+    for offset, said in (
+        (1, 'the model "disk" is not known'),
+        (2, "the timeout of a quorum device stays at 10000"),
+        (4, '"qnetd.example" is no address'),
+        (5, "2nodelms is no algorithm"),
+        (6, "9 is no tie_breaker"),
+        (7, "maybe is no tls"),
+        (10, "no heuristics"),
+    ):
+        assert re.search(rf"x:{line + offset}\b.*{re.escape(said)}", text), (offset, said, text)
+
+
+def test_an_unknown_tie_breaker_is_refused() -> None:
     text = write_conf(ring(3)).replace("wait_for_all: 0", "auto_tie_breaker_node: 9")
     with pytest.raises(Refused, match="there is no node 9"):
         read_conf(text, "x")

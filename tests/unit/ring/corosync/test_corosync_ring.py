@@ -1,11 +1,13 @@
 from collections.abc import Iterable
+from dataclasses import replace
 
-from corosync_samples import member, message, quorum, ring, said
+from corosync_samples import member, message, quorum, ring, said, settings
 
-from komainu.model.ids import Instant, NodeId
+from komainu.model.ids import Incarnation, Instant, NodeId
 from komainu.model.link import LinkState
 from komainu.model.report import Note
 from komainu.ring.corosync.interface import (
+    Device,
     EngineLost,
     GroupChanged,
     GroupMessage,
@@ -26,6 +28,7 @@ from komainu.ring.interface import (
     Stored,
     Submit,
 )
+from komainu.ring.settings import QuorumOptions, WitnessOptions
 
 
 class Cluster:
@@ -220,3 +223,15 @@ def test_words_that_are_said() -> None:
     kinds = {type(word) for node in (1, 2, 3) for word in said(cluster.effects[node])}
     assert kinds == {Standing, Told}
     assert {type(word) for word in said(cluster.tell(1, Submit(b"x", 1)))} == {Data}
+
+
+def test_status_says_it_when_the_witness_gives_no_vote() -> None:
+    witness = WitnessOptions("qnetd", address="10.0.0.5", port=5403)
+    pair = replace(settings(2), quorum=QuorumOptions(witness=witness))
+    one = CorosyncRing(pair, Incarnation(11), Instant(0))
+    assert not one.remarks(Instant(0)), "votequorum has not spoken yet"
+    one.handle(quorum(1, 2, count=2), Instant(1))
+    (remark,) = one.remarks(Instant(1))
+    assert remark == "witness qnetd, 10.0.0.5 port 5403: no corosync-qdevice runs on this node"
+    one.handle(replace(quorum(1, 2, count=2), device=Device.CASTS, device_votes=1), Instant(2))
+    assert not one.remarks(Instant(2))
