@@ -10,6 +10,7 @@ import pytest
 from komainu.fencing.duel import Duel
 from komainu.fencing.interface import Turns
 from komainu.node import race
+from komainu.ring.settings import DETECT_WITHIN_ONE_LINK_MS
 from komainu.sim.checks import SafetyViolated
 from komainu.sim.races import KINDS, run_race
 
@@ -43,6 +44,12 @@ def test_a_default_run_has_every_kind() -> None:
 @pytest.mark.parametrize("seed", sorted(REGRESSIONS))
 def test_what_races_once_found(seed: int) -> None:
     assert len(run_race(seed).resets) <= 1
+
+
+def test_a_device_that_fails_at_first_costs_no_second_round() -> None:
+    outcome = run_race(54)
+    assert outcome.situation == "1 links, service being moved, the device fails at first"
+    assert outcome.decided_ms < 2 * DETECT_WITHIN_ONE_LINK_MS, "the first turn was enough; a lead is longer"
 
 
 def test_a_race_says_who_is_left_and_who_was_reset() -> None:

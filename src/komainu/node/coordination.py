@@ -68,6 +68,9 @@ JOIN_WAIT_MS: Final = 5_000
 FENCE_RETRY_MS: Final = 2_000
 """Pause after a fencing that failed, so that a dead device is not asked in a tight loop."""
 
+FENCE_TRIES_IN_TURN: Final = 3
+"""So often a device that fails at once is asked in one turn of a race: the next turn is eight leads away."""
+
 RECHECK_MS: Final = 15 * 60_000
 """Plan again at least this often (Pacemaker's cluster-recheck-interval), a net under missed triggers."""
 
@@ -401,8 +404,7 @@ class Coordination:
             del self._failed[record.target]
         else:
             effects += self._note_failed(done, record, attempts_max(state.cib))
-            retry = Instant(now + FENCE_RETRY_MS)
-            self._not_before = retry if self._turns is None else self._turns.next(retry)
+            self._not_before = _try_again(self._turns, now)
         return effects + self._confirm(ActionConfirmed(*number, succeeded, record.outcome), now, wall)
 
     def _note_failed(self, done: CommandApplied, record: FenceRecord, limit: int) -> list[CoordinationEffect]:
@@ -415,6 +417,14 @@ class Coordination:
         self._has_given_up = True
         text = f"gave up fencing {record.target} after {attempts} attempts: {record.outcome}"
         return [Note(Level.ERROR, "fencing.given-up", text)]
+
+
+def _try_again(turns: Turns | None, now: Instant) -> Instant:
+    """Return when a fencing that failed is tried again: in a race within the same turn, while that is open."""
+    if turns is None:
+        return Instant(now + FENCE_RETRY_MS)
+    pause_ms = min(FENCE_RETRY_MS, turns.open_ms // FENCE_TRIES_IN_TURN)
+    return turns.next(Instant(now + pause_ms))
 
 
 def _until_recheck(plan: Plan, wall: WallTime) -> int:

@@ -61,11 +61,12 @@ CALM_MS: Final = 12_000
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """The fence devices of a race: how long they take, from when on they work, and for whom."""
+    """The fence devices of a race: how long they take, from when on they work, for whom, and what fails."""
 
     takes_ms: tuple[int, int] = (50, 400)
     works_from: Instant = Instant(0)
     serves: tuple[NodeId, ...] = PAIR
+    fails_first: int = 0  # so many orders fail at once: a busy BMC, a session too many
 
 
 @dataclass(slots=True)
@@ -102,6 +103,7 @@ class RaceWorld(World):
         self.witness = SimWitness(self) if has_witness else None
         self.boot_ms = BOOT_MS
         self.mend_after_strike_ms: int | None = None  # from a strike until the way is mended
+        self.orders_failed = 0
         self.visited: dict[NodeId, bool] = {}  # whom clients reach; who is not named knows of none
         self._frozen: dict[NodeId, list[DriveEvent]] = {}
 
@@ -172,6 +174,8 @@ class RaceWorld(World):
         options = dict(run.options)
         action, target = options.get("action", ""), self.by_name.get(NodeName(options.get("port", "")))
         works = self.now >= self.bench.works_from and machine.node_id in self.bench.serves
+        if action in {"off", "reboot"} and works and self.orders_failed < self.bench.fails_first:
+            self.orders_failed, works = self.orders_failed + 1, False
         is_good = works or action == "metadata"
         took = self.chance.randint(*self.bench.takes_ms)
         if action in {"off", "reboot"} and self.mend_after_strike_ms is not None:
@@ -394,11 +398,11 @@ def _race(world: RaceWorld, chance: Random, kind: Callable[[Fault], None], seed:
     fault = Fault(world, chance)
     if world.witness is not None:
         # A device that the chosen side cannot use, or a witness that only the dead one reached, is a second fault.
-        world.bench = Bench(works_from=world.bench.works_from)
+        world.bench = replace(world.bench, serves=PAIR)
         if kind is not Fault.a_node_loses_its_power:
             situation += _witness_situation(world, world.witness, chance)
     if kind is Fault.a_node_loses_its_power:
-        world.bench = Bench(works_from=world.bench.works_from)  # the one that is left must be served
+        world.bench = replace(world.bench, serves=PAIR)  # the one that is left must be served
     situation += _clients_situation(world, chance, kind)
     world.tally = Tally()
     world.checks.last_fault = began = world.now
@@ -445,6 +449,9 @@ def _situation(world: RaceWorld, chance: Random) -> str:
             served = chance.choice(PAIR)
             world.bench = Bench(serves=(served,))
             words.append(f"the device answers {world.machines[served].name} only")
+        case 2:
+            world.bench = Bench(fails_first=2)
+            words.append("the device fails at first")
         case _:
             words.append("a good device")
     return ", ".join(words)

@@ -16,7 +16,7 @@ from komainu.cib.command import (
 )
 from komainu.cib.initial import empty_cib
 from komainu.cib.state import ClusterState
-from komainu.fencing.interface import FenceRequested, Turns
+from komainu.fencing.interface import PLACES, FenceRequested, Turns
 from komainu.model.cause import Cause
 from komainu.model.fencing import FenceRecord, FenceState
 from komainu.model.ids import Instant, NodeId, NodeName, ResourceId, WallTime
@@ -26,6 +26,7 @@ from komainu.model.report import Note
 from komainu.model.view import Position, View, ViewId
 from komainu.node.coordination import (
     FENCE_RETRY_MS,
+    FENCE_TRIES_IN_TURN,
     JOIN_WAIT_MS,
     PLAN_RETRY_MS,
     Coordination,
@@ -229,6 +230,27 @@ def test_a_failed_fencing_is_tried_again_after_a_pause() -> None:
     assert bench.made == 1
     bench.tick(1)
     assert bench.made == 2
+
+
+def test_in_a_race_a_failed_fencing_is_tried_again_in_the_same_turn_and_then_in_the_next_one() -> None:
+    turns = Turns(NOW, 0, 2_000, 600)
+    bench = Bench([plan_of(FENCE_B)] * 4)
+    (started,) = commands(bench.gather())
+    bench.coordination.take_turns(turns, bench.replica.state, NOW, WALL)
+    pause_ms, begun = 600 // FENCE_TRIES_IN_TURN, []
+    for _ in range(FENCE_TRIES_IN_TURN + 1):
+        begun.append(bench.now - NOW)
+        (fencing,) = commands(bench.apply(started))
+        assert isinstance(fencing, RecordFencing)
+        bench.apply(fencing)
+        bench.apply(RecordFencing(Cause("t", "t"), WALL, "", _ended(fencing, FenceState.FAILED)))
+        made = bench.made
+        wait_ms = turns.next(Instant(bench.now + pause_ms)) - bench.now
+        bench.tick(wait_ms - 1)
+        assert bench.made == made
+        waited = commands(bench.tick(1))
+        started = waited[0] if waited else started
+    assert begun == [0, 200, 400, PLACES * 2_000]
 
 
 def test_a_node_is_fenced_by_another_where_there_is_one() -> None:
