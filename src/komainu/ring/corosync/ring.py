@@ -242,7 +242,11 @@ class CorosyncRing:
             if self._self.stream is None or word.view != self._self.stream.key:
                 return []  # it was on its way while this view began
             roll.open(self._now)
-        return self._begin(agree(self._settings, roll.standings)) if roll.stand(node, word) else []
+        if not roll.stand(node, word):
+            return []
+        # What votequorum said since then is in no standing of this view: one that carries it names the old view.
+        self._self.ballot_given = roll.standings[self._settings.me].ballot
+        return self._begin(agree(self._settings, roll.standings))
 
     def _take_accusation(self, word: Accuse) -> list[Out]:
         if not self._roll.holds(word):

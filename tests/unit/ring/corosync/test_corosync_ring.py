@@ -235,3 +235,20 @@ def test_status_says_it_when_the_witness_gives_no_vote() -> None:
     assert remark == "witness qnetd, 10.0.0.5 port 5403: no corosync-qdevice runs on this node"
     one.handle(replace(quorum(1, 2, count=2), device=Device.CASTS, device_votes=1), Instant(2))
     assert not one.remarks(Instant(2))
+
+
+def test_a_word_of_votequorum_that_comes_while_the_roll_is_called_is_not_lost() -> None:
+    cluster = Cluster(1, 2, count=2)
+    cluster.tell(2, replace(quorum(1, 2, count=2), is_quorate=False))
+    cluster.settle()
+    view = cluster.rings[1].view
+    assert view is not None
+    assert not view.quorate
+    for node in (1, 2):
+        cluster.tell(node, GroupChanged((member(1), member(2)), ()))
+    cluster.tell(2, quorum(1, 2, count=2))  # after its standing, which makes the view, and before that view
+    cluster.settle()
+    for node in (1, 2):
+        view = cluster.rings[node].view
+        assert view is not None
+        assert (view.quorate, view.quorum_reason) == (True, "2 of 2 votes")
