@@ -149,7 +149,8 @@ def corosync(
         _replace_file(Path(path), content, mode)
         click.echo(f"{path} is written", err=True)
     Path(conf.LOG_FILE).parent.mkdir(parents=True, exist_ok=True)
-    click.echo("hint: on every node; then: systemctl restart corosync komainu", err=True)
+    device = "" if settings.ring.quorum.witness is None else " corosync-qdevice"
+    click.echo(f"hint: on every node; then: systemctl restart corosync{device} komainu", err=True)
 
 
 @config.command(epilog=examples("komainu config profile", "komainu config profile linux-ha-japan"))

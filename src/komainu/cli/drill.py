@@ -63,9 +63,7 @@ def check(name: str) -> None:
 @click.option(
     "--engine",
     type=click.Choice(["builtin", "corosync"]),
-    default="builtin",
-    show_default=True,
-    help="What carries the ring.",
+    help="What carries the ring. Default: as the drill has it, else builtin.",
 )
 @click.option(
     "--slack",
@@ -82,7 +80,7 @@ def run(
     keep: bool,
     lab_name: str,
     *,
-    engine: str,
+    engine: str | None,
     slack: int,
     logs: Path | None,
     **chosen: str | None,
@@ -95,7 +93,7 @@ def run(
     komainu drill run incident --network networkmanager --server-config no --cabling direct
     """
     if name == incident.NAME:
-        if keep or logs is not None or slack != 1 or engine != "builtin":
+        if keep or logs is not None or slack != 1 or engine == "corosync":
             raise click.UsageError(
                 "--keep, --logs, --slack and --engine: not for the incident; "
                 "for the engine, --stack komainu-on-corosync"
@@ -105,8 +103,9 @@ def run(
     incident.refuse(chosen)
     console = Console(stderr=True, highlight=False)
     with failures_told(), labs.ended_by_signals():
-        stack = _stack(chosen.get("stack"), engine)
-        found = drills.with_slack(drills.for_stack(drills.load(drills.find(name)), stack), slack)
+        found = drills.load(drills.find(name))
+        stack = _stack(chosen.get("stack"), engine, found.cluster.engine)
+        found = drills.with_slack(drills.for_stack(found, stack), slack)
         console.print(found.title, style="bold", markup=False)
         result = None
         while result is None or (len(result.outcomes) < len(found.steps) and not stack.is_komainu):
@@ -134,9 +133,10 @@ def run(
     sys.exit(0 if result.is_passed else 1)
 
 
-def _stack(chosen: str | None, engine: str) -> Stack:
+def _stack(chosen: str | None, engine: str | None, engine_of_drill: str) -> Stack:
     """Choose what runs the cluster. Raises UsageError for what has no resources to watch."""
-    stack = Stack(chosen or ("komainu-on-corosync" if engine == "corosync" else "komainu"))
+    is_corosync = (engine or engine_of_drill) == "corosync"
+    stack = Stack(chosen or ("komainu-on-corosync" if is_corosync else "komainu"))
     if not stack.runs_service:
         raise click.UsageError(
             f"--stack {stack.value} runs no resources, so no drill can watch a service; "

@@ -11,7 +11,7 @@ import signal
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Final, TypeVar, get_args
+from typing import Final, Literal, TypeVar, get_args
 
 import msgspec
 from lxml import etree
@@ -59,6 +59,7 @@ class ClusterPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cib_file: str | None = None
     service: str = "web"  # the resource whose place is watched
     probe: str = f"http://{SERVICE_ADDRESS}/"
+    engine: Literal["builtin", "corosync"] = "builtin"  # of komainu's ring, where the command names none
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -231,6 +231,7 @@ def settings_text(
     ]
     if layout.has_witness:
         lines += ["", "[cluster.quorum.witness]", f'address = "{WITNESS_ADDRESS}"']
+        lines += ['tls = "off"'] if engine == "corosync" else []  # a qnetd without certificates
     if layout.knows_clients:
         lines += ["", "[clients]", f'targets = ["{CLIENT_ADDRESS}"]']
     if layout.shared_disks:

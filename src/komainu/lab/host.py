@@ -98,7 +98,19 @@ class Host:
         await asyncio.start_unix_server(self._serve_control, self._directory / protocol.CONTROL_SOCKET)
 
     def _start_witness(self, node: str) -> None:
-        """Start the witness beside the machines, with the key that the first one's settings give."""
+        """Start the witness beside the machines, with the key that the first one's settings give; or a qnetd."""
+        self._plant.add_witness()
+        env = machine.environment(self._blueprint.name)
+        log = os.open(self._directory / "witness.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        if self._blueprint.stack is stacks.Stack.KOMAINU:
+            command = self._witness_command(node)
+        else:
+            command = list(stacks.qnetd_command(self._directory))
+        self._children.spawn(command, env=env, stdout=log)
+        os.close(log)
+
+    def _witness_command(self, node: str) -> list[str]:
+        """Make the settings of komainu's own witness; give its command."""
         private = self._directory / "store" / node / "private/etc/komainu"
         text = (private / "komainu.toml").read_text(encoding="utf-8")
         outside = self._directory / "witness-node.toml"
@@ -107,12 +119,7 @@ class Host:
         secret = self._directory / files.WITNESS_KEY
         secret.touch(mode=0o600)
         secret.write_bytes(subprocess.check_output([*komainu, "key", "--config", outside, "--name", node]))
-        settings = files.write_witness(self._directory, self._blueprint.name)
-        self._plant.add_witness()
-        env = machine.environment(self._blueprint.name)
-        log = os.open(self._directory / "witness.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._children.spawn([*komainu, "--config", str(settings)], env=env, stdout=log)
-        os.close(log)
+        return [*komainu, "--config", str(files.write_witness(self._directory, self._blueprint.name))]
 
     def _extra_files(self, node: str) -> tuple[managers.MachineFile, ...]:
         plan = self._blueprint

@@ -244,7 +244,7 @@ def start(blueprint: protocol.Blueprint) -> Lab:
 def missing_or_wrong(blueprint: protocol.Blueprint) -> tuple[Report, ...]:
     """Say what stands against raising this lab here."""
     wrong = [Report("lab.layout", problem) for problem in blueprint.layout.problems()]
-    programs = (*managers.PROGRAMS[blueprint.network], *stacks.PROGRAMS[blueprint.stack])
+    programs = (*managers.PROGRAMS[blueprint.network], *stacks.programs(blueprint.layout, blueprint.stack))
     wrong.extend(
         Report("lab.program-missing", f"{path} is not installed", managers.PACKAGES_HINT)
         for path in preflight.absent(programs)

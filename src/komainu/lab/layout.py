@@ -53,7 +53,7 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nodes: tuple[str, ...] = ("a", "b")
     interconnects: int = 1
     ring_on_lan: bool = True  # the service LAN is the ring's last link
-    has_witness: bool = False  # a witness hangs on the service LAN
+    has_witness: bool = False  # a witness hangs on the service LAN: with Corosync a qnetd
     knows_clients: bool = False  # the nodes ask the client whether it is there
     shared_disks: int = 0  # files with sbd's format that every machine reaches, 1 or 3
     detect_within_ms: int | None = None  # the ring's; of a peer, Corosync's token. None: each one's default

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from komainu.lab.layout import Layout
+from komainu.lab.layout import WITNESS_ADDRESS, Layout
 from komainu.lab.managers import MachineFile
 
 
@@ -53,6 +53,10 @@ PROGRAMS: Final = {
 }
 """What must be installed."""
 
+QNETD: Final = "/usr/bin/corosync-qnetd"
+QDEVICE: Final = "/usr/sbin/corosync-qdevice"
+"""A witness where Corosync has the votes, and what asks it on each machine."""
+
 PACEMAKER_LOG: Final = "/var/log/pacemaker/pacemaker.log"
 COROSYNC_LOG: Final = "/var/log/corosync/corosync.log"
 _OURS: Final = Path(__file__).resolve().parent.parent / "agents"
@@ -66,16 +70,34 @@ printf '%s\\n' "$order" | {sys.executable} {_OURS / "fence/fence_lab"}
 
 _KOMAINU: Final = (sys.executable, "-m", "komainu.cli.main", "node")
 
+# What asks the witness may come before Corosync has formed a membership, and ends: it is started anew, as by its unit.
+_ASK_WITNESS: Final = (
+    "if grep -q 'device {' /etc/corosync/corosync.conf && mkdir /run/corosync-qdevice 2>/dev/null; then "
+    "{ until corosync-qdevice -f; do sleep 0.1; done; } >/run/corosync-qdevice.log 2>&1 & fi"
+)
+
 # Corosync goes into the background once it is ready and becomes a child of the machine's first process;
 # pacemakerd ends when it loses Corosync, so one watched process stands for both.
 _PACEMAKER: Final = (
     f"mkdir -p /usr/lib/ocf/resource.d && ln -sfn {_AGENTS} /usr/lib/ocf/resource.d/komainu; "
     f"echo action=metadata | {sys.executable} {_OURS / 'fence/fence_lab'} >/run/fence_lab.xml; "
-    "{ corosync-cfgtool -s >/dev/null 2>&1 || corosync; } && exec pacemakerd"
+    f"{{ corosync-cfgtool -s >/dev/null 2>&1 || corosync; }} && {{ {_ASK_WITNESS}; exec pacemakerd; }}"
 )
 
 # A Corosync that runs already, since only the daemon was started anew, goes on.
-_ON_COROSYNC: Final = f"{shlex.join(_KOMAINU[:-1])} config corosync --write --in-container; corosync; exec {shlex.join(_KOMAINU)}"
+_ON_COROSYNC: Final = f"{shlex.join(_KOMAINU[:-1])} config corosync --write --in-container; corosync; {_ASK_WITNESS}; exec {shlex.join(_KOMAINU)}"
+
+_DEVICE: Final = (
+    "  device {",
+    "    model: net",
+    "    votes: 1",
+    "    net {",
+    f"      host: {WITNESS_ADDRESS}",
+    "      algorithm: ffsplit",
+    "      tls: off",
+    "    }",
+    "  }",
+)
 
 DAEMON: Final[dict[Stack, tuple[str, ...]]] = {
     Stack.KOMAINU: _KOMAINU,
@@ -85,6 +107,18 @@ DAEMON: Final[dict[Stack, tuple[str, ...]]] = {
     Stack.PACEMAKER: ("/bin/sh", "-c", _PACEMAKER),
 }
 """What the machine starts and watches as its daemon."""
+
+
+def programs(layout: Layout, stack: Stack) -> tuple[str, ...]:
+    """Name what must be installed for a lab of this layout."""
+    has_qnetd = layout.has_witness and stack is not Stack.KOMAINU
+    return (*PROGRAMS[stack], *((QNETD, QDEVICE) if has_qnetd else ()))
+
+
+def qnetd_command(directory: Path) -> tuple[str, ...]:
+    """Give the command of a qnetd on the service LAN, whose files stand in this directory; without certificates."""
+    own_files = f"lock_file={directory}/qnetd.pid,local_socket_file={directory}/qnetd.sock"
+    return (QNETD, "-f", "-s", "off", "-l", WITNESS_ADDRESS, "-S", own_files)
 
 
 def links_max(stack: Stack) -> int:
@@ -115,8 +149,12 @@ def corosync_conf(layout: Layout, name: str, *, is_udpu: bool) -> str:
         cables = layout.ring_cables[: 1 if is_udpu else None]
         lines += [f"    ring{link}_addr: {layout.address(node, cable)}" for link, cable in enumerate(cables)]
         lines.append("  }")
-    two_node = ["  two_node: 1"] if len(layout.nodes) == 2 else []
-    lines += ["}", "quorum {", "  provider: corosync_votequorum", *two_node, "}"]
+    lines += ["}", "quorum {", "  provider: corosync_votequorum"]
+    if layout.has_witness:
+        lines += _DEVICE
+    elif len(layout.nodes) == 2:
+        lines.append("  two_node: 1")
+    lines.append("}")
     lines += ["system {", "  sched_rr: no", "  move_to_root_cgroup: no", "}"]
     lines += ["logging {", "  to_stderr: no", "  to_syslog: no", "  to_logfile: yes"]
     lines += [f"  logfile: {COROSYNC_LOG}", "  timestamp: hires", "}"]

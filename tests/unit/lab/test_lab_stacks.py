@@ -1,5 +1,7 @@
 """A peer gets its own defaults and the cables of the layout; komainu's ring follows the same cables."""
 
+from pathlib import Path
+
 from komainu.lab import files, stacks
 from komainu.lab.layout import Layout
 from komainu.lab.stacks import Stack
@@ -33,3 +35,16 @@ def test_without_the_lan_the_ring_is_on_the_interconnect_only() -> None:
     assert "10.77" not in files.settings_text(alone, "lab")
     assert 'links = ["192.168.33.101", "10.77.0.1"]' in files.settings_text(Layout(), "lab")
     assert Layout(interconnects=0, ring_on_lan=False).problems()
+
+
+def test_with_corosync_the_witness_is_a_qnetd() -> None:
+    layout = Layout(has_witness=True)
+    text = stacks.corosync_conf(layout, "lab", is_udpu=False)
+    assert "two_node" not in text
+    assert "  device {\n    model: net\n    votes: 1\n    net {\n      host: 10.77.0.8\n" in text
+    assert stacks.QNETD in stacks.programs(layout, Stack.PACEMAKER)
+    assert stacks.QNETD not in stacks.programs(layout, Stack.KOMAINU)
+    assert stacks.QNETD not in stacks.programs(Layout(), Stack.PACEMAKER)
+    assert "10.77.0.8" in stacks.qnetd_command(Path("/run/x"))
+    assert 'tls = "off"' in files.settings_text(layout, "lab", "corosync")
+    assert "tls" not in files.settings_text(layout, "lab")
