@@ -14,7 +14,7 @@ from komainu.node.interface import DriveEffect, ResetMachine
 from komainu.ring.settings import QuorumOptions, WitnessOptions
 from komainu.sim.checks import SafetyViolated
 from komainu.sim.machine import Machine
-from komainu.sim.races import READY_WITHIN_MS, RaceWorld, Tally
+from komainu.sim.races import BOOT_MS, READY_WITHIN_MS, RaceWorld, Tally
 from komainu.sim.scenario import RESOURCES, make_setup
 
 WATCHDOG_MS = 5_000
@@ -148,6 +148,7 @@ def test_a_split_without_the_witness_is_a_second_fault_and_resets_both(seed: int
     assert sorted(name for _, name in world.tally.resets) == ["a", "b"]
     world.witness.reaches = {A, B}
     world.network.join({A}, {B})
-    assert world.run_while(lambda: len(where(world)) < len(RESOURCES), at_most_ms=READY_WITHIN_MS), (
+    both_are_back_ms = BOOT_MS[1] + READY_WITHIN_MS
+    assert world.run_while(lambda: len(where(world)) < len(RESOURCES), at_most_ms=both_are_back_ms), (
         world.trace[-50:]
     )
