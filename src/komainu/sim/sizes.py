@@ -14,33 +14,58 @@ from komainu.node.drive import Drive
 _LEFT_OUT: Final = frozenset({"settings", "state", "index", "names", "outlook", "_settings", "_out", "watch"})
 _CONTAINERS: Final = (dict, list, set, frozenset, deque, tuple)
 _PLAIN: Final = frozenset({NoneType, bool, int, float, str, bytes})
-_DEEP_MAX: Final = 12
-"""Cores are not nested deeper; the limit keeps a cycle from being walked for ever."""
+
+_SLOTS: Final[dict[type, tuple[str, ...] | None]] = {}
+"""What was found out of each class: there are few, and it never changes."""
+
+_Way = tuple[object, ...]
+"""How a value was come by: the last step, and the way before it. It is spelled only when somebody wants to read it."""
 
 
 def largest(drive: Drive) -> tuple[int, str]:
     """Return the length of the largest container of a node's cores, and its path."""
-    return max(_sizes(drive, "drive", set(), 0), default=(0, ""))
+    held = 0
+    where: _Way = ()
+    seen: set[int] = set()
+    waiting: list[tuple[object, _Way]] = [(drive, ("drive",))]
+    while waiting:
+        value, way = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, _CONTAINERS):
+            if len(value) > held:
+                held, where = len(value), way
+            inside = value.values() if isinstance(value, dict) else value
+            waiting += [(one, (number, way)) for number, one in enumerate(inside) if type(one) not in _PLAIN]
+        elif (slots := _slots_of(type(value))) is not None:
+            for name in (*getattr(value, "__dict__", ()), *slots):
+                field = None if name in _LEFT_OUT else getattr(value, name, None)
+                if type(field) not in _PLAIN:
+                    waiting.append((field, (name, way)))
+    return held, _spell(where)
 
 
-def _sizes(value: object, path: str, seen: set[int], depth: int) -> Iterator[tuple[int, str]]:
-    if depth > _DEEP_MAX or id(value) in seen:
-        return
-    seen.add(id(value))
-    if isinstance(value, _CONTAINERS):
-        yield len(value), path
-        for number, each in enumerate(value.values() if isinstance(value, dict) else value):
-            if type(each) not in _PLAIN:
-                yield from _sizes(each, f"{path}[{number}]", seen, depth + 1)
-    elif type(value).__module__.startswith("komainu.") and not callable(value):
-        for name in _attributes(value):
-            if name not in _LEFT_OUT:
-                yield from _sizes(getattr(value, name, None), f"{path}.{name}", seen, depth + 1)
+def _spell(way: _Way) -> str:
+    step, *before = way or ("",)
+    if not before:
+        return str(step)
+    (rest,) = before
+    assert isinstance(rest, tuple), "a way goes on with the way before it"
+    return _spell(rest) + (f"[{step}]" if isinstance(step, int) else f".{step}")
 
 
-def _attributes(value: object) -> list[str]:
-    names = list(getattr(value, "__dict__", ()))
-    for kind in type(value).__mro__:
-        slots = getattr(kind, "__slots__", ())
-        names += [slots] if isinstance(slots, str) else list(slots)
-    return [name for name in names if not name.startswith("__")]
+def _slots_of(kind: type) -> tuple[str, ...] | None:
+    """Return the slots of a class of ours; None for other classes, and for functions, which hold nothing."""
+    if kind not in _SLOTS:
+        is_ours = kind.__module__.startswith("komainu.")
+        is_function = any("__call__" in vars(each) for each in kind.__mro__)
+        _SLOTS[kind] = tuple(_slots(kind)) if is_ours and not is_function else None
+    return _SLOTS[kind]
+
+
+def _slots(kind: type) -> Iterator[str]:
+    for each in kind.__mro__:
+        slots = getattr(each, "__slots__", ())
+        names = [slots] if isinstance(slots, str) else slots
+        yield from (name for name in names if not name.startswith("__"))
