@@ -42,6 +42,11 @@ class Checks:
     )  # options that were answered "done", of which node
     removed: set[NodeName] = field(default_factory=set)  # nodes that were to go, with what is set on them
 
+    def came_back(self, node: NodeName) -> None:
+        """Look at what is set on a node again, once it is one again; what was set before went with it."""
+        self.removed.discard(node)
+        self.acknowledged = {name: owner for name, owner in self.acknowledged.items() if owner != node}
+
     def one_copy(self, machines: Iterable[Machine], now: Instant) -> None:
         """S1: what may run once never runs on two machines."""
         seen: dict[ResourceId, NodeName] = {}

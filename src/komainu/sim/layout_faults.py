@@ -90,6 +90,7 @@ def _nodes(scene: Scene) -> Mend:
     wish.pursue()
 
     def come_back() -> None:
+        world.checks.came_back(machine.name)
         bring_in(world, machine)
         _be_free(world)
 
