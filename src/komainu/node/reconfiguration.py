@@ -177,7 +177,7 @@ def _command(step: LayoutChange, settings: RingSettings, user: str, at: WallTime
     layout = Layout(settings.layout + 1, tuple(sorted(fresh, key=lambda node: node.node)))
     reports = [each for each in check(with_layout(settings, layout)) if each.severity is Severity.ERROR]
     if reports:
-        raise Refused(tuple(reports))
+        raise Refused(tuple(replace(each, place=None) for each in reports))  # the file is not what is wrong
     cause = Cause("operator", f"{user or 'somebody'} {what}")
     return ChangeLayout(cause, at, user, settings.layout, layout, added, removed)
 
@@ -191,7 +191,8 @@ def _new_node(settings: RingSettings, step: AddNode) -> NodeSettings:
     links = max(len(node.ends) for node in settings.nodes)
     if len(step.addresses) != links:
         hint = f"komainu node add {step.name} " + " ".join(["ADDRESS"] * links)
-        _refuse("layout.node-links", f"there are {links} links, and {len(step.addresses)} addresses", hint)
+        message = f"the ring has {links} link{'s' * (links != 1)}: {step.name} needs an address on each"
+        _refuse("layout.node-links", message, hint)
     if not is_name(step.name):
         hint = "a name has letters, digits and -._ alone; it is the host name of that machine"
         _refuse("layout.node-name", f"{step.name[:80]!r} cannot be the name of a node", hint)

@@ -286,10 +286,18 @@ def _check_links(settings: RingSettings) -> list[Report]:
                     "every node needs an address on every link",
                 )
             )
-    addresses = [end.address for node in settings.nodes for end in node.ends]
+    holders: dict[str, list[str]] = {}
+    for node in settings.nodes:
+        for end in node.ends:
+            holders.setdefault(end.address, []).append(f"{node.name} (link {end.link})")
     reports += [
-        _error("ring.address-twice", f"the address {address} is given twice")
-        for address in sorted({address for address in addresses if addresses.count(address) > 1})
+        _error(
+            "ring.address-twice",
+            f"the address {address} is given twice: to {' and '.join(ends)}",
+            "each node has an address of its own on each link",
+        )
+        for address, ends in sorted(holders.items())
+        if len(ends) > 1
     ]
     if len(settings.nodes) > 1 and not all_links:
         reports.append(

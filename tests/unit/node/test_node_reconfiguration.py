@@ -237,6 +237,15 @@ def test_what_is_wrong_with_a_change_of_nodes(step: LayoutChange, quorum: Quorum
     assert reply.reasons[0].code == code
 
 
+def test_an_address_that_somebody_has_is_named_with_who_has_it() -> None:
+    reply = asked(AddNode(NodeName("c"), ("10.0.0.2", "10.1.0.3")), pair())
+    assert isinstance(reply, RefusedReply)
+    (reason,) = reply.reasons
+    assert reason.message == "the address 10.0.0.2 is given twice: to b (link 0) and c (link 0)"
+    assert reason.hint
+    assert not reason.place, "no file is wrong: it was said on the command line"
+
+
 def test_one_change_waits_for_the_other() -> None:
     reply = asked(RemoveNode(NodeName("b")), replace(pair(), agreed_layout=0, layout=1))
     assert isinstance(reply, RefusedReply)
