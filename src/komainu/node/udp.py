@@ -22,7 +22,7 @@ from komainu.model.link import LinkEnd
 from komainu.model.report import Refused, Report
 from komainu.node.strangers import Strangers
 from komainu.ring.interface import PacketReceived, PeerRefused, SendPacket
-from komainu.ring.packet import Packet
+from komainu.ring.packet import Heartbeat, Packet
 from komainu.ring.wire import Drop
 
 BUFFER_BYTES: Final = 4 * 1024 * 1024
@@ -111,6 +111,7 @@ class UdpLinks:
         self._without_trains: set[LinkNumber] = set()
         self._interfaces: dict[LinkNumber, int] = {}  # where datagrams have to come in, as far as it is known
         self._peer_of = _peers_by_address(peers)
+        self._room = memoryview(bytearray(DATAGRAM_BYTES_MAX))  # for the datagram that is being read
 
     def start(self) -> None:
         """Open every socket. Raises Refused when the port is in use; what is missing now may come later."""
@@ -211,32 +212,41 @@ class UdpLinks:
         asyncio.get_running_loop().add_reader(one.fileno(), self._read, end.link, one)
 
     def _read(self, link: LinkNumber, one: socket.socket) -> None:
-        self._read_errors(link, one)
+        """Read what came, up to a beat, which comes alone: what lies behind it wakes the loop again."""
         count = 0
         while count < DATAGRAMS_PER_TURN_MAX:
             count += 1
             try:
-                datagram, ancillary, _, source = one.recvmsg(DATAGRAM_BYTES_MAX, _ANCILLARY_BYTES)
+                size, ancillary, _, source = one.recvmsg_into((self._room,), _ANCILLARY_BYTES)
             except BlockingIOError:
+                if count == 1:  # it was an error that woke the loop
+                    self._read_errors(link, one)
                 return
             except OSError as error:  # an error that was queued by an earlier send; the next read goes on
                 self._count(link, error)
+                self._read_errors(link, one)
                 continue
             if not self._is_ours(link, ancillary):
                 self.counters[f"link{link}.wrong-interface"] += 1
                 continue
-            for each in _uncoupled(datagram, ancillary):
+            was_beat = False
+            for each in _uncoupled(bytes(self._room[:size]), ancillary):
                 count += 1
-                self._open_datagram(link, each, str(source[0]))
+                was_beat = self._open_datagram(link, each, str(source[0]))
                 if one.fileno() < 0:  # the daemon ended meanwhile
                     return
+            if was_beat:
+                return
+        self._read_errors(link, one)  # in a flood nothing else comes to it
 
-    def _open_datagram(self, link: LinkNumber, datagram: bytes, source: str) -> None:
+    def _open_datagram(self, link: LinkNumber, datagram: bytes, source: str) -> bool:
+        """Report what a datagram brought; whether it was a beat."""
         opened = self._wire.open(link, datagram)
         if opened is None:
             self.strangers.note(self._wire.last_drop(), source, link, time.monotonic())
-        else:
-            self._report(PacketReceived(link, opened.peer, opened.packet))
+            return False
+        self._report(PacketReceived(link, opened.peer, opened.packet))
+        return isinstance(opened.packet, Heartbeat)
 
     def _is_ours(self, link: LinkNumber, ancillary: list[tuple[int, int, bytes]]) -> bool:
         """Whether a datagram came in by the link's interface, or from this machine itself."""

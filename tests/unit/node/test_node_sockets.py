@@ -5,6 +5,7 @@ Each test runs one function of this file in a new process inside `unshare`, wher
 
 import asyncio
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from komainu.model.ids import LinkNumber, NodeId
+from komainu.model.ids import Incarnation, LinkNumber, NodeId
 from komainu.model.link import LinkEnd
 from komainu.model.report import Refused
+from komainu.model.view import Position
 from komainu.network.interface import (
     AddressGone,
     AddressSeen,
@@ -28,8 +30,11 @@ from komainu.network.interface import (
 from komainu.node.netlink import NetlinkListener
 from komainu.node.udp import UdpLinks
 from komainu.ring.interface import PacketReceived, PeerRefused, SendPacket
+from komainu.ring.packet import Beat, Heartbeat, Vote
 from komainu.ring.wire import Drop
 
+SAID = Beat(None, (), (), 0, None, 0, 0, Position(), (), Vote.UNKNOWN)
+BEAT = Heartbeat(Incarnation(1), 1, 0, None, 0, SAID)
 PORT = 5415
 WAIT_S = 30.0
 
@@ -58,6 +63,7 @@ def inside_namespace(*command: str) -> "subprocess.CompletedProcess[str]":
         "a_lost_address_is_outlived",
         "a_port_in_use_is_refused",
         "a_flood_of_rubbish_is_outlived",
+        "what_lies_behind_a_beat_is_read",
         "six_works_too",
         "a_small_mtu_is_no_obstacle",
         "the_kernel_is_heard",
@@ -95,7 +101,8 @@ class PlainSeal:
 
     def open(self, link: LinkNumber, datagram: bytes) -> Opened | None:
         peer, blank, text = datagram.partition(b" ")
-        return Opened(NodeId(int(peer)), text.decode()) if blank and peer.isdigit() else None
+        packet = BEAT if text == b"beat" else text.decode()
+        return Opened(NodeId(int(peer)), packet) if blank and peer.isdigit() else None
 
     def last_drop(self) -> tuple[Drop, NodeId] | None:
         return None
@@ -219,6 +226,27 @@ async def a_flood_of_rubbish_is_outlived() -> None:
     packet: Any = "hello"
     ends.send(1, packet)
     assert await ends.next(2) == PacketReceived(LinkNumber(0), NodeId(1), packet)
+
+
+async def what_lies_behind_a_beat_is_read() -> None:
+    """Beats and others, coupled by the kernel and one by one: all are heard, in their order."""
+    ends = Ends("127.0.0.1", "127.0.0.2")
+    for links in ends.links.values():
+        links.start()
+    import socket
+
+    train = [b"1 beat", b"1 one!", b"1 beat", b"1 two!"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendmsg(train, [(17, 103, struct.pack("=H", 6))], 0, ("127.0.0.2", PORT))  # UDP_SEGMENT
+        for datagram in train:
+            sender.sendto(datagram, ("127.0.0.2", PORT))
+    heard = [await ends.next(2) for _ in range(8)]
+    assert [each.packet for each in heard if isinstance(each, PacketReceived)] == 2 * [
+        BEAT,
+        "one!",
+        BEAT,
+        "two!",
+    ]
 
 
 def exactly(event: KernelEvent) -> Callable[[KernelEvent], bool]:
