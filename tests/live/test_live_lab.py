@@ -225,6 +225,18 @@ def test_the_switch_answers_off_only_when_nothing_is_left_of_the_machine(plain: 
     assert "it was fenced (reboot)" in reasons
 
 
+def test_a_machine_that_reboots_itself_boots_again(plain: lab.Lab) -> None:
+    reboot = "import ctypes; ctypes.CDLL(None).reboot(0x01234567)"
+    assert becomes(lambda: plain.describe().machines[1].daemon == "running")
+    known = len(plain.events())
+    plain.run("b", [sys.executable, "-c", reboot])
+    reason = "it rebooted itself"
+    assert becomes(
+        lambda: [event.kind for event in plain.events(known) if event.reason == reason] == ["reset", "boot"]
+    )
+    assert becomes(lambda: plain.describe().machines[1].daemon == "running")
+
+
 def test_a_daemon_that_ends_stays_ended_until_it_is_started(plain: lab.Lab) -> None:
     def daemon() -> str:
         return plain.describe().machines[0].daemon

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import os
 import struct
+import subprocess
 import sys
 import uuid
 from pathlib import Path
@@ -113,6 +114,29 @@ def prepare_disks(directory: Path, count: int) -> None:
     for number in range(1, count + 1):
         path = directory / Path(SHARED_DISK.format(number)).name
         path.write_bytes(header.ljust(DISK_BYTES, b"\0"))
+
+
+def attach_disks(directory: Path, count: int) -> tuple[int, ...]:
+    """Let the shared disks be block devices, as sbd itself wants them. For the host, once.
+
+    They go with the descriptors that are returned, however the host ends. Raises LabFailure.
+    """
+    held = []
+    for number in range(1, count + 1):
+        disk = directory / Path(SHARED_DISK.format(number)).name
+        image = disk.rename(directory / f"image{number}")
+        device = _losetup("--find", "--show", str(image))
+        held.append(os.open(device, os.O_RDWR | os.O_CLOEXEC))
+        _losetup("--detach", device)  # the kernel does it once nobody has it open
+        disk.symlink_to(device)
+    return tuple(held)
+
+
+def _losetup(*arguments: str) -> str:
+    done = subprocess.run(["losetup", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabFailure(f"a shared disk cannot be a block device: {done.stderr.strip()}")
+    return done.stdout.strip()
 
 
 def prepare_machine(root: Path, power_socket: Path) -> None:

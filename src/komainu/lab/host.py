@@ -48,6 +48,7 @@ class Host:
         self._one_at_a_time = asyncio.Lock()
         self._ended = asyncio.Event()
         self._collector: asyncio.Task[None] | None = None
+        self._disks: tuple[int, ...] = ()  # held open until the lab ends
 
     async def run(self, lifeline: socket.socket) -> None:
         """Raise the lab, serve it until it is taken down, and leave nothing behind."""
@@ -88,6 +89,8 @@ class Host:
             )
             files.write_extra(root, self._extra_files(node))
         files.prepare_disks(self._directory, layout.shared_disks)
+        if not self._blueprint.stack.is_komainu:
+            self._disks = files.attach_disks(self._directory, layout.shared_disks)
         self._plant.build()
         await asyncio.start_unix_server(self._serve_power, self._directory / protocol.POWER_SOCKET)
         if layout.has_witness:

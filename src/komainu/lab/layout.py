@@ -55,7 +55,8 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ring_on_lan: bool = True  # the service LAN is the ring's last link
     has_witness: bool = False  # a witness hangs on the service LAN: with Corosync a qnetd
     knows_clients: bool = False  # the nodes ask the client whether it is there
-    shared_disks: int = 0  # files with sbd's format that every machine reaches, 1 or 3
+    shared_disks: int = 0  # with sbd's format, which every machine reaches, 1 or 3; of a peer block devices
+    has_sbd: bool = False  # a peer's machines run sbd, also without a shared disk; with one they always do
     detect_within_ms: int | None = None  # the ring's; of a peer, Corosync's token. None: each one's default
 
     @property

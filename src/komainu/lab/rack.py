@@ -2,7 +2,7 @@
 
 A machine is on from the moment its first process is spawned until that process is reaped: `power_off` answers
 only then, and its cables were cut before. Knows no socket of the outside; asks the plant for cables. Runs on
-the host's event loop. Source: unshare(1), pid_namespaces(7).
+the host's event loop. Source: unshare(1), pid_namespaces(7), reboot(2).
 """
 
 import asyncio
@@ -57,6 +57,7 @@ class Children:
 
     def __init__(self) -> None:
         self._gone: dict[int, asyncio.Event] = {}
+        self._ends: dict[int, int] = {}  # wait statuses
 
     def spawn(
         self, command: list[str], *, env: dict[str, str], fds: tuple[int, ...] = (), stdout: int | None = None
@@ -80,12 +81,23 @@ class Children:
         """Take every child that has ended, the orphans too."""
         with contextlib.suppress(ChildProcessError):
             while True:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == 0:
                     return
                 gone = self._gone.get(pid)
                 if gone is not None:
+                    self._ends[pid] = status
                     gone.set()
+
+    async def was_rebooted(self, pid: int, timeout_s: float) -> bool:
+        """Wait until a machine's `unshare` was reaped; say whether a process of the machine called reboot(2).
+
+        The kernel then lets its first process end by SIGHUP, and `unshare` ends by the same.
+        """
+        with contextlib.suppress(TimeoutError):
+            await self.wait(pid, timeout_s)
+        status = self._ends.get(pid, 0)
+        return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGHUP
 
 
 class Rack:
@@ -234,13 +246,18 @@ class Rack:
         return ["unshare", *spaces, "--fork", "--kill-child=SIGKILL", "--", *program]
 
     async def _listen(self, one: _Machine, bus: asyncio.StreamWriter, reader: asyncio.StreamReader) -> None:
-        """Hear a machine until it ends. One that ends unasked is off."""
+        """Hear a machine until it ends. One that ends unasked is off, unless it rebooted itself."""
         with contextlib.suppress(ConnectionError):
             while line := await reader.readline():
                 await self._hear(one, msgspec.json.decode(line, type=protocol.MachineReport))
         bus.close()
         one.is_up.set()
-        if one.bus is bus and one.daemon != "off":
+        if one.bus is not bus or one.daemon == "off" or one.shell is None:
+            return
+        was_rebooted = await self._children.was_rebooted(one.shell, DEATH_TIMEOUT_S)
+        if was_rebooted and one.daemon != "off":  # and nobody has cut its power meanwhile
+            await self.reset(one.node, "it rebooted itself")
+        else:
             await self.power_off(one.node, "its first process ended")
 
     async def _hear(self, one: _Machine, report: protocol.MachineReport) -> None:

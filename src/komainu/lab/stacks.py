@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
+from komainu.lab.files import SHARED_DISK, WATCHDOG_FILE
 from komainu.lab.layout import WITNESS_ADDRESS, Layout
 from komainu.lab.managers import MachineFile
 
@@ -57,6 +58,9 @@ QNETD: Final = "/usr/bin/corosync-qnetd"
 QDEVICE: Final = "/usr/sbin/corosync-qdevice"
 """A witness where Corosync has the votes, and what asks it on each machine."""
 
+SBD: Final = "/usr/sbin/sbd"
+SBD_SETTINGS: Final = "/etc/default/sbd"
+
 PACEMAKER_LOG: Final = "/var/log/pacemaker/pacemaker.log"
 COROSYNC_LOG: Final = "/var/log/corosync/corosync.log"
 _OURS: Final = Path(__file__).resolve().parent.parent / "agents"
@@ -78,10 +82,16 @@ _ASK_WITNESS: Final = (
 
 # Corosync goes into the background once it is ready and becomes a child of the machine's first process;
 # pacemakerd ends when it loses Corosync, so one watched process stands for both.
+# Where sbd's settings name a watchdog, it runs before the cluster does, as its unit has it; both have them as variables.
+_SBD: Final = (
+    f"set -a; . {SBD_SETTINGS} 2>/dev/null; set +a; "
+    'if [ -n "$SBD_WATCHDOG_DEV" ] && [ ! -e /run/sbd.pid ]; then sbd -R -p /run/sbd.pid watch; fi; '
+)
+
 _PACEMAKER: Final = (
     f"mkdir -p /usr/lib/ocf/resource.d && ln -sfn {_AGENTS} /usr/lib/ocf/resource.d/komainu; "
     f"echo action=metadata | {sys.executable} {_OURS / 'fence/fence_lab'} >/run/fence_lab.xml; "
-    f"{{ corosync-cfgtool -s >/dev/null 2>&1 || corosync; }} && {{ {_ASK_WITNESS}; exec pacemakerd; }}"
+    f"{_SBD}{{ corosync-cfgtool -s >/dev/null 2>&1 || corosync; }} && {{ {_ASK_WITNESS}; exec pacemakerd; }}"
 )
 
 # A Corosync that runs already, since only the daemon was started anew, goes on.
@@ -112,7 +122,12 @@ DAEMON: Final[dict[Stack, tuple[str, ...]]] = {
 def programs(layout: Layout, stack: Stack) -> tuple[str, ...]:
     """Name what must be installed for a lab of this layout."""
     has_qnetd = layout.has_witness and stack is not Stack.KOMAINU
-    return (*PROGRAMS[stack], *((QNETD, QDEVICE) if has_qnetd else ()))
+    sbd = (SBD,) if _runs_sbd(layout, stack) else ()
+    return (*PROGRAMS[stack], *((QNETD, QDEVICE) if has_qnetd else ()), *sbd)
+
+
+def _runs_sbd(layout: Layout, stack: Stack) -> bool:
+    return stack is Stack.PACEMAKER and (layout.has_sbd or layout.shared_disks > 0)
 
 
 def qnetd_command(directory: Path) -> tuple[str, ...]:
@@ -134,7 +149,26 @@ def files(layout: Layout, stack: Stack, name: str) -> tuple[MachineFile, ...]:
     settings = MachineFile("/etc/corosync/corosync.conf", text)
     if stack is not Stack.PACEMAKER:
         return (settings,)
-    return (settings, MachineFile("/usr/sbin/fence_lab", _FENCE_LAB, 0o755))
+    sbd = MachineFile(SBD_SETTINGS, sbd_settings(layout) if _runs_sbd(layout, stack) else "")
+    return (settings, MachineFile("/usr/sbin/fence_lab", _FENCE_LAB, 0o755), sbd)
+
+
+def sbd_settings(layout: Layout) -> str:
+    """Write sbd's settings, for the machine's watchdog and the layout's shared disks.
+
+    Debian's defaults, but for one: a machine of the lab boots in 0.2 s, so that the node that fences it still waits for
+    msgwait, and would tell it of its own fencing. For machines that boot so quickly the file itself wants the delay.
+    """
+    disks = ";".join(SHARED_DISK.format(number) for number in range(1, layout.shared_disks + 1))
+    lines = [f'SBD_DEVICE="{disks}"'] if disks else []
+    lines += ["SBD_PACEMAKER=yes", "SBD_STARTMODE=always", f"SBD_DELAY_START={'yes' if disks else 'no'}"]
+    lines += [f"SBD_WATCHDOG_DEV={WATCHDOG_FILE}", "SBD_WATCHDOG_TIMEOUT=5"]
+    lines += [
+        "SBD_TIMEOUT_ACTION=flush,reboot",
+        "SBD_MOVE_TO_ROOT_CGROUP=no",
+        "SBD_SYNC_RESOURCE_STARTUP=yes",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def corosync_conf(layout: Layout, name: str, *, is_udpu: bool) -> str:

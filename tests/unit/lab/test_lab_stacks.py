@@ -48,3 +48,21 @@ def test_with_corosync_the_witness_is_a_qnetd() -> None:
     assert "10.77.0.8" in stacks.qnetd_command(Path("/run/x"))
     assert 'tls = "off"' in files.settings_text(layout, "lab", "corosync")
     assert "tls" not in files.settings_text(layout, "lab")
+
+
+def test_sbd_runs_on_a_peer_that_has_a_shared_disk_or_is_told_to() -> None:
+    def settings(layout: Layout) -> str:
+        _, _, sbd = stacks.files(layout, Stack.PACEMAKER, "lab")
+        assert sbd.path == stacks.SBD_SETTINGS
+        return sbd.text
+
+    disks = Layout(shared_disks=3)
+    disk = "/run/komainu-lab/disk"
+    assert f'SBD_DEVICE="{disk}1;{disk}2;{disk}3"\n' in settings(disks)
+    assert f"SBD_WATCHDOG_DEV={files.WATCHDOG_FILE}\n" in settings(disks)
+    assert "SBD_DEVICE" not in settings(Layout(has_sbd=True))
+    assert "SBD_WATCHDOG_DEV" in settings(Layout(has_sbd=True))
+    assert settings(Layout()) == ""
+    assert stacks.SBD in stacks.programs(disks, Stack.PACEMAKER)
+    assert stacks.SBD not in stacks.programs(disks, Stack.KOMAINU)
+    assert stacks.SBD not in stacks.programs(Layout(), Stack.PACEMAKER)
