@@ -1,10 +1,13 @@
 """Measure the ring beside Corosync 3 in labs on this machine; keep the figures, and write docs/benchmark-ring.md from them.
 
-Usage: python benchmarks/ring.py [--only PART]... [--times N] [--seconds N] [--minutes N]     (as root: Corosync needs it)
+Usage: python benchmarks/ring.py [--only PART]... [--times N] [--labs N] [--resume] [--seconds N] [--minutes N]
+(as root: Corosync needs it)
 
 Parts: order, idle, detection, blip, suspicion, flood, fuzz, sizes; all when none is named. A part that is measured replaces its
 figures in benchmarks/ring-figures.json; the page (ring_page.py) says of each when, how often and under which load it was
-measured. Detection is read from the daemons' own records; that of Corosync alone is that of the engine under it.
+measured. Detection and blips are kept piece by piece: `--resume` measures only what is lacking, `--labs N` in so many labs at
+once. Detection is read from the daemons' own records. Where more views began than expected, or later than promised, the
+records of all machines are kept in build/ring-odd.
 """
 
 import argparse
@@ -13,51 +16,43 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import ring_fuzz
 import ring_page
 import ring_sizes
+from ring_labs import NAME, STACKS, Book, Shape, View, await_whole, fill, raised, views_since
 
-from komainu.lab import action, procfs, protocol
+from komainu.lab import action, procfs
 from komainu.lab import lab as labs
-from komainu.lab.layout import Layout
 from komainu.lab.machine import environment
 from komainu.lab.stacks import DAEMON, Stack
 
-NAME = "bench-ring"
 HERE = Path(__file__).resolve().parent
 SIZES = {"64 B": 64, "1.6 kB": 1600, "40 kB": 40_000, "1 MB": 1_000_000}
-STACKS = {
-    "builtin": Stack.KOMAINU,
-    "corosync": Stack.KOMAINU_ON_COROSYNC,
-    "libcpg": Stack.KOMAINU_ON_COROSYNC,
-}
 START_COROSYNC = "komainu config corosync --write --in-container {}; corosync && renice -n -15 -p $(pidof corosync) >/dev/null"
 WITHOUT_CRYPTO = "&& sed -i 's/aes256/none/; s/sha256/none/' /etc/corosync/corosync.conf"
+ENGINES = ("builtin", "corosync")
 FAULTS = ("power off", "SIGKILL", "SIGSTOP", "cable")
 BLIPS_MS = (200, 500, 1000, 1500, 2000, 3000, 5000, 10_000)
 NODES = (2, 8, 16, 32, 64)
+WATCHER, BROKEN = "b", 3  # the node that is broken is c
+VIEWS_EXPECTED = 2  # one without a node, one with it again
+DETECTED_WITHIN_S = 30
+PROMISED_MS = 1000  # detect_within's default with two links
 IDLE_S = 20
+READY_WITHIN_S = 120
 SIZE_WITHIN_S = 600  # larger rings are not tried once one took so long
 BUSY_PER_CORE = 2
+DROP = (
+    "nft add table inet bench && nft add chain inet bench arriving '{ type filter hook input priority 0; }' && "
+    "nft add rule inet bench arriving iifname != lo numgen random mod 100 '<' {} drop"
+)
 Figures = dict[str, Any]
-
-
-@contextmanager
-def raised(
-    nodes: int, stack: Stack, daemon: tuple[str, ...], *, interconnects: int = 1, ring_on_lan: bool = True
-) -> Iterator[labs.Lab]:
-    layout = Layout(("a", "b", "c")[:nodes], interconnects, ring_on_lan)
-    lab = labs.start(protocol.Blueprint(NAME, layout, daemon, "", stack=stack))
-    try:
-        yield lab
-    finally:
-        lab.down()
 
 
 # -- ordered messages -------------------------------------------------------------------------------------
@@ -101,58 +96,31 @@ def load(lab: labs.Lab, names: tuple[str, ...], kind: str, size: int, seconds: f
 # -- detection, blips, idle cost ----------------------------------------------------------------------------
 
 
-def status(lab: labs.Lab, node: str) -> dict[str, object]:
-    done = lab.run(node, ["komainu", "status", "--format", "json"])
-    found: dict[str, object] = json.loads(done.stdout) if done.returncode == 0 else {}
-    return found
-
-
-def await_whole(lab: labs.Lab, nodes: int, within_s: float = 60) -> None:
-    until = time.monotonic() + within_s
-    while True:
-        seen = [status(lab, node) for node in ("a", "b", "c")[:nodes]]
-        is_whole = all(str(one.get("quorum_reason", "")).startswith(f"{nodes} of {nodes}") for one in seen)
-        if is_whole and len({str(one["view"]) for one in seen}) == 1:
-            return
-        if time.monotonic() > until:
-            raise SystemExit(
-                f"the {nodes} nodes did not come together: {[one.get('quorum_reason') for one in seen]}"
-            )
-        time.sleep(0.2)
-
-
-def views_since(lab: labs.Lab, node: str, since_ms: int) -> list[int]:
-    """The moments (wall clock, ms) of the views that a node began."""
-    root = lab.root(node)
-    assert root is not None
-    found = []
-    for line in (root / "var/log/komainu/daemon.log").read_text(errors="replace").splitlines():
-        words = line.split()
-        if len(words) > 3 and words[3] == "ring.view":
-            moment = time.strptime(f"{words[0]} {words[1][:8]}", "%Y-%m-%d %H:%M:%S")
-            at = int(time.mktime(moment)) * 1000 + int(words[1][9:12])
-            if at >= since_ms:
-                found.append(at)
-    return found
-
-
 def measure_detection(options: argparse.Namespace) -> Figures:
-    rows: dict[str, list[float]] = {}
-    for kind in ("builtin", "corosync"):
-        with raised(3, STACKS[kind], DAEMON[STACKS[kind]]) as lab:
-            for fault in FAULTS:
-                found = rows[f"{kind} {fault}"] = []
-                for _ in range(options.times):
-                    await_whole(lab, 3)
-                    time.sleep(1)
-                    took = break_and_watch(lab, fault)
-                    if took is not None:
-                        found.append(took)
-                print(f"{ring_page.CALLED[kind]}, {fault}: {[round(one) for one in found]} ms", flush=True)
-    return {"times": options.times, "rows": rows}
+    """Break a node in each way: how soon does a view begin without it on another, and which views besides?"""
+    wanted = {f"{kind} {fault}": options.times for fault in FAULTS for kind in ENGINES}
+    book = Book(options.begun.get("rows", {}), options.keep, options.odd / "detection")
+    fill(book, wanted, Shape(3, ring_on_lan=True, once=_detect), options.labs, options.name)
+    return {"rows": book.rows}
 
 
-def break_and_watch(lab: labs.Lab, fault: str, watcher: str = "b") -> float | None:
+def _detect(lab: labs.Lab, row: str, book: Book) -> dict[str, Any]:
+    await_whole(lab, 3)
+    time.sleep(1)
+    kind, fault = row.split(" ", 1)
+    since = time.time_ns() // 1_000_000
+    took = break_and_watch(lab, fault)
+    await_whole(lab, 3)
+    views = len(views_since(lab, WATCHER, since))
+    found = {"ms": took, "views": views}
+    more = 1 if row == "corosync SIGSTOP" else 0  # the reset that mends it ends its Corosync, too
+    is_expected = VIEWS_EXPECTED <= views <= VIEWS_EXPECTED + more
+    if took is None or not is_expected or (kind == "builtin" and took > PROMISED_MS):
+        book.odd(lab, {"row": row, "since": since, **found})
+    return found
+
+
+def break_and_watch(lab: labs.Lab, fault: str, watcher: str = WATCHER) -> float | None:
     """Break node c, wait for the view without it on another, mend c; return the time of detection in ms."""
     since = time.time_ns() // 1_000_000
     match fault:
@@ -165,9 +133,11 @@ def break_and_watch(lab: labs.Lab, fault: str, watcher: str = "b") -> float | No
         case _:
             lab.perform(action.Pull("interconnect", "c"))
             lab.perform(action.Pull("lan", "c"))
-    until = time.monotonic() + 30
-    while not (seen := views_since(lab, watcher, since)) and time.monotonic() < until:
+    until = time.monotonic() + DETECTED_WITHIN_S
+    seen: list[View] = []
+    while not seen and time.monotonic() < until:
         time.sleep(0.05)
+        seen = [view for view in views_since(lab, watcher, since) if BROKEN not in view.members]
     match fault:
         case "power off":
             lab.perform(action.PowerOn("c"))
@@ -178,53 +148,78 @@ def break_and_watch(lab: labs.Lab, fault: str, watcher: str = "b") -> float | No
         case _:
             lab.perform(action.Plug("interconnect", "c"))
             lab.perform(action.Plug("lan", "c"))
-    return float(seen[0] - since) if seen else None
+    return float(seen[0].at - since) if seen else None
 
 
 def measure_blips(options: argparse.Namespace) -> Figures:
     """Cut the only link between two nodes for a moment: how many views began on b?"""
-    rows: dict[str, list[int]] = {}
-    for kind in ("builtin", "corosync"):
-        with raised(2, STACKS[kind], DAEMON[STACKS[kind]], ring_on_lan=False) as lab:
-            for blip_ms in BLIPS_MS:
-                found = rows[f"{kind} {blip_ms}"] = []
-                for _ in range(options.times):
-                    await_whole(lab, 2)
-                    time.sleep(3)
-                    since = time.time_ns() // 1_000_000
-                    lab.perform(action.Pull("interconnect", "a"))
-                    time.sleep(blip_ms / 1000)
-                    lab.perform(action.Plug("interconnect", "a"))
-                    time.sleep(1)
-                    await_whole(lab, 2)
-                    found.append(len(views_since(lab, "b", since)))
-                print(f"{ring_page.CALLED[kind]}, cut for {blip_ms} ms: {found} views", flush=True)
-    return {"times": options.times, "rows": rows}
+    wanted = {f"{kind} {blip_ms}": options.times for blip_ms in BLIPS_MS for kind in ENGINES}
+    book = Book(options.begun.get("rows", {}), options.keep, options.odd / "blip")
+    fill(book, wanted, Shape(2, ring_on_lan=False, once=_blip), options.labs, options.name)
+    return {"rows": book.rows}
+
+
+def _blip(lab: labs.Lab, row: str, book: Book) -> int:
+    await_whole(lab, 2)
+    time.sleep(1)
+    since = time.time_ns() // 1_000_000
+    lab.perform(action.Pull("interconnect", "a"))
+    time.sleep(int(row.split()[1]) / 1000)
+    lab.perform(action.Plug("interconnect", "a"))
+    time.sleep(3)  # a view that comes late is counted, too
+    await_whole(lab, 2)
+    views = len(views_since(lab, WATCHER, since))
+    if views not in {0, VIEWS_EXPECTED}:
+        book.odd(lab, {"row": row, "since": since, "views": views})
+    return views
 
 
 def measure_suspicion(options: argparse.Namespace) -> Figures:
     """Load all cores, harm nobody, and count the views that begin; then the same in the simulator, with loss."""
     busy_count = BUSY_PER_CORE * (os.cpu_count() or 1)
+    cases = [(kind, loss) for loss in (0.0, ring_page.LOSS) for kind in ENGINES]
     rows: dict[str, int] = {}
-    for kind in ("builtin", "corosync"):
-        with raised(3, STACKS[kind], DAEMON[STACKS[kind]]) as lab:
-            await_whole(lab, 3)
-            since = time.time_ns() // 1_000_000
-            busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy_count)]
-            try:
-                time.sleep(options.minutes * 60)
-            finally:
-                for one in busy:
-                    one.kill()
-                    one.wait()
-            rows[kind] = len(views_since(lab, "b", since))
-            print(f"{ring_page.CALLED[kind]}, loaded: {rows[kind]} views", flush=True)
+    for first in range(0, len(cases), options.labs):
+        together = cases[first : first + options.labs]
+        ready = threading.Barrier(len(together), timeout=READY_WITHIN_S)
+        with ThreadPoolExecutor(len(together)) as pool:
+            jobs = [pool.submit(_suspected, options, one, ready, busy_count) for one in together]
+            for (kind, loss), job in zip(together, jobs, strict=True):
+                rows[f"{kind} {loss:g}"] = job.result()
+                print(f"{ring_page.CALLED[kind]}, loaded, loss {loss:g}: {job.result()} views", flush=True)
     lossy = [
         ring_sizes.views_under_loss(3, seed, loss=ring_page.LOSS, minutes=options.minutes)
         for seed in range(options.times)
     ]
     print(f"simulated, with loss: {lossy} views", flush=True)
     return {"minutes": options.minutes, "busy": busy_count, "rows": rows, "lossy": lossy}
+
+
+def _suspected(
+    options: argparse.Namespace, case: tuple[str, float], ready: threading.Barrier, busy_count: int
+) -> int:
+    """Count the views that begin on b in one lab while all cores are loaded. The first to be ready loads them."""
+    kind, loss = case
+    name = f"{options.name}-{kind}-{loss * 100:.0f}"
+    with raised(3, STACKS[kind], DAEMON[STACKS[kind]], name=name) as lab:
+        await_whole(lab, 3)
+        for node in ("a", "b", "c") if loss else ():
+            lab.run(node, ["sh", "-ec", DROP.format(round(loss * 100))]).check_returncode()
+        is_first = ready.wait() == 0
+        since = time.time_ns() // 1_000_000
+        compute = [sys.executable, "-c", "while True: pass"]
+        busy = [subprocess.Popen(compute) for _ in range(busy_count if is_first else 0)]
+        try:
+            time.sleep(options.minutes * 60)
+        finally:
+            for one in busy:
+                one.kill()
+                one.wait()
+        views = views_since(lab, WATCHER, since)
+        if views:
+            book = Book({}, lambda _found: None, options.odd / "suspicion")
+            book.odd(lab, {"row": name, "since": since, "views": [view.members for view in views]})
+        return len(views)
 
 
 def measure_flood(options: argparse.Namespace) -> Figures:
@@ -357,20 +352,47 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="load or flood for so long, each")
     parser.add_argument("--minutes", type=float, default=10.0, help="wait so long for false suspicions")
     parser.add_argument("--inputs", type=int, default=1_000_000, help="so many for the decoder")
+    parser.add_argument(
+        "--labs", type=int, default=1, help="measure in so many labs at once, where a part can"
+    )
+    parser.add_argument("--name", default=NAME, help="the labs' names begin so")
+    parser.add_argument("--resume", action="store_true", help="measure only what is lacking of a part")
+    parser.add_argument("--odd", type=Path, default=HERE.parent / "build/ring-odd", help="for records")
     parser.add_argument("--figures", type=Path, default=HERE / "ring-figures.json")
     parser.add_argument("--page", type=Path, default=HERE.parent / "docs/benchmark-ring.md")
     options = parser.parse_args()
     for part in options.only or PARTS:
-        load_before = os.getloadavg()[0]
-        found = PARTS[part](options)
-        figures: Figures = json.loads(options.figures.read_text()) if options.figures.exists() else {}
-        figures[part] = found | {
+        options.begun = read(options.figures).get(part, {}) if options.resume else {}
+        options.keep = Keeper(options, part, options.begun.get("load", 0.0))
+        options.keep(PARTS[part](options))
+
+
+class Keeper:
+    """Writes what was measured of one part to the figures and the page, with the highest load that was met."""
+
+    def __init__(self, options: argparse.Namespace, part: str, load: float) -> None:
+        self._options = options
+        self._part = part
+        self._load = max(load, os.getloadavg()[0])
+
+    def __call__(self, found: Figures) -> None:
+        if self._part != "suspicion":  # whose load is its own
+            self._load = max(self._load, os.getloadavg()[0])
+        figures = read(self._options.figures)
+        figures[self._part] = found | {
             "date": time.strftime("%Y-%m-%d"),
-            "load": max(load_before, os.getloadavg()[0] if part != "suspicion" else 0.0),
+            "load": self._load,
+            "labs": self._options.labs,
             "cores": os.cpu_count(),
         }
-        options.figures.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-        options.page.write_text(ring_page.page(figures), encoding="utf-8")
+        self._options.figures.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        self._options.page.write_text(ring_page.page(figures), encoding="utf-8")
+
+
+def read(path: Path) -> Figures:
+    """Read the figures that were kept so far."""
+    found: Figures = json.loads(path.read_text()) if path.exists() else {}
+    return found
 
 
 if __name__ == "__main__":
