@@ -47,9 +47,9 @@ incident-sample: $(STAMP) ## that night's cell of komainu and of each peer, in a
 	@tools/system-packages incident
 	@$(BIN)/python benchmarks/incident.py --sample
 
-bench-fencing: $(STAMP) ## the drills of the last resort beside Pacemaker; rewrites docs/benchmark-fencing.md (hours; RUNS=10)
-	@tools/system-packages incident
-	@$(BIN)/python benchmarks/fencing.py --runs $${RUNS:-10}
+bench-fencing: $(STAMP) ## the drills of the last resort beside Pacemaker; rewrites docs/benchmark-fencing.md (hours; RUNS=10 LABS=1)
+	@tools/system-packages fencing
+	@$(BIN)/python benchmarks/fencing.py --runs $${RUNS:-10} --labs $${LABS:-1}
 
 bench-scheduler: $(STAMP) ## the scheduler beside Debian's crm_simulate; rewrites docs/benchmark-scheduler.md (LONG=--long)
 	@tools/system-packages scheduler
@@ -60,7 +60,7 @@ soak: $(STAMP)  ## the simulator at length: every class of faults alone, then al
 	@$(BIN)/komainu sim run --seeds $${SEEDS:-1000} --nodes 2..7
 
 bench-ring: $(STAMP) ## measure the ring beside Corosync 3; rewrites docs/benchmark-ring.md (PARTS="--only blip --times 20")
-	@tools/system-packages engine
+	@tools/system-packages ring
 	@$(BIN)/python benchmarks/ring.py $(PARTS)
 
 bench-watchdog: $(STAMP) ## measure how steadily the watchdog is petted while every core is busy
