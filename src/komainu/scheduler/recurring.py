@@ -158,7 +158,7 @@ def _for_inactive(job: Job, rsc: Resource, op: Recurring) -> None:
 
 def _after_stops(job: Job, rsc: Resource, node: Node, monitor: Action) -> None:
     for stop in find_exact(rsc, key_of(rsc.id, "stop"), node):
-        if not stop.is_optional and monitor.is_optional and not stop.is_runnable and not rsc.managed:
+        if not stop.is_runnable:  # the monitor would find what nobody may stop
             monitor.clear(Flag.RUNNABLE)
         if rsc.managed:
             ordering.between(job, stop, monitor, Rel.FIRST_IMPLIES_THEN | Rel.UNRUNNABLE_FIRST_BLOCKS)
