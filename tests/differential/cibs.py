@@ -436,7 +436,11 @@ def _is_active(cib: Element, leaf: str, node: str) -> bool:
 
 def make(random: Random, *, depth: int = 2) -> Element:
     """Make one CIB."""
-    maker = Maker(random, depth)
+    return make_with(Maker(random, depth))
+
+
+def make_with(maker: Maker) -> Element:
+    """Make one CIB, as this maker does."""
     cib = maker.base()
     if maker.chance(80):
         job = recipe.read(cib, NOW_S - 7200, is_simulated=True)

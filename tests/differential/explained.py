@@ -18,12 +18,17 @@ _UNMANAGED = re.compile(
     r"(\S+) \(\S+\): (?:ORPHANED )?(?:FAILED|Started|Promoted|Unpromoted).* (\S+) \(.*unmanaged\)"
 )
 _BLOCKED_BY_STOP = re.compile(r"Start (\S+) .* due to unrunnable (\S+) stop \(blocked\)")
+_EDGE = re.compile(
+    r"(?P<first>\S+)_(?P<task>start|stop|monitor)_0 \S+ -> (?P<then>\S+)_(?P<next>start|stop|monitor)_0 "
+)
 Pair = tuple[str, str, str]
 """A dependent, its primary, the score between them."""
 
 
 def reason(cib: Element, found: Sequence[Disagreement]) -> str | None:
     """Return the reason, None when there is none."""
+    if all(part.part in {"actions", "edges"} for part in found):
+        return _reason_of_graph(cib, found)
     pairs = list(_colocations(cib))
     ours = [line for part in found for line in part.only_ours]
     words = {word for part in found for line in part.only_ours + part.only_reference for word in line.split()}
@@ -55,6 +60,43 @@ def reason(cib: Element, found: Sequence[Disagreement]) -> str | None:
     return None
 
 
+def _reason_of_graph(cib: Element, found: Sequence[Disagreement]) -> str | None:
+    """Return why only what waits for what differs: each line has to have its reason."""
+    if any(part.part != "edges" or part.only_reference for part in found):
+        return None
+    reasons = set()
+    for line in (line for part in found for line in part.only_ours):
+        ends = _EDGE.match(line)
+        if ends is None:
+            return None
+        if ends["first"] == ends["then"] and ends["task"] == ends["next"]:
+            if not _is_ordered_instance(cib, ends["first"]):
+                return None
+            reasons.add("instances of an ordered clone wait for all before them")
+        elif _is_later_member(cib, ends["first"], ends["then"]) and ends["next"] == "start":
+            reasons.add("a new member waits for the stop of a later one")
+        else:
+            return None
+    return ", ".join(sorted(reasons))
+
+
+def _is_ordered_instance(cib: Element, name: str) -> bool:
+    """Tell whether it is in a clone whose instances come one after the other, as those of a bundle always do."""
+    for top in (e for e in cib.walk() if e.tag in {"clone", "bundle"} and (e.id == name or e.find(name))):
+        meta = {e.get("name"): e.get("value") for e in top.walk() if e.tag == "nvpair"}
+        if top.tag == "bundle" or meta.get("ordered") == "true":
+            return True
+    return False
+
+
+def _is_later_member(cib: Element, later: str, earlier: str) -> bool:
+    for group in (e for e in cib.walk() if e.tag == "group"):
+        members = [child.id for child in group.all("primitive")]
+        if {later, earlier} <= set(members):
+            return members.index(later) > members.index(earlier)
+    return False
+
+
 def _colocations(cib: Element) -> Iterator[Pair]:
     for constraint in (e for e in cib.walk() if e.tag == "rsc_colocation"):
         score = constraint.get("score") or "INFINITY"
@@ -65,6 +107,11 @@ def _colocations(cib: Element) -> Iterator[Pair]:
             yield from ((later, earlier, score) for earlier, later in pairwise(members))
         for left, right in pairwise(sets):
             yield from ((one, other, score) for one in left for other in right)
+
+
+    for machine in (e for e in cib.walk() if e.tag == "primitive"):  # a guest is where its machine is
+        for pair in (e for e in machine.walk() if e.get("name") == "remote-node"):
+            yield pair.get("value") or "", machine.id, "INFINITY"
 
 
 def _has_chain(pairs: list[Pair]) -> bool:

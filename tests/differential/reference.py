@@ -1,7 +1,8 @@
 """Ask the real `crm_simulate` and the scheduler the same question, and say where they answer differently.
 
-What is compared: the lines of the transition summary, the status after it, and every score. What is not: the order
-of lines, blanks, and the names that one version gives to what the other calls differently.
+What is compared: the lines of the transition summary, the status after it, every score, and the graph: its actions,
+and which waits for which. What is not: the order of lines, blanks, and the names that one version gives to what the
+other calls differently.
 """
 
 import re
@@ -13,13 +14,16 @@ from pathlib import Path
 
 from komainu.cib import document
 from komainu.cib.element import Element
-from komainu.scheduler import recipe, simulation, status_text
+from komainu.scheduler import graph_xml, recipe, simulation, status_text
 
 TOOL = shutil.which("crm_simulate", path="/usr/sbin:/usr/bin:/sbin:/bin")
 TIMEOUT_S = 60
-PARTS = ("summary", "status", "scores")
+PARTS = ("summary", "status", "actions", "edges", "scores")
 CANNOT_FINISH = "an invalid transition was produced"
 _STOPPED = "Stopped: [ "
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_BOLD = re.compile(r"style ?= ?bold")
+_INSTANCE = re.compile(r"\b(r\w*?):\d+(?=_)")
 _PREFIX = re.compile(r"^pcmk__\w+: ")
 
 
@@ -30,6 +34,8 @@ class Answer:
     summary: Counter[str]
     status: Counter[str]
     scores: Counter[str]
+    actions: Counter[str]
+    edges: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Disagreement:
 
 def _squeeze(line: str) -> str:
     words = " ".join(line.split()).lstrip("* ")
+    words = words.replace("'termination was requested'", "'fencing was requested'")
     # 2.1.5 says of a resource in maintenance what it says of one that is not managed.
     words = words.replace("maintenance)", "unmanaged)").replace("(maintenance, ", "(unmanaged, ")
     # … and shows what a probe said, or that instances are disabled, at other occasions than later versions.
@@ -89,7 +96,22 @@ def _scores(lines: list[str]) -> Counter[str]:
     return Counter(_squeeze(line) for line in found if ":" not in line.split(" ", 1)[0])
 
 
-def _answer(text: str, scores: list[str]) -> Answer:
+def _graph(dot: str) -> tuple[Counter[str], Counter[str]]:
+    """Read what is really done, and what waits for what, from the picture of a graph."""
+    actions: set[str] = set()
+    edges: set[str] = set()
+    for line in dot.splitlines():
+        names = [_INSTANCE.sub(r"\1", name) for name in _QUOTED.findall(line.split("[")[0])]
+        if _BOLD.search(line) is None:
+            continue
+        if len(names) == 1:
+            actions.add(names[0])
+        else:
+            edges.add(" -> ".join(names))
+    return Counter(actions), Counter(edges)
+
+
+def _answer(text: str, scores: list[str], dot: str) -> Answer:
     parts = _sections(text)
     # 2.1.5 takes a cancelled monitor for a sign of life when it reads its own simulated results.
     if any("cancel=" in line for line in parts.get("executing cluster transition", ())):
@@ -98,6 +120,7 @@ def _answer(text: str, scores: list[str]) -> Answer:
         parts.get("transition summary", Counter()),
         parts.get("revised cluster status", Counter()),
         _scores(scores),
+        *_graph(dot),
     )
 
 
@@ -118,9 +141,10 @@ def _run(path: Path, *options: str) -> tuple[str, bool]:
 
 def ask_reference(path: Path, parts: tuple[str, ...] = PARTS) -> Answer:
     """Ask the real tool, once for texts, once for scores."""
-    text, is_whole = _run(path, "-S") if {"summary", "status"} & set(parts) else ("", True)
+    dot = path.with_suffix(".dot")
+    text, is_whole = _run(path, "-S", "-D", str(dot)) if set(parts) - {"scores"} else ("", True)
     scores = _run(path, "-RsQ")[0].splitlines() if "scores" in parts else []
-    found = _answer(text, scores)
+    found = _answer(text, scores, dot.read_text(encoding="utf-8") if set(parts) - {"scores"} else "")
     return found if is_whole else replace(found, summary=Counter((CANNOT_FINISH,)))
 
 
@@ -134,13 +158,14 @@ def ask_ours(path: Path) -> Answer:
     after = anonymous(result)
     status = [
         "Revised Cluster Status:",
-        *status_text.write(recipe.read(after, moment.now_s, is_simulated=True)),
+        *status_text.write(recipe.read(after, moment.now_s, is_simulated=True), shows_pending=False),
     ]
     text = [
         *planned.change_lines(),
         *(line for line in lines if "cancel=" in line or line.endswith("Transition:")),
     ]
-    return _answer("\n".join([*text, *status]), planned.job.score_lines)
+    dot = graph_xml.write_dot(planned.job, planned.graph)
+    return _answer("\n".join([*text, *status]), planned.job.score_lines, dot)
 
 
 def anonymous(element: Element) -> Element:
@@ -156,7 +181,7 @@ def parts_of(cib: Element) -> tuple[str, ...]:
     for constraint in (e for e in cib.walk() if e.tag == "rsc_colocation"):
         named = {constraint.get("rsc"), constraint.get("with-rsc")}
         if named & collectives or constraint.first("resource_set") is not None:
-            return PARTS[:2]
+            return tuple(part for part in PARTS if part != "scores")
     return PARTS
 
 
@@ -168,7 +193,7 @@ def compare(cib: Element, folder: Path, parts: tuple[str, ...] = ()) -> list[Dis
     theirs, ours = ask_reference(path, parts), ask_ours(path)
     if theirs.summary.get(CANNOT_FINISH):
         # 2.1.5 announces what it can never do (a circle of orderings); here that is blocked. The rest is done alike.
-        parts = tuple(part for part in parts if part != "summary")
+        parts = tuple(part for part in parts if part in {"status", "scores"})
     found = []
     for part in parts:
         left, right = getattr(theirs, part), getattr(ours, part)

@@ -1,7 +1,8 @@
 """Hold the scheduler against the real `crm_simulate`, on CIBs that nobody wrote.
 
-Two hundred in the usual run, KOMAINU_DIFFERENTIAL (as `make differential` sets it) in a long one. A disagreement that
-explained.py has no reason for fails.
+Two hundred in the usual run, KOMAINU_DIFFERENTIAL (as `make differential` sets it) in a long one; half of them plain
+(many of the usual things), half of them wide (a little of everything). A disagreement that explained.py has no reason
+for fails.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ import cibs
 import explained
 import pytest
 import reference
+import wide
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,18 +25,19 @@ from komainu.cib import document
 COUNT = int(os.environ.get("KOMAINU_DIFFERENTIAL", "200"))
 FIRST = int(os.environ.get("KOMAINU_DIFFERENTIAL_FIRST", "0"))
 FOUND = os.environ.get("KOMAINU_DIFFERENTIAL_FOUND")
-DEPTH = 1
+MAKERS = {"plain": lambda random: cibs.make(random, depth=1), "wide": wide.make}
 
 needs_tool = pytest.mark.skipif(reference.TOOL is None, reason="crm_simulate is not installed")
 
 
 @needs_tool
-def test_both_agree_on_random_cibs(tmp_path: Path, print_at_end: Callable[[str], None]) -> None:
+@pytest.mark.parametrize("kind", MAKERS)
+def test_both_agree_on_random_cibs(kind: str, tmp_path: Path, print_at_end: Callable[[str], None]) -> None:
     """Seeds one by one, so that a disagreement is named by its seed and can be made again."""
     outcome: Counter[str] = Counter()
     unexplained = []
-    for seed in range(FIRST, FIRST + COUNT):
-        cib = cibs.make(Random(seed), depth=DEPTH)
+    for seed in range(FIRST, FIRST + COUNT // 2):
+        cib = MAKERS[kind](Random(seed))
         try:
             found = reference.compare(cib, tmp_path)
         except reference.ReferenceBrokeError:
@@ -46,11 +49,11 @@ def test_both_agree_on_random_cibs(tmp_path: Path, print_at_end: Callable[[str],
             outcome[f"explained ({explained.reason(cib, found)})"] += 1
         else:
             outcome["disagree"] += 1
-            unexplained.append(f"seed {seed}:\n" + "\n".join(map(str, found)))
+            unexplained.append(f"{kind} seed {seed}:\n" + "\n".join(map(str, found)))
         if found and FOUND:
-            Path(FOUND, f"{seed}.xml").write_text(document.show(cib), encoding="utf-8")
+            Path(FOUND, f"{kind}-{seed}.xml").write_text(document.show(cib), encoding="utf-8")
     counted = ", ".join(f"{number} {word}" for word, number in sorted(outcome.items()))
-    print_at_end(f"{COUNT} random CIBs beside {reference.version()}: {counted}")
+    print_at_end(f"{COUNT // 2} {kind} random CIBs beside {reference.version()}: {counted}")
     assert not unexplained, "\n\n".join(unexplained[:10])
 
 
@@ -69,4 +72,4 @@ def test_both_agree_on_random_cibs(tmp_path: Path, print_at_end: Callable[[str],
 def test_both_accept_what_hypothesis_makes(tmp_path: Path, random: Random) -> None:
     """Hypothesis looks for CIBs on which one of the two breaks, and makes them small."""
     with contextlib.suppress(reference.ReferenceBrokeError):
-        reference.compare(cibs.make(random, depth=DEPTH), tmp_path)
+        reference.compare(wide.make(random), tmp_path)

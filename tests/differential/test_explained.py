@@ -68,3 +68,21 @@ def test_room_for_instances() -> None:
     )
     assert explained.reason(_cib(needs), found) is None
     assert explained.reason(_cib(clone.format(""), options=room), found) is None
+
+
+def test_what_waits_for_later_members_and_earlier_instances() -> None:
+    clone = '<clone id="c"><meta_attributes id="m"><nvpair id="o" name="ordered" value="{}"/></meta_attributes><primitive id="p"/></clone>'
+    skips = [Disagreement("edges", (), ("p_start_0 n1 -> p_start_0 n3",))]
+    why = "instances of an ordered clone wait for all before them"
+    assert explained.reason(_cib(clone.format("true")), skips) == why
+    assert explained.reason(_cib(clone.format("false")), skips) is None
+    other_way = [Disagreement("edges", ("p_start_0 n1 -> p_start_0 n3",), ())]
+    assert explained.reason(_cib(clone.format("true")), other_way) is None
+
+    members = '<group id="g"><primitive id="a"/><primitive id="b"/></group>'
+    waits = [Disagreement("edges", (), ("b_stop_0 n1 -> a_start_0 n2",))]
+    assert explained.reason(_cib(members), waits) == "a new member waits for the stop of a later one"
+    waits = [Disagreement("edges", (), ("b_stop_0 n1 -> a_start_0 n2", "a_stop_0 n1 -> b_start_0 n2"))]
+    assert explained.reason(_cib(members), waits) is None
+    only_done = [Disagreement("actions", (), ("a_start_0 n2",))]
+    assert explained.reason(_cib(members), only_done) is None
