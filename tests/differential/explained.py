@@ -108,7 +108,6 @@ def _colocations(cib: Element) -> Iterator[Pair]:
         for left, right in pairwise(sets):
             yield from ((one, other, score) for one in left for other in right)
 
-
     for machine in (e for e in cib.walk() if e.tag == "primitive"):  # a guest is where its machine is
         for pair in (e for e in machine.walk() if e.get("name") == "remote-node"):
             yield pair.get("value") or "", machine.id, "INFINITY"

@@ -11,6 +11,7 @@ import cibs
 from cibs import NOW_S, SCORES, Maker, pairs
 
 from komainu.cib.element import Element
+from komainu.model.report import Refused
 from komainu.scheduler import injection
 from komainu.scheduler.injection import Result
 
@@ -408,7 +409,7 @@ class WideMaker(Maker):
         result = Result(name, "monitor", interval, node, self.random.choice((1, 7)))
         try:
             return injection.inject(cib, result, NOW_S - 5)[0]
-        except injection.Refused:
+        except Refused:
             return cib
 
     def _change_node(self, cib: Element) -> Element:
@@ -450,8 +451,8 @@ class WideMaker(Maker):
                 and top.id not in {*texts, "fencer", *self.remotes}
                 and len(resources.children) > 2
             ):
-                fewer = resources.without(lambda e, gone=top.id: e.id == gone)
-                return cib.with_child(configuration.with_child(fewer))
+                kept = tuple(other for other in resources.children if other is not top)
+                return cib.with_child(configuration.with_child(resources.with_children(kept)))
         return cib
 
 
