@@ -49,7 +49,7 @@ READY_WITHIN_S = 120
 SIZE_WITHIN_S = 600  # larger rings are not tried once one took so long
 BUSY_PER_CORE = 2
 DROP = (
-    "nft add table inet bench && nft add chain inet bench arriving '{ type filter hook input priority 0; }' && "
+    "nft add table inet bench && nft add chain inet bench arriving '{{ type filter hook input priority 0; }}' && "
     "nft add rule inet bench arriving iifname != lo numgen random mod 100 '<' {} drop"
 )
 Figures = dict[str, Any]
