@@ -142,7 +142,7 @@ def _power_ratio(figures: Figures) -> Iterator[str]:
     """Say how much longer the peer's gap is, beside the aims."""
     each = [_power_gaps(figures, key) for key in DETECTION]
     if all(each):
-        ours, default, equal = map(statistics.median, each)
+        ours, default, equal = (statistics.median(gaps) for gaps in each)
         yield f"By the medians the peer's gap is {default / ours:.1f} times as long at both defaults (the aim is 5) and"
         yield f"{equal / ours:.1f} times at equal detection. komainu's own aim is 1500 ms; {_within(each[0])} of {len(each[0])} are within it."
         yield ""

@@ -50,7 +50,7 @@ SIZE_WITHIN_S = 600  # larger rings are not tried once one took so long
 BUSY_PER_CORE = 2
 DROP = (
     "nft add table inet bench && nft add chain inet bench arriving '{{ type filter hook input priority 0; }}' && "
-    "nft add rule inet bench arriving iifname != lo numgen random mod 100 '<' {} drop"
+    "nft add rule inet bench arriving iifname != lo numgen random mod 100 '<' {} counter drop"
 )
 Figures = dict[str, Any]
 
@@ -178,7 +178,7 @@ def measure_suspicion(options: argparse.Namespace) -> Figures:
     """Load all cores, harm nobody, and count the views that begin; then the same in the simulator, with loss."""
     busy_count = BUSY_PER_CORE * (os.cpu_count() or 1)
     cases = [(kind, loss) for loss in (0.0, ring_page.LOSS) for kind in ENGINES]
-    rows: dict[str, int] = {}
+    rows: dict[str, dict[str, int]] = {}
     for first in range(0, len(cases), options.labs):
         together = cases[first : first + options.labs]
         ready = threading.Barrier(len(together), timeout=READY_WITHIN_S)
@@ -186,7 +186,7 @@ def measure_suspicion(options: argparse.Namespace) -> Figures:
             jobs = [pool.submit(_suspected, options, one, ready, busy_count) for one in together]
             for (kind, loss), job in zip(together, jobs, strict=True):
                 rows[f"{kind} {loss:g}"] = job.result()
-                print(f"{ring_page.CALLED[kind]}, loaded, loss {loss:g}: {job.result()} views", flush=True)
+                print(f"{ring_page.CALLED[kind]}, loaded, loss {loss:g}: {job.result()}", flush=True)
     lossy = [
         ring_sizes.views_under_loss(3, seed, loss=ring_page.LOSS, minutes=options.minutes)
         for seed in range(options.times)
@@ -197,8 +197,8 @@ def measure_suspicion(options: argparse.Namespace) -> Figures:
 
 def _suspected(
     options: argparse.Namespace, case: tuple[str, float], ready: threading.Barrier, busy_count: int
-) -> int:
-    """Count the views that begin on b in one lab while all cores are loaded. The first to be ready loads them."""
+) -> dict[str, int]:
+    """Count the views that begin on b, and what is dropped, in one lab while all cores are loaded. The first to be ready loads them."""
     kind, loss = case
     name = f"{options.name}-{kind}-{loss * 100:.0f}"
     with raised(3, STACKS[kind], DAEMON[STACKS[kind]], name=name) as lab:
@@ -219,7 +219,14 @@ def _suspected(
         if views:
             book = Book({}, lambda _found: None, options.odd / "suspicion")
             book.odd(lab, {"row": name, "since": since, "views": [view.members for view in views]})
-        return len(views)
+        dropped = [dropped_by(lab, node) for node in ("a", "b", "c") if loss]
+        return {"views": len(views), "dropped": sum(dropped)}
+
+
+def dropped_by(lab: labs.Lab, node: str) -> int:
+    """Read how many packets a node's filter has dropped."""
+    listed = lab.run(node, ["nft", "list", "table", "inet", "bench"]).stdout
+    return int(listed.split("counter packets ")[1].split()[0])
 
 
 def measure_flood(options: argparse.Namespace) -> Figures:

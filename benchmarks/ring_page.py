@@ -166,11 +166,17 @@ def _suspicion(found: Figures) -> Iterator[str]:
     yield "| loss | builtin ring | komainu on Corosync |"
     yield "|---|---|---|"
     for loss in dict.fromkeys(key.split(" ")[1] for key in found["rows"]):
-        cells = [found["rows"].get(f"{kind} {loss}", "-") for kind in ENGINES]
+        cells = [_views(found["rows"].get(f"{kind} {loss}")) for kind in ENGINES]
         yield f"| {float(loss):.0%} | {cells[0]} | {cells[1]} |"
     lossy = " ".join(map(str, found["lossy"]))
     yield ""
-    yield f"The builtin ring in the simulator, {LOSS:.0%} of all packets lost, for as long, {len(found['lossy'])} seeds: {lossy}."
+    yield f"The builtin ring in the simulator, {LOSS:.0%} of all packets lost, for as long, seeds 0 to {len(found['lossy']) - 1}: {lossy}."
+
+
+def _views(found: dict[str, int] | None) -> str:
+    if found is None:
+        return "-"
+    return f"{found['views']}" + (f" ({found['dropped']:,} packets dropped)" if found["dropped"] else "")
 
 
 def _flood(found: Figures) -> Iterator[str]:
