@@ -14,7 +14,7 @@ from typing import assert_never
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd, LinkState
 from komainu.model.report import Note
-from komainu.model.view import Position, ViewId
+from komainu.model.view import Delivered, Position, ViewId
 from komainu.ring.builtin import BuiltinRing
 from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
 from komainu.ring.interface import (
@@ -80,10 +80,12 @@ class State:
 
     payloads: tuple[str, ...] = ()
     digest: str = ""
+    taken: tuple[tuple[NodeId, Delivered], ...] = ()
 
-    def then(self, payload: str) -> "State":
+    def then(self, payload: str, memory: Delivered) -> "State":
         digest = hashlib.md5(f"{self.digest} {payload}".encode(), usedforsecurity=False).hexdigest()
-        return State((*self.payloads, payload), digest)
+        taken = {**dict(self.taken), memory.node: memory}
+        return State((*self.payloads, payload), digest, tuple(taken.items()))
 
 
 @dataclass(slots=True)
@@ -151,7 +153,8 @@ class RingWorld:
         disk = self.disks[node]
         incarnation = Incarnation(self.chance.getrandbits(62) + 1)
         settings = ring_settings(node, self.count, self.links, self.quorum)
-        ring = BuiltinRing(settings, incarnation, self.clock.now, Past(disk.position, disk.promised))
+        taken = tuple(memory for _, memory in disk.state.taken)
+        ring = BuiltinRing(settings, incarnation, self.clock.now, Past(disk.position, disk.promised, taken))
         self.lives[node] = Life(node, ring, disk.state, holds=disk.position)
         self.say(f"{node} starts at {disk.position}")
         for link in range(self.links):
@@ -412,7 +415,8 @@ class RingWorld:
         payload = name_of(delivery.payload)
         if payload in life.state.payloads:
             self.fail(f"{life.node} applies {payload} twice")
-        life.state = life.state.then(payload)
+        assert delivery.memory is not None
+        life.state = life.state.then(payload, delivery.memory)
         life.holds = delivery.position
         self._check_state(life, delivery.position)
         if life.begun.view.quorate and delivery.origin == life.node:

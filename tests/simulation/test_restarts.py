@@ -4,7 +4,7 @@ import pytest
 from ring_world import RingWorld
 
 from komainu.model.ids import LinkNumber, NodeId
-from komainu.ring.packet import Packet
+from komainu.ring.packet import Packet, Request
 
 A, B, C = NodeId(1), NodeId(2), NodeId(3)
 
@@ -68,6 +68,42 @@ def test_a_payload_is_taken_in_once_although_all_who_took_it_start_anew() -> Non
             world.start(node)
         world.run_for(6_000)
         world.check_converged()
+
+
+def test_a_payload_is_taken_in_once_although_only_disks_remember_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A majority took it in and started anew. Its sender, in a small part of its own, could not have it ordered there."""
+    world = RingWorld(5, 0)
+    most, rest, sender = world.nodes[:3], set(world.nodes[3:]), world.nodes[4]
+    for node in world.nodes:
+        world.start(node)
+    world.run_for(2_000)
+    for node in most:
+        for other in rest:
+            world.network.cut_one_way(node, other)
+    sent = world.submit(sender)
+    world.run_for(30)
+    assert all(sent in world.lives[node].state.payloads for node in most)
+    send = world.network.send
+
+    def losing(sender: NodeId, receiver: NodeId, link: LinkNumber, packet: Packet) -> None:
+        if not isinstance(packet, Request):
+            send(sender, receiver, link, packet)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.network, "send", losing)
+        world.network.part(set(most), rest)
+        world.run_for(1_000)
+        assert all(sent in world.disks[node].state.payloads for node in most)
+        assert not any(sent in world.lives[node].state.payloads for node in rest)
+        for node in most:
+            world.crash(node)
+        world.network.heal()
+        for node in most:
+            world.start(node)
+        world.run_for(1_000)
+    world.run_for(2_000)
+    world.check_converged()
+    assert world.lives[sender].state.payloads.count(sent) == 1
 
 
 @pytest.mark.parametrize("count", [4, 8, 12])

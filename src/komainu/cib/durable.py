@@ -4,13 +4,14 @@ Decides which stored text is believed. Must not know where it is stored.
 Form 1: one line with the form's number, the position, and the SHA-256 of the position and what follows; one
 line of JSON with the fencing history; then the CIB as XML, its status included, so that a snapshot carries all.
 Form 2, written once nodes or links were changed while the cluster ran: a line of JSON with them before the CIB.
+Form 3, written once the ring delivered a command: that line, or null, and one with the last command of each node.
 """
 
 import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
 import msgspec
 
@@ -23,10 +24,11 @@ from komainu.model.fencing import FenceRecord
 from komainu.model.ids import NodeName
 from komainu.model.layout import Layout
 from komainu.model.report import Place, Refused, Report
-from komainu.model.view import Position
+from komainu.model.view import Delivered, Position
 
 FORM: Final = 1
 FORM_WITH_LAYOUT: Final = 2
+FORM_WITH_TAKEN: Final = 3
 
 STATE_BYTES_MAX: Final = 256 * 1024 * 1024
 """Largest state that is read: the status of 32 nodes with 1000 resources takes some 60 megabytes."""
@@ -36,15 +38,19 @@ _HEADER: Final = re.compile(
     re.ASCII,
 )
 _FENCING: Final = msgspec.json.Decoder(tuple[FenceRecord, ...])
-_LAYOUT: Final = msgspec.json.Decoder(Layout)
+_LAYOUT: Final = msgspec.json.Decoder(Layout | None)
+_TAKEN: Final = msgspec.json.Decoder(tuple[Delivered, ...])
+_Line = TypeVar("_Line")
 _REMEDY: Final = "remove the file: the node then takes the state from its peers, or from an older file"
 
 
 def store(state: ClusterState) -> str:
     """Write a state. Promise: `load(store(state))` equals the state."""
     form, heads = FORM, [msgspec.json.encode(state.fencing).decode()]
-    if state.layout is not None:
+    if state.layout is not None or state.taken:
         form, heads = FORM_WITH_LAYOUT, [*heads, msgspec.json.encode(state.layout).decode()]
+    if state.taken:
+        form, heads = FORM_WITH_TAKEN, [*heads, msgspec.json.encode(state.taken).decode()]
     body = "\n".join((*heads, show(state.cib)))
     position = str(state.position)
     return f"komainu-state {form} {position} sha256={_checksum(position, body)}\n{body}"
@@ -57,27 +63,28 @@ def load(text: str, file: str = "<state>") -> ClusterState:
     if found is None:
         _refuse(file, 1, "does not begin as a stored state does")
     form = int(found["form"])
-    if form not in {FORM, FORM_WITH_LAYOUT}:
-        _refuse(file, 1, f"has form {form}; this version reads forms {FORM} and {FORM_WITH_LAYOUT}")
+    if not FORM <= form <= FORM_WITH_TAKEN:
+        _refuse(file, 1, f"has form {form}; this version reads forms {FORM} to {FORM_WITH_TAKEN}")
     position = Position(int(found["lineage"]), int(found["index"]))
     if _checksum(str(position), body) != found["sum"]:
         _refuse(file, 1, "is damaged: its checksum does not fit")
-    history, _, xml = body.partition("\n")
-    try:
-        fencing = _FENCING.decode(history)
-    except msgspec.DecodeError as error:
-        raise Refused((_report(file, 2, f"has a fencing history that cannot be read: {error}"),)) from error
-    layout = None
-    if form == FORM_WITH_LAYOUT:
-        line, _, xml = xml.partition("\n")
-        try:
-            layout = _LAYOUT.decode(line)
-        except msgspec.DecodeError as error:
-            raise Refused((_report(file, 3, f"has nodes and links that cannot be read: {error}"),)) from error
+    *heads, xml = body.split("\n", form)
+    heads += [""] * (form - len(heads))  # a text that ends too early is refused where it ends
+    fencing = _read_line(_FENCING, heads[0], "a fencing history", (file, 2))
+    layout = None if form == FORM else _read_line(_LAYOUT, heads[1], "nodes and links", (file, 3))
+    taken = _read_line(_TAKEN, heads[2], "last commands", (file, 4)) if form == FORM_WITH_TAKEN else ()
     cib = parse(xml, file, bytes_max=STATE_BYTES_MAX)
     if cib.tag != "cib":
-        _refuse(file, 3, f"holds a <{cib.tag}>, not a <cib>")
-    return ClusterState(cib, fencing, position, layout)
+        _refuse(file, 2 + form, f"holds a <{cib.tag}>, not a <cib>")
+    return ClusterState(cib, fencing, position, layout, taken)
+
+
+def _read_line(decoder: msgspec.json.Decoder[_Line], line: str, what: str, place: tuple[str, int]) -> _Line:
+    """Read one line before the CIB. Raises Refused."""
+    try:
+        return decoder.decode(line)
+    except msgspec.DecodeError as error:
+        raise Refused((_report(*place, f"has {what} that cannot be read: {error}"),)) from error
 
 
 def without_status(state: ClusterState, *, keeps_down: bool = False) -> ClusterState:

@@ -3,14 +3,14 @@
 It is changed only by `apply(state, command, …)` (cib/apply.py), in the order in which the ring delivers.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from komainu.cib.element import Element
 from komainu.model.fencing import FenceRecord
 from komainu.model.layout import Layout
 from komainu.model.report import Report
-from komainu.model.view import Position
+from komainu.model.view import Delivered, Position
 
 FENCING_HISTORY_MAX: Final = 200
 """Entries of fencing history that are kept; the flight record keeps the older ones."""
@@ -21,12 +21,22 @@ class ClusterState:
     """The CIB (configuration and status, with transient attributes and tickets) and the fencing history.
 
     `layout`: nodes and links as they were last changed while the cluster ran; None while komainu.toml alone says it.
+    `taken`: the last command of each node that is part of it, by node. It is stored with it: a sender that did not learn
+    of that offers a command again to whoever holds the state, also to those that hold it from their disks alone.
     """
 
     cib: Element
     fencing: tuple[FenceRecord, ...] = ()
     position: Position = field(default_factory=Position)
     layout: Layout | None = None
+    taken: tuple[Delivered, ...] = ()
+
+    def after(self, memory: Delivered | None) -> "ClusterState":
+        """Return the state with one more command taken in."""
+        if memory is None:
+            return self
+        others = (each for each in self.taken if each.node != memory.node)
+        return replace(self, taken=tuple(sorted((*others, memory), key=lambda each: each.node)))
 
 
 @dataclass(frozen=True, slots=True)

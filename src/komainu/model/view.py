@@ -2,7 +2,7 @@
 
 import msgspec
 
-from komainu.model.ids import NodeId
+from komainu.model.ids import Incarnation, NodeId
 
 
 class ViewId(msgspec.Struct, frozen=True, order=True):
@@ -31,6 +31,14 @@ class View(msgspec.Struct, frozen=True):
     def coordinator(self) -> NodeId:
         """The member that plans and orders for this view."""
         return self.members[0]
+
+
+class Delivered(msgspec.Struct, frozen=True, array_like=True):
+    """The last payload of one life that a line of state has taken in. `submit` numbers those of a life from 1."""
+
+    node: NodeId
+    life: Incarnation
+    submit: int
 
 
 class Position(msgspec.Struct, frozen=True, order=True):

@@ -143,7 +143,7 @@ class Drive:
         self.settings = settings = self.layouts.settings
         self.names = {node.node: node.name for node in settings.nodes}
         self.me = self.names[settings.me]
-        self.ring = make_ring(settings, incarnation, now, ring.Past(state.position, promised))
+        self.ring = make_ring(settings, incarnation, now, ring.Past(state.position, promised, state.taken))
         self.replica = Replica(settings.me, self.names, state)
         self.executor = Executor(self.me)
         self.fencer = Fencer(self.me, seed=incarnation)

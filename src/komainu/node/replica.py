@@ -200,7 +200,7 @@ class Replica:
         assert self._begun is not None, "the ring delivers only within views"
         origin = self._name(delivery.origin)
         applied = apply(
-            self.state,
+            self.state.after(delivery.memory),
             command,
             position=delivery.position,
             origin=origin,

@@ -6,10 +6,10 @@ Must not know: who gave the order, and how the pieces came here.
 from dataclasses import dataclass
 
 from komainu.model.ids import NodeId
-from komainu.model.view import Position
+from komainu.model.view import Delivered, Position
 from komainu.ring.interface import Deliver
 from komainu.ring.outbox import Log, Outbox, Requests, unpack
-from komainu.ring.packet import Decision, Delivered, Piece
+from komainu.ring.packet import Decision, Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Delivery:
     def _hand_out(self, origin: NodeId, submit: int, payload: bytes) -> Deliver:
         self.position = Position(self.position.lineage, self.position.index + 1)
         token = self._outbox.take(submit).token if origin == self._outbox.me else None
-        return Deliver(self.position, origin, payload, token)
+        return Deliver(self.position, origin, payload, token, Delivered(origin, self._lives[origin], submit))
 
     def _is_state(self, origin: NodeId, piece: Piece) -> bool:
         return piece.is_snapshot and origin == self._owner

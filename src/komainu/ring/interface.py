@@ -11,7 +11,7 @@ from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
 from komainu.model.layout import Layout
 from komainu.model.link import LinkState
 from komainu.model.report import Note
-from komainu.model.view import Position, View, ViewId
+from komainu.model.view import Delivered, Position, View, ViewId
 from komainu.ring.corosync.interface import CorosyncEffect, CorosyncEvent
 from komainu.ring.packet import Packet
 from komainu.ring.settings import RingSettings
@@ -21,11 +21,13 @@ from komainu.ring.settings import RingSettings
 class Past:
     """What earlier lives of this node left on its disk.
 
-    `position`: of the stored state. `promised`: no view above this counter was agreed to by them.
+    `position`: of the stored state. `promised`: no view above this counter was agreed to by them. `delivered`: the last
+    payload of each node that this state has taken in.
     """
 
     position: Position = field(default_factory=Position)
     promised: int = 0
+    delivered: tuple[Delivered, ...] = ()
 
 
 # -- events ---------------------------------------------------------------------------------------------
@@ -168,13 +170,15 @@ class SendPacket:
 class Deliver:
     """The next payload of the total order. `token` is that of our own Submit, else None.
 
-    `position` is where the state stands after this payload is applied.
+    `position` is where the state stands after this payload is applied. `memory` is to be stored with what it made of the
+    state, for `Past`: who starts anew has to know that it is part of it, since its sender may offer it again.
     """
 
     position: Position
     origin: NodeId
     payload: bytes
     token: int | None
+    memory: Delivered | None = None  # None: nobody will offer it again
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ import zlib
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
 from komainu.model.ids import Incarnation, NodeId
-from komainu.ring.packet import Delivered, Ordered, Piece
+from komainu.model.view import Delivered
+from komainu.ring.packet import Ordered, Piece
 
 PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
 """Largest payload. A snapshot of a cluster of thousands of resources takes a few megabytes."""
@@ -76,6 +77,16 @@ class Outbox:
     waiting: deque[Waiting] = field(default_factory=deque)
     submits: int = 0
     delivered: dict[NodeId, Delivered] = field(default_factory=dict)
+
+    @classmethod
+    def after(cls, delivered: Iterable[Delivered], me: NodeId, life: Incarnation) -> Self:
+        """Begin a life with what its disk says of the payloads that are part of the state."""
+        return cls(me, life, delivered={entry.node: entry for entry in delivered})
+
+    @property
+    def memory(self) -> tuple[Delivered, ...]:
+        """What was delivered last of each node, by node."""
+        return tuple(self.delivered[node] for node in sorted(self.delivered))
 
     def add(self, payload: bytes, token: int, *, is_snapshot: bool) -> Waiting:
         """Keep one more payload."""

@@ -11,7 +11,7 @@ import msgspec
 from komainu.model.ids import Incarnation, LinkNumber, NodeId
 from komainu.model.layout import Layout
 from komainu.model.link import LinkState
-from komainu.model.view import Position, View, ViewId
+from komainu.model.view import Delivered, Position, View, ViewId
 
 # -- values ---------------------------------------------------------------------------------------------
 
@@ -86,14 +86,6 @@ class Fate(msgspec.Struct, frozen=True, array_like=True):
     life: Incarnation
     clean: bool
     reason: str
-
-
-class Delivered(msgspec.Struct, frozen=True, array_like=True):
-    """The last payload of one life that a line of state has taken in."""
-
-    node: NodeId
-    life: Incarnation
-    submit: int
 
 
 class LastOf(msgspec.Struct, frozen=True, array_like=True):

@@ -8,7 +8,7 @@ lower one again, in this life or a later one: a counter is promised only after i
 quorum that share a node no two have the same counter, which is the name of the line of the state (decision 0044).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from komainu.model.ids import Instant, NodeId
@@ -76,9 +76,8 @@ class Passage:
         self._watch = watch
         self._me = watch.me
         self._outbox = outbox
-        self._position = (
-            past.position  # of the state held before this view: what counts while the view's is not here
-        )
+        # Of the state that was held before this view: what counts while the view's is not here.
+        self._held = Standing(past.position, has_state=False, delivered=past.delivered)
         self.current: Installed | None = None
         self.blocked: ViewId | None = None
         self.waits_for_all = waits_for_all(settings)
@@ -151,9 +150,8 @@ class Passage:
         current = self.current
         log = None if current is None else current.order.log
         members = () if current is None else current.members
-        standing = Standing(self._position, has_state=True, delivered=tuple(self._outbox.delivered.values()))
-        if current is not None:
-            standing = current.order.delivery.project()
+        standing = self._held if current is None else current.order.delivery.project()
+        holds = standing if standing.has_state else self._held
         return Flush(
             life=self._me.life,
             ballot=ballot,
@@ -162,11 +160,11 @@ class Passage:
             quorate=current is not None and current.decision.view.quorate,
             received=0 if log is None else log.received,
             beyond=() if log is None else log.beyond(),
-            position=standing.position if standing.has_state else self._position,
-            has_state=standing.has_state,
+            position=holds.position,
+            has_state=current is None or standing.has_state,
             waits_for_all=self.waits_for_all,
             gone=self._gone(members),
-            delivered=standing.delivered,
+            delivered=holds.delivered,
             voters=self.voters,
             is_settled=self.is_settled(now),
             left=() if current is None else _leavers(current.decision),
@@ -187,7 +185,7 @@ class Passage:
         """Take in that our storage holds the state up to here."""
         current = self.current
         if current is None:
-            self._position = max(self._position, position)
+            self._held = replace(self._held, position=max(self._held.position, position))
             return []
         if position < current.decision.position:
             return []  # it was given to the disk in an earlier view
@@ -252,7 +250,7 @@ class Passage:
         assert last is not None, "a decision names the end of every view that its members come from"
         out: list[Out] = [*current.order.finish(last)]
         if current.order.delivery.has_state:
-            self._position = current.order.delivery.position
+            self._held = current.order.delivery.project()
         return out
 
     def _gone(self, members: tuple[Member, ...]) -> tuple[Gone, ...]:

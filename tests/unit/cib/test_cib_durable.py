@@ -1,5 +1,7 @@
 """cib/durable.py: a stored state is read back whole, or it is refused."""
 
+import hashlib
+
 import pytest
 from cib_samples import AT, CAUSE, WEB_XML, A, B, accepted, record, request, two_members, view_of
 from hypothesis import given
@@ -10,7 +12,9 @@ from komainu.cib.durable import load, store, without_marks_of, without_status
 from komainu.cib.initial import empty_cib
 from komainu.cib.nodes import node_states
 from komainu.cib.state import ClusterState
+from komainu.model.ids import Incarnation, NodeId
 from komainu.model.report import Refused
+from komainu.model.view import Delivered
 
 
 def rich_state() -> ClusterState:
@@ -53,8 +57,8 @@ def test_nothing_but_refused_is_raised(text: str) -> None:
 
 
 def test_another_form_is_refused_with_its_number() -> None:
-    with pytest.raises(Refused, match="form 3"):
-        load(STORED.replace("komainu-state 1 ", "komainu-state 3 "))
+    with pytest.raises(Refused, match="form 4"):
+        load(STORED.replace("komainu-state 1 ", "komainu-state 4 "))
 
 
 def test_the_position_is_guarded_too() -> None:
@@ -85,6 +89,29 @@ def test_who_left_in_order_is_remembered_where_majorities_meet() -> None:
 
 def test_a_state_without_status_takes_views_again() -> None:
     accepted(without_status(rich_state()), view_of(A, B))
+
+
+def test_the_last_command_of_each_node_is_kept_with_what_it_made() -> None:
+    """Else whoever starts anew takes a command in twice: its sender may not have learned that it was ordered."""
+    b, a = Delivered(NodeId(2), Incarnation(20), 7), Delivered(NodeId(1), Incarnation(10), 3)
+    state = rich_state().after(b).after(a).after(None).after(Delivered(NodeId(2), Incarnation(20), 8))
+    assert state.taken == (a, Delivered(NodeId(2), Incarnation(20), 8))
+    assert load(store(state)) == state
+    assert without_status(load(store(state))).taken == state.taken  # they hold for the configuration
+
+
+@pytest.mark.parametrize("line", [1, 2, 3])
+def test_a_line_that_cannot_be_read_is_named(line: int) -> None:
+    state = rich_state().after(Delivered(NodeId(1), Incarnation(10), 3))
+    _, *lines = store(state).split("\n")
+    lines[line - 1] = "{"
+    body = "\n".join(lines)
+    checksum = hashlib.sha256(f"{state.position}\n{body}".encode("utf-8", "surrogatepass")).hexdigest()
+    with pytest.raises(Refused) as refused:
+        load(f"komainu-state 3 {state.position} sha256={checksum}\n{body}", "state")
+    place = refused.value.reports[0].place
+    assert place is not None
+    assert place.line == line + 1
 
 
 def test_first_states_are_alike() -> None:

@@ -1,5 +1,7 @@
 """One node's copy of the state: snapshots, what is kept until they come, and what counts as stored."""
 
+from dataclasses import replace
+
 from komainu.cib.command import (
     AdoptSnapshot,
     AnyCommand,
@@ -9,15 +11,15 @@ from komainu.cib.command import (
     decode,
     encode,
 )
-from komainu.cib.durable import store
+from komainu.cib.durable import load, store
 from komainu.cib.initial import empty_cib
 from komainu.cib.nodes import is_member, node_state
 from komainu.cib.pairs import transient_value
 from komainu.cib.state import ClusterState
 from komainu.model.cause import Cause
 from komainu.model.fencing import FenceRecord, FenceState
-from komainu.model.ids import NodeId, NodeName, WallTime
-from komainu.model.view import Position, View, ViewId
+from komainu.model.ids import Incarnation, NodeId, NodeName, WallTime
+from komainu.model.view import Delivered, Position, View, ViewId
 from komainu.node.replica import Broadcast, CommandApplied, Reached, Replica, SnapshotAdopted, Store
 from komainu.ring.interface import Deliver, Departure, InstallView
 
@@ -51,6 +53,15 @@ def attribute(value: str) -> SetAttribute:
 
 def deliver(command: AnyCommand, index: int, origin: NodeId = A) -> Deliver:
     return Deliver(Position(7, index), origin, encode(command), None)
+
+
+def test_what_is_stored_says_which_commands_are_part_of_it() -> None:
+    core = replica(A)
+    core.install(begun(), WALL)
+    memory = Delivered(B, Incarnation(20), 5)
+    core.deliver(replace(deliver(attribute("red"), 1, B), memory=memory))
+    (stored,) = [each for each in core.raise_line(Position(8, 0)) if isinstance(each, Store)]
+    assert load(stored.text).taken == (memory,)
 
 
 def opening(owner: Replica) -> list[AnyCommand]:

@@ -4,11 +4,10 @@ import msgspec
 
 from komainu.model.ids import Incarnation, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd
-from komainu.model.view import Position, ViewId
+from komainu.model.view import Delivered, Position, ViewId
 from komainu.ring.decision import choose_owner, decide, lacking, last_of
 from komainu.ring.packet import (
     Decision,
-    Delivered,
     Electorate,
     Flush,
     Gone,

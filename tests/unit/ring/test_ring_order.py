@@ -7,7 +7,7 @@ import pytest
 
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd
-from komainu.model.view import Position, View, ViewId
+from komainu.model.view import Delivered, Position, View, ViewId
 from komainu.ring.interface import Deliver
 from komainu.ring.order import Mail, Order, Out
 from komainu.ring.outbox import (
@@ -27,7 +27,7 @@ from komainu.ring.outbox import (
     fitting,
     unpack,
 )
-from komainu.ring.packet import Acknowledge, Decision, Delivered, Ordered, Piece, Request, Voters
+from komainu.ring.packet import Acknowledge, Decision, Ordered, Piece, Request, Voters
 from komainu.ring.settings import NodeSettings, RingSettings, derive
 
 VIEW = ViewId(9, NodeId(1))

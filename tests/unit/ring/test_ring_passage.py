@@ -4,11 +4,11 @@ import pytest
 
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd
-from komainu.model.view import Position, View, ViewId
+from komainu.model.view import Delivered, Position, View, ViewId
 from komainu.ring.interface import Absorbed, Deliver, InstallView, KeepPromise, Past
 from komainu.ring.links import Links
 from komainu.ring.outbox import Outbox
-from komainu.ring.packet import Decision, Delivered, LastOf, Share, ViewKey, Voters
+from komainu.ring.packet import Decision, LastOf, Share, ViewKey, Voters
 from komainu.ring.passage import Passage, first_counter
 from komainu.ring.settings import NodeSettings, RingSettings, derive
 from komainu.ring.watch import Watch
@@ -17,7 +17,7 @@ ME, PEER = NodeId(2), NodeId(1)
 NOW = Instant(0)
 
 
-def passage(position: Position | None = None) -> tuple[Passage, Outbox]:
+def passage(position: Position | None = None, past: Past | None = None) -> tuple[Passage, Outbox]:
     nodes = tuple(
         NodeSettings(node, NodeName(f"n{node}"), (LinkEnd(LinkNumber(0), f"10.0.0.{node}"),))
         for node in (PEER, ME)
@@ -25,8 +25,9 @@ def passage(position: Position | None = None) -> tuple[Passage, Outbox]:
     settings = RingSettings("test", ME, nodes)
     timing = derive(settings)
     watch = Watch(settings, timing, Links(settings, timing, NOW), Incarnation(20))
-    outbox = Outbox(ME, Incarnation(20))
-    core = Passage(settings, timing, watch, outbox, Past(position or Position()))
+    past = past or Past(position or Position())
+    outbox = Outbox.after(past.delivered, ME, Incarnation(20))
+    core = Passage(settings, timing, watch, outbox, past)
     core._promised, core.kept = 0, 5_000  # small counters are easier to read
     return core, outbox
 
@@ -129,6 +130,17 @@ def test_who_waits_for_a_snapshot_holds_what_it_held() -> None:
     assert not core.answer(ViewId(6, PEER), NOW).has_state
     core.stored(Position(5, 2))
     assert core.answer(ViewId(6, PEER), NOW).has_state
+
+
+def test_who_waits_for_a_snapshot_remembers_what_is_part_of_what_it_holds() -> None:
+    """What was delivered since is not part of it: its sender has to offer it again, if this state goes on."""
+    theirs = Delivered(PEER, Incarnation(10), 9)
+    past = Past(Position(3, 4), delivered=(Delivered(ME, Incarnation(19), 2),))
+    core, _ = passage(past=past)
+    core.begin(decision(5, delivered=(theirs,), keeps=False), NOW)
+    assert core.answer(ViewId(6, PEER), NOW).delivered == past.delivered
+    core.stored(Position(5, 2))
+    assert core.answer(ViewId(6, PEER), NOW).delivered == (theirs,)
 
 
 def test_a_stopped_view_delivers_no_more_until_its_end_is_agreed() -> None:

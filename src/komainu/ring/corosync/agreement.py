@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from komainu.model.ids import NodeId
-from komainu.model.view import Position, View, ViewId
+from komainu.model.view import Delivered, Position, View, ViewId
 from komainu.ring.corosync.words import Ballot, Standing
 from komainu.ring.interface import Departure, InstallView
-from komainu.ring.packet import Delivered, Gone, Member, ViewKey
+from komainu.ring.packet import Gone, Member, ViewKey
 from komainu.ring.settings import RingSettings
 
 Standings = Mapping[NodeId, Standing]

@@ -97,8 +97,9 @@ class CorosyncRing:
         self._timing = derive(settings)
         self._roll = RollCall(settings.me, frozenset(node.node for node in settings.nodes))
         self._paths = Paths(settings, now)
-        outbox = Outbox(settings.me, incarnation)
-        self._self = Standpoint(outbox, (past or Past()).position, waits_for_all(settings))
+        past = past or Past()
+        outbox = Outbox.after(past.delivered, settings.me, incarnation)
+        self._self = Standpoint(outbox, past.position, waits_for_all(settings))
         self._beats = _Beats(now, 2 * self._timing.heartbeat_ms)
         self._is_alone = False  # without Corosync, in a view of our own
         self._deadline: Instant | None = Instant(now + self._beats.period_ms)

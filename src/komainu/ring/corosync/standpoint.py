@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from komainu.model.ids import NodeId
 from komainu.model.report import Level, Note
-from komainu.model.view import Position, View
+from komainu.model.view import Delivered, Position, View
 from komainu.ring.corosync.agreement import Agreed
 from komainu.ring.corosync.interface import Ending, QuorumSeen
 from komainu.ring.corosync.stream import Stream
@@ -22,7 +22,7 @@ FIRST_STRIDE = 1000
 
 @dataclass(slots=True)
 class Standpoint:
-    """Where this node stands. `held`: where the state stood that it held before its view.
+    """Where this node stands. `held`: where the state stood that it held before its view, `held_memory`: what was in it.
 
     `speaks_with_strangers`: a daemon of another version is in the group, which may think itself quorate, too.
     """
@@ -37,9 +37,11 @@ class Standpoint:
     fates: dict[NodeId, Gone] = field(default_factory=dict)
     speaks_with_strangers: bool = False
     stable: Position = field(default_factory=Position)
+    held_memory: tuple[Delivered, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin above every view counter that an earlier life may have used."""
+        self.held_memory = self.outbox.memory
         self.seen = ((self.held.lineage + FIRST_STRIDE - 1) // FIRST_STRIDE + 1) * FIRST_STRIDE
 
     @property
@@ -71,7 +73,7 @@ class Standpoint:
             seen=self.seen,
             ballot=self.ballot_given,
             gone=tuple(gone for node, gone in sorted(self.fates.items()) if node in ours),
-            delivered=tuple(one for _, one in sorted(self.outbox.delivered.items())),
+            delivered=self.outbox.memory if has_state else self.held_memory,
         )
 
     def ballot(self) -> Ballot:
@@ -108,7 +110,7 @@ class Standpoint:
         """End the old view where it stands, and begin the one that was agreed on."""
         view = agreed.begun.view
         if self.stream is not None and self.stream.has_state:
-            self.held = self.stream.position
+            self.held, self.held_memory = self.stream.position, self.outbox.memory
         lacked_state = self.stream is not None and not self.stream.has_state
         self.waits_for_all = agreed.waits_for_all and (self.waits_for_all or lacked_state)
         self.seen = max(self.seen, view.view_id.counter)

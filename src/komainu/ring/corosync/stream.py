@@ -12,12 +12,12 @@ from collections import deque
 from typing import Final
 
 from komainu.model.ids import NodeId
-from komainu.model.view import Position
+from komainu.model.view import Delivered, Position
 from komainu.ring.corosync.agreement import Agreed
 from komainu.ring.corosync.words import Data
 from komainu.ring.interface import Deliver
 from komainu.ring.outbox import Outbox, Waiting
-from komainu.ring.packet import Delivered, ViewKey
+from komainu.ring.packet import ViewKey
 
 PART_BYTES_MAX: Final = 256 * 1024
 """Largest part of a payload. Corosync takes 1 MiB less its headers at once; a quarter lets others in between."""
@@ -83,7 +83,7 @@ class Stream:
         self.position = Position(self.position.lineage, self.position.index + 1)
         self.has_state |= data.is_snapshot and sender == self.agreed.begun.owner
         token = self._outbox.take(data.submit).token if sender == self._outbox.me else None
-        return Deliver(self.position, sender, payload, token)
+        return Deliver(self.position, sender, payload, token, memory)
 
     def _push(self) -> list[Out]:
         """Hand to Corosync what the limits let out."""

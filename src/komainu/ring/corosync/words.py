@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from komainu.model.ids import Incarnation, NodeId
-from komainu.model.view import Position
-from komainu.ring.packet import Delivered, EndState, Gone, Member, ViewKey
+from komainu.model.view import Delivered, Position
+from komainu.ring.packet import EndState, Gone, Member, ViewKey
 
 VERSION: Final = 1
 """Version of the protocol; a member of another one is left out and named."""

@@ -1,7 +1,7 @@
 from corosync_samples import settings, standing
 
 from komainu.model.ids import Incarnation, NodeId
-from komainu.model.view import Position
+from komainu.model.view import Delivered, Position
 from komainu.ring.corosync.agreement import agree
 from komainu.ring.corosync.stream import PART_BYTES_MAX, UNDER_WAY_BYTES_MAX, Stream
 from komainu.ring.corosync.words import Data
@@ -20,9 +20,10 @@ def test_a_payload_comes_back_with_its_token_and_position() -> None:
     one, outbox = stream()
     (word,) = one.submit(outbox.add(b"hello", 7, is_snapshot=False))
     assert isinstance(word, Data)
-    assert one.take(ONE, word) == [Deliver(Position(1001, 1), ONE, b"hello", 7)]
+    memory = Delivered(ONE, one.agreed.members[0].life, 1)
+    assert one.take(ONE, word) == [Deliver(Position(1001, 1), ONE, b"hello", 7, memory)]
     other, _ = stream(me=2)
-    assert other.take(ONE, word) == [Deliver(Position(1001, 1), ONE, b"hello", None)]
+    assert other.take(ONE, word) == [Deliver(Position(1001, 1), ONE, b"hello", None, memory)]
     assert one.chain == other.chain != b""
 
 
