@@ -336,7 +336,7 @@ class Drive:
                 if self.settings.me not in effect.keeps_state:
                     self._out += self.desk.abandon()
                 race = self.pair.begin(effect, self.replica.state, self.ring, self._now)
-                self.rotation.begin_view(view.members)
+                self._out += self.rotation.begin_view(view.members, effect.keeps_state)
                 self.lone_start.begin_view(view.members)
                 is_coordinator = view.coordinator == self.settings.me
                 self.coordination.begin_view(view.view_id, is_coordinator=is_coordinator, now=self._now)

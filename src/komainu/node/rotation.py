@@ -3,8 +3,10 @@
 Theory of operation. A node draws a key, seals it under the present one, and has that ordered (RotateKey). As it is
 applied each member stores the key and opens with it from then on, too. When the ring says that in the same view, of
 all nodes, every member has applied it, each begins to seal with it. So nobody seals with what another cannot open,
-and nothing is lost on the way. When the view changes before that, the key is not used. The key before goes on to
-open until it is pushed out by the next ones: a restart finds all of them.
+and nothing is lost on the way. A view of the same nodes, all of which bring their state along, changes nothing: each has
+delivered what the others have. After any other one the key is not used by those that had not heard yet that all accept it;
+some may use it already. Both open with both. The keys before go on to open until later ones push them out, but none with
+which a peer still seals (ring/wire.py). A restart finds all of them in the file.
 """
 
 from collections.abc import Collection, Mapping
@@ -27,10 +29,17 @@ class Rotation:
         self._pending: list[tuple[Position, str]] = []
         self._is_whole = False
 
-    def begin_view(self, members: Collection[NodeId]) -> None:
-        """Give up what is under way: who comes by a snapshot has not applied it, and does not know the key."""
+    def begin_view(self, members: Collection[NodeId], keeps_state: Collection[NodeId]) -> list[Note]:
+        """Give up what is under way when somebody comes by a snapshot: it has not applied it, and does not know the key."""
         self._is_whole = set(members) >= self._names.keys()
-        self._pending.clear()
+        if self._is_whole and set(members) <= set(keeps_state):
+            return []
+        given_up, self._pending = self._pending, []
+        text = (
+            "the membership changed as the cluster key {0} was introduced: some nodes may not seal with it yet, and "
+            "all open what the others seal. Once all nodes are here: komainu key rotate"
+        )
+        return [Note(Level.WARNING, "key.half-used", text.format(name)) for _, name in given_up]
 
     def refuse(self, members: Collection[NodeId]) -> RefusedReply | None:
         """Say why the key cannot be replaced now; None when it can."""

@@ -45,7 +45,8 @@ KEY_BYTES_MIN: Final = 32
 """Shortest cluster key."""
 
 KEYS_MAX: Final = 3
-"""Keys that open: the one in use, the one before, and one that is being introduced."""
+"""Keys that open: the one in use, the one before, and one that is being introduced. More only while peers seal with them:
+a rotation that is interrupted leaves a node with the key before, and the next ones must not make the others deaf to it."""
 
 REPLAY_WINDOW: Final = 1024
 """Datagrams of one life on one link that may overtake each other."""
@@ -122,7 +123,7 @@ class _Window:
 class _Life:
     """One life of a peer: its key, what was seen of it, and what has begun to arrive."""
 
-    aeads: list[AESGCM]  # one for each accepted key; that which opened the last datagram first
+    aeads: list[tuple[bytes, AESGCM]]  # for each accepted key; that which opened the last datagram first
     windows: dict[LinkNumber, _Window] = field(default_factory=dict)
     partials: OrderedDict[tuple[int, int], dict[int, bytes]] = field(default_factory=OrderedDict)
 
@@ -185,16 +186,18 @@ class Wire:
     # -- keys -----------------------------------------------------------------------------------------------
 
     def accept(self, key: bytes) -> None:
-        """Open with one more key from now on. The one used longest ago is dropped when there are too many."""
+        """Open with one more key from now on. When there are too many, one is dropped with which nobody seals."""
         assert len(key) >= KEY_BYTES_MIN, "the cluster key is too short"
         if key in self._keys:
             return
-        if len(self._keys) == KEYS_MAX:
-            del self._keys[-1]
+        unused = [each for each in self._keys[1:] if each not in self._sealed_with()]
+        if len(self._keys) >= KEYS_MAX and unused:
+            self._keys.remove(unused[-1])
         self._keys.append(key)
         for sender, lives in self._lives.items():
             for incarnation, life in lives.items():
-                life.aeads = [self._derive(each, sender, incarnation) for each in self._keys]
+                known = [each for each in life.aeads if each[0] in self._keys]
+                life.aeads = [*known, (key, self._derive(key, sender, incarnation))]
 
     def use(self, key: bytes) -> None:
         """Seal with a key that every member accepts; the others go on to open."""
@@ -202,6 +205,10 @@ class Wire:
         self._keys.remove(key)
         self._keys.insert(0, key)
         self._aead = self._derive(key, self._me, self._life)
+
+    def _sealed_with(self) -> set[bytes]:
+        """Return the keys with which the present lives of the peers sealed what came last."""
+        return {lives[next(reversed(lives))].aeads[0][0] for lives in self._lives.values() if lives}
 
     @property
     def keys(self) -> tuple[bytes, ...]:
@@ -241,7 +248,7 @@ class Wire:
             return Drop.REPLAYED
         if life is None:
             # Only kept when the seal holds: strangers must not push out the keys of friends.
-            life = _Life([self._derive(key, sender, incarnation) for key in self._keys])
+            life = _Life([(key, self._derive(key, sender, incarnation)) for key in self._keys])
         header = datagram[: _HEADER.size]
         body = _decrypt(life.aeads, _nonce(counter), datagram[_HEADER.size :], header)
         if body is None:
@@ -299,9 +306,9 @@ def _claimed_sender(datagram: bytes) -> NodeId:
     return NodeId(_HEADER.unpack_from(datagram)[2]) if len(datagram) >= _HEADER.size else NodeId(0)
 
 
-def _decrypt(aeads: list[AESGCM], nonce: bytes, data: bytes, header: bytes) -> bytes | None:
+def _decrypt(aeads: list[tuple[bytes, AESGCM]], nonce: bytes, data: bytes, header: bytes) -> bytes | None:
     """Open with whichever key fits, and try that one first the next time."""
-    for place, aead in enumerate(aeads):
+    for place, (_, aead) in enumerate(aeads):
         try:
             body = aead.decrypt(nonce, data, header)
         except InvalidTag:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from komainu.cib.command import RotateKey
 from komainu.model.cause import Cause
 from komainu.model.ids import Incarnation, LinkNumber, NodeId, NodeName, WallTime
@@ -14,7 +16,7 @@ from komainu.node.key_keeper import KeyKeeper, fingerprint, open_key, seal_key
 from komainu.node.rotation import Rotation
 from komainu.ring.packet import Leaving
 from komainu.ring.settings import NodeSettings, RingSettings
-from komainu.ring.wire import Wire
+from komainu.ring.wire import KEYS_MAX, Wire
 
 A, B = NodeId(1), NodeId(2)
 NAMES = {A: NodeName("a"), B: NodeName("b")}
@@ -24,7 +26,7 @@ COMMAND = RotateKey(Cause("operator", "root replaced the key"), WallTime(0), "ro
 
 def test_a_key_is_used_when_every_member_of_the_whole_view_has_it() -> None:
     rotation = Rotation(NAMES)
-    rotation.begin_view((A, B))
+    assert rotation.begin_view((A, B), (A,)) == []
     assert rotation.refuse((A, B)) is None
     assert rotation.applied(COMMAND, Position(5, 3)) == AcceptKey(b"sealed", "f00")
     assert rotation.refuse((A, B)) is not None  # one at a time
@@ -35,14 +37,27 @@ def test_a_key_is_used_when_every_member_of_the_whole_view_has_it() -> None:
 
 def test_a_key_is_not_used_when_the_view_changes_before() -> None:
     rotation = Rotation(NAMES)
-    rotation.begin_view((A, B))
+    rotation.begin_view((A, B), (A, B))
     rotation.applied(COMMAND, Position(5, 3))
-    rotation.begin_view((A,))
+    (note,) = rotation.begin_view((A,), (A,))
+    assert "komainu key rotate" in note.message
     assert rotation.due(Position(9, 9)) == []
     assert isinstance(rotation.applied(COMMAND, Position(9, 9)), Note)
     refusal = rotation.refuse((A,))
     assert refusal is not None
     assert "b is not here" in refusal.reasons[0].message
+
+
+def test_a_view_of_all_who_have_applied_it_does_not_end_a_rotation() -> None:
+    rotation = Rotation(NAMES)
+    rotation.begin_view((A, B), (A,))
+    rotation.applied(COMMAND, Position(5, 3))
+    assert rotation.begin_view((A, B), (A, B)) == []
+    assert rotation.due(Position(5, 2)) == []
+    assert rotation.due(Position(6, 0)) == [UseKey("f00")]
+    rotation.applied(COMMAND, Position(6, 1))
+    assert len(rotation.begin_view((A, B), (A,))) == 1  # b was away for a moment
+    assert rotation.due(Position(7, 0)) == []
 
 
 class Node:
@@ -87,6 +102,27 @@ def test_nobody_is_deaf_at_any_step(tmp_path: Path) -> None:
         assert (read_key(str(two.path)), *read_accepted_keys(str(two.path))) == two.wire.keys
         assert one.path.stat().st_mode & 0o777 == 0o600
     assert first not in one.wire.keys  # pushed out by three others
+
+
+@pytest.mark.parametrize("uses", [(True, False), (False, True)])
+def test_nobody_is_deaf_although_each_rotation_is_interrupted(
+    tmp_path: Path, uses: tuple[bool, bool]
+) -> None:
+    """The view changes each time when one node has heard that all accept the key, and the other has not."""
+    one, two = Node(tmp_path, A, b"1" * 32), Node(tmp_path, B, b"1" * 32)
+    for _ in range(KEYS_MAX + 2):
+        one.keeper.carry_out(DrawKey(ClientId(1), "root"))
+        drawn = one.drawn.pop()
+        for node, is_used in zip((one, two), uses, strict=True):
+            node.keeper.carry_out(AcceptKey(drawn.sealed, drawn.fingerprint))
+            if is_used:
+                node.keeper.carry_out(UseKey(drawn.fingerprint))
+            assert one.hears(two)
+            assert two.hears(one)
+    assert {note.code for node in (one, two) for note in node.notes} == {"key.in-use"}
+    for node in (one, two):
+        assert len(node.wire.keys) <= KEYS_MAX + 1  # and that with which the other seals
+        assert (read_key(str(node.path)), *read_accepted_keys(str(node.path))) == node.wire.keys
 
 
 def test_a_key_that_does_not_open_is_said_and_not_used(tmp_path: Path) -> None:
