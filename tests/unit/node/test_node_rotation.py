@@ -113,10 +113,16 @@ def test_nobody_is_deaf_although_each_rotation_is_interrupted(
     for _ in range(KEYS_MAX + 2):
         one.keeper.carry_out(DrawKey(ClientId(1), "root"))
         drawn = one.drawn.pop()
-        for node, is_used in zip((one, two), uses, strict=True):
-            node.keeper.carry_out(AcceptKey(drawn.sealed, drawn.fingerprint))
-            if is_used:
-                node.keeper.carry_out(UseKey(drawn.fingerprint))
+        steps: list[tuple[Node, AcceptKey | UseKey]] = [
+            *((node, AcceptKey(drawn.sealed, drawn.fingerprint)) for node in (one, two)),
+            *(
+                (node, UseKey(drawn.fingerprint))
+                for node, is_used in zip((one, two), uses, strict=True)
+                if is_used
+            ),
+        ]
+        for node, step in steps:
+            node.keeper.carry_out(step)
             assert one.hears(two)
             assert two.hears(one)
     assert {note.code for node in (one, two) for note in node.notes} == {"key.in-use"}
