@@ -10,6 +10,7 @@ from test_live_guard import Cluster, cluster, until
 from komainu.lab import action, preflight
 from komainu.model.ids import NodeName
 from komainu.model.link import LinkState
+from komainu.model.report import Refused
 from komainu.model.request import (
     AddLink,
     AddNode,
@@ -84,6 +85,13 @@ def settings_file(found: Cluster, node: str) -> Path:
     return root / "etc/komainu/komainu.toml"
 
 
+def is_warned(found: Cluster, node: str, words: str) -> bool:
+    try:
+        return any(words in one for one in found.status(node).warnings)
+    except Refused:  # it is starting
+        return False
+
+
 def test_a_node_leaves_is_removed_and_comes_back_while_the_other_runs() -> None:
     with cluster("nodes") as found:
         before = found.daemons()["a"]
@@ -95,6 +103,12 @@ def test_a_node_leaves_is_removed_and_comes_back_while_the_other_runs() -> None:
         change(found, "a", RemoveNode(B))
         soon(lambda: found.status("a").quorum_reason == "1 of 1 votes")
         soon(lambda: settings_file(found, "a").read_text().count("[[node]]") == 1)
+        soon(lambda: found.daemons()["b"].startswith("exited"))
+        found.lab.perform(action.StartDaemon("b"))  # with its old file: it was away as it was removed
+        soon(lambda: is_warned(found, "b", "komainu node add b ADDRESS"))
+        assert "b was removed from cluster" in found.why("b", "b")
+        assert isinstance(found.client("b").ask(StopNode()), Done)
+        soon(lambda: found.daemons()["b"].startswith("exited"))
         change(found, "a", AddNode(B, ("192.168.33.102", "10.77.0.2")))
         soon(lambda: settings_file(found, "a").read_text().count("[[node]]") == 2)
         settings_file(found, "b").write_text(settings_file(found, "a").read_text())

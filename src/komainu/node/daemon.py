@@ -81,6 +81,7 @@ from komainu.node.settings import SETTINGS_FILE, DaemonSettings, WatchdogSetting
 from komainu.node.settings_writer import write_layout
 from komainu.node.startup import Prepared, mark_life, prepare, unmark_life
 from komainu.node.strangers import Completing
+from komainu.node.turned_away import TurnedAway
 from komainu.node.udp import UdpLinks
 from komainu.node.watchdog import DeviceWatchdog, SocketWatchdog, arm
 from komainu.node.witness_link import WitnessLink
@@ -88,7 +89,7 @@ from komainu.recorder.line import write_line
 from komainu.recorder.record import Record
 from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
 from komainu.ring.interface import AskWitness, KeepPromise, PacketReceived, PeerRefused, SendPacket
-from komainu.ring.settings import Engine, RingSettings, derive
+from komainu.ring.settings import Engine, RingSettings, agreed_layout, derive
 from komainu.ring.wire import Wire
 from komainu.scheduler.plan import plan
 from komainu.scheduler.remembered import Remembered
@@ -162,6 +163,7 @@ class Daemon:
         own = ring.of(ring.me).ends if is_builtin else ()  # Corosync has sockets of its own
         self._links = UdpLinks(own, _peers(ring), settings.port, wire, self._take_datagram)
         self._corosync = None if is_builtin else CorosyncEngine(ring, self.feed)
+        self._links.turned_away = TurnedAway(wire, lambda: agreed_layout(self._drive.settings))
         self._frames = FrameLinks(wire, self._ways, self.feed)
         counted = (wire.counters, self._links.counters, self._frames.counters)
         self._complete = Completing(self._links.strangers, self._drive.names, counted)

@@ -114,9 +114,6 @@ from komainu.ring.settings import RingSettings
 STOP_WITHIN_MS: Final = 20 * 60_000
 """How long an orderly stop may take before the daemon leaves anyway (Pacemaker's shutdown-escalation)."""
 
-RECORDS_SHARED_CHARACTERS: Final = 256 * 1024
-"""Flight records that travel with the state: some 300, the story of a node's absence."""
-
 FAREWELL_MS: Final = 2_000
 """How long a node that may go waits until all members know what it did last. Who leaves before they know that its
 resources are stopped is fenced for them. Twice the usual time of detection: who did not hear by then is lost itself."""
@@ -355,7 +352,10 @@ class Drive:
             case ring.Stable():
                 pass  # _keep_promises looks at the ring's mark after every event
             case ring.LayoutLearned(layout=layout):
-                if self.layouts.learn(layout, self.ring.view.members if self.ring.view else ()):
+                members = self.ring.view.members if self.ring.view else ()
+                if cause := self.layouts.turned_away(layout, members):
+                    self._note_local("layout", cause, (self.me,))
+                elif self.layouts.learn(layout, members):
                     self._change_configuration()
                     self._out.append(WriteLayout(self.settings))
             case ring.LinkChanged() | ring.PeerEndChanged() | ring.RouteChanged():
@@ -527,7 +527,7 @@ class Drive:
             self.desk.expect(self._token, client)
         is_snapshot = isinstance(command, AdoptSnapshot)
         if isinstance(command, AdoptSnapshot):
-            command = msgspec.structs.replace(command, records=self.index.newest(RECORDS_SHARED_CHARACTERS))
+            command = msgspec.structs.replace(command, records=self.index.newest())
         self._to_ring.append(ring.Submit(encode(command), self._token, is_snapshot))
 
     def _answer(self, asked: ClientAsked) -> None:

@@ -31,6 +31,7 @@ from komainu.model.request import (
 from komainu.model.view import Position
 from komainu.node.desk import refused_for
 from komainu.node.settings import is_name
+from komainu.recorder.change import REMOVED
 from komainu.ring.quorum import Turnout, judge
 from komainu.ring.settings import LINKS_MAX, Engine, NodeSettings, RingSettings, check, layout_of
 from komainu.ring.voters import first_voters
@@ -58,6 +59,7 @@ class LayoutKeeper:
         self.settings = file
         self._agreed = file
         self._since: Position | None = None  # where the state stood as it brought what is not agreed on
+        self.removal = ""  # a sentence, while the cluster goes on without this node
         self.follow(state, members=())
 
     @property
@@ -98,6 +100,19 @@ class LayoutKeeper:
         self._agree_on(newer)
         return True
 
+    def turned_away(self, layout: Layout, members: Collection[NodeId]) -> Cause | None:
+        """Take in that this node is none of those that are agreed on; return it as news, once it is in a view of its own."""
+        if self.removal or not members or not is_removed(self.settings, layout):
+            return None
+        me = self.settings.of(self.settings.me).name
+        self.removal = (
+            f"{me} was removed from cluster {self.settings.cluster} while it was away: the others are at version "
+            f"{layout.version} of the nodes and links, without it (it is at {self.settings.layout}), and "
+            f"do not speak with it. To add it again, on another node: komainu node add {me} ADDRESS; then bring its "
+            f"komainu.toml here, and restart komainu. Else: systemctl disable --now komainu"
+        )
+        return Cause(REMOVED, self.removal)
+
     def due(self, stable: Position) -> bool:
         """Take in what every member has stored; whether the change is agreed on now, and is to be written."""
         if self._since is None or stable < self._since:
@@ -116,7 +131,7 @@ class LayoutKeeper:
 
     def _agree_on(self, settings: RingSettings) -> None:
         self.settings = self._agreed = replace(settings, agreed_layout=None, is_count_agreed=True)
-        self._since = None
+        self._since, self.removal = None, ""
 
 
 def newer_settings(settings: RingSettings, layout: Layout | None) -> RingSettings | None:

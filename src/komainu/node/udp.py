@@ -21,6 +21,7 @@ from komainu.model.ids import LinkNumber, NodeId
 from komainu.model.link import LinkEnd
 from komainu.model.report import Refused, Report
 from komainu.node.strangers import Strangers
+from komainu.node.turned_away import TurnedAway
 from komainu.ring.interface import PacketReceived, PeerRefused, SendPacket
 from komainu.ring.packet import Heartbeat, Packet
 from komainu.ring.wire import Drop
@@ -102,6 +103,7 @@ class UdpLinks:
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.strangers = Strangers()
+        self.turned_away: TurnedAway | None = None  # what strangers are told; nothing, by default
         self._ends = ends
         self._peers = peers
         self._port = port
@@ -232,21 +234,25 @@ class UdpLinks:
             was_beat = False
             for each in _uncoupled(bytes(self._room[:size]), ancillary):
                 count += 1
-                was_beat = self._open_datagram(link, each, str(source[0]))
+                was_beat = self._open_datagram(link, each, source)
                 if one.fileno() < 0:  # the daemon ended meanwhile
                     return
             if was_beat:
                 return
         self._read_errors(link, one)  # in a flood nothing else comes to it
 
-    def _open_datagram(self, link: LinkNumber, datagram: bytes, source: str) -> bool:
+    def _open_datagram(self, link: LinkNumber, datagram: bytes, source: tuple[str, int] | SixAddress) -> bool:
         """Report what a datagram brought; whether it was a beat."""
         opened = self._wire.open(link, datagram)
-        if opened is None:
-            self.strangers.note(self._wire.last_drop(), source, link, time.monotonic())
-            return False
-        self._report(PacketReceived(link, opened.peer, opened.packet))
-        return isinstance(opened.packet, Heartbeat)
+        if opened is not None:
+            self._report(PacketReceived(link, opened.peer, opened.packet))
+            return isinstance(opened.packet, Heartbeat)
+        dropped, now_s = self._wire.last_drop(), time.monotonic()
+        self.strangers.note(dropped, str(source[0]), link, now_s)
+        if self.turned_away is not None and dropped is not None and dropped[0] is Drop.UNKNOWN_SENDER:
+            for answer in self.turned_away.answers(link, datagram, now_s):
+                self._send_datagram(link, self._sockets[link], answer, source)
+        return False
 
     def _is_ours(self, link: LinkNumber, ancillary: list[tuple[int, int, bytes]]) -> bool:
         """Whether a datagram came in by the link's interface, or from this machine itself."""

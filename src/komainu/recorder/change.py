@@ -45,6 +45,10 @@ _DONE: Final = {
 }
 
 
+REMOVED: Final = "layout.removed"
+"""The cause of the record that this node is none of the cluster's any more."""
+
+
 class Weight(IntEnum):
     """How much a record says about why its subject is as it is."""
 
@@ -73,6 +77,8 @@ def tell(record: Record, command: AnyCommand | None, subjects: tuple[str, ...]) 
     plain = Told(Weight.MENTION, head, cause, clause=cause.text)
     if record.refused:
         return plain
+    if cause.code == REMOVED:
+        return Told(Weight.CHANGE, head, cause, clause=cause.text)
     match command:
         case RecordOperation():
             return _of_operation(record, command.result, subject)

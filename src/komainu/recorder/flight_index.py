@@ -48,6 +48,9 @@ CLAUSES_MAX: Final = 5
 LOOK_BACK_MAX: Final = 500
 """Records of one subject that are looked at: older ones explain nothing that still holds."""
 
+SHARED_CHARACTERS_MAX: Final = 256 * 1024
+"""Flight records that travel with the state: some 300, the story of a node's absence."""
+
 
 class FlightIndex:
     """The newest records, by position and by subject."""
@@ -73,7 +76,7 @@ class FlightIndex:
         for subject in _keys(record):
             self._by_subject.setdefault(subject, deque()).append(record)
 
-    def newest(self, characters: int) -> tuple[str, ...]:
+    def newest(self, characters: int = SHARED_CHARACTERS_MAX) -> tuple[str, ...]:
         """Return the newest ordered records as lines, oldest first, of at most so many characters in all."""
         lines: list[str] = []
         for record in reversed(self._records):

@@ -266,7 +266,11 @@ class Acknowledge(Packet, frozen=True, tag="a"):
 
 
 class Agreed(Packet, frozen=True, tag="n"):
-    """Say which nodes and links are agreed on, to one that knows older ones: it was away as they were changed."""
+    """Say which nodes and links are agreed on, to one that knows older ones: it was away as they were changed.
+
+    It may be none of these nodes any more. What holds for the cluster once holds of that version for ever, so it does no
+    harm when it is recorded and played again.
+    """
 
     layout: Layout
 

@@ -171,6 +171,11 @@ def layout_of(settings: RingSettings) -> Layout:
     return Layout(settings.layout, tuple(nodes))
 
 
+def agreed_layout(settings: RingSettings) -> Layout | None:
+    """Return the nodes and links of these settings; None while a change is not agreed on, or there was none yet."""
+    return layout_of(settings) if settings.layout and settings.agreed_layout is None else None
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Every waiting time of the ring, in milliseconds; the comments of `derive` say why each has its value."""

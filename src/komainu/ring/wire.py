@@ -29,7 +29,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from komainu.model.ids import Incarnation, LinkNumber, NodeId
-from komainu.ring.packet import AnyPacket, Packet
+from komainu.model.layout import Layout
+from komainu.ring.packet import Agreed, AnyPacket, Packet
 from komainu.ring.settings import RingSettings
 
 DATAGRAM_BYTES_MAX: Final = 1400
@@ -226,6 +227,19 @@ class Wire:
             return None
         self.counters["opened"] += 1
         return outcome
+
+    def turn_away(self, link: LinkNumber, datagram: bytes, layout: Layout) -> list[bytes]:
+        """Return what tells the sender of this datagram that it is no node, if its seal holds; else nothing."""
+        if len(datagram) < _HEADER.size + _TAG_BYTES:
+            return []
+        version, its_link, sender, receiver, incarnation, counter = _HEADER.unpack_from(datagram)
+        is_for_us = receiver == self._me and its_link == link
+        if not is_for_us or self._refuse_header(version, True, sender, receiver) is not Drop.UNKNOWN_SENDER:
+            return []
+        aeads = [(key, self._derive(key, sender, incarnation)) for key in self._keys]
+        if _decrypt(aeads, _nonce(counter), datagram[_HEADER.size :], datagram[: _HEADER.size]) is None:
+            return []
+        return self.seal(link, sender, Agreed(self._life, layout))
 
     def last_drop(self) -> tuple[Drop, NodeId] | None:
         """Return why the last datagram was dropped, and from whom it said that it came; once."""

@@ -21,6 +21,7 @@ from komainu.model.request import (
 )
 from komainu.model.view import Position
 from komainu.node.reconfiguration import LayoutKeeper, change_for, is_removed, newer_settings, with_layout
+from komainu.recorder.change import REMOVED
 from komainu.ring.quorum import is_two_node
 from komainu.ring.settings import LINKS_MAX, Engine, NodeSettings, QuorumOptions, RingSettings, layout_of
 
@@ -258,3 +259,25 @@ def test_a_change_does_not_cost_the_quorum() -> None:
     reply = change_for(step, settings, members=(NodeId(1), NodeId(2)), user="root", at=WallTime(0))
     assert isinstance(reply, RefusedReply)
     assert reply.reasons[0].message.endswith("2 of 4 votes; 3 are needed")
+
+
+def test_who_was_removed_while_it_was_away_says_so_once_until_it_is_a_node_again() -> None:
+    keeper = LayoutKeeper(three(), state_of(None))
+    others = layout_of(three()).nodes[1:]
+    gone = Layout(2, others)
+    assert keeper.turned_away(gone, members=()) is None  # it has no view yet, and is told again
+    news = keeper.turned_away(gone, members=(NodeId(1),))
+    assert news is not None
+    assert news.code == REMOVED
+    for part in (
+        "a was removed from cluster test",
+        "version 2",
+        "komainu node add a ADDRESS",
+        "disable --now",
+    ):
+        assert part in keeper.removal
+    assert keeper.turned_away(gone, members=(NodeId(1),)) is None
+    assert not keeper.learn(gone, members=(NodeId(1),))
+    assert keeper.learn(replace(layout_of(three()), version=3), members=(NodeId(1),))
+    assert keeper.removal == ""
+    assert keeper.turned_away(gone, members=(NodeId(1),)) is None  # an old word, played again

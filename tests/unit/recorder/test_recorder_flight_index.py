@@ -24,6 +24,7 @@ from komainu.model.operation import ActionRequest, AgentName, OperationResult, O
 from komainu.model.report import Report
 from komainu.model.view import Position, View, ViewId
 from komainu.recorder import flight_index
+from komainu.recorder.change import REMOVED
 from komainu.recorder.flight_index import DEPTH_MAX, HISTORY_MAX, LINES_MAX, FlightIndex
 from komainu.recorder.record import Record
 from komainu.recorder.subjects import record_of
@@ -275,3 +276,11 @@ def test_what_was_found_out_later_is_not_the_answer_about_a_link() -> None:
         "link 0 to b: eth1: carrier lost; address 10.0.0.1/24 deleted 6.0 s later, at "
     )
     assert "NetworkManager says" in why.chain[0].text
+
+
+def test_why_a_node_that_was_removed_is_alone() -> None:
+    story = Story()
+    story.tell(JoinNode(Cause("membership.joined", "b says what runs on it"), story.at, "", B, ()))
+    cause = Cause(REMOVED, "b was removed from cluster test while it was away")
+    story.index.add(Record("", WallTime(NOON + 9000), B, "layout", cause, (B,)))
+    assert story.index.why(B).answer.startswith("b was removed from cluster test while it was away")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
+from komainu.model.layout import Layout
 from komainu.model.link import LinkEnd, LinkState
 from komainu.model.report import Note
 from komainu.model.view import Position
@@ -16,6 +17,7 @@ from komainu.ring.interface import (
     EndChanged,
     InstallView,
     KeepPromise,
+    LayoutLearned,
     Leave,
     LinkChanged,
     PacketReceived,
@@ -29,8 +31,8 @@ from komainu.ring.interface import (
     Stored,
     Submit,
 )
-from komainu.ring.packet import Heartbeat, Install, Packet, Propose
-from komainu.ring.settings import NodeSettings, QuorumOptions, RingSettings
+from komainu.ring.packet import Agreed, Heartbeat, Install, Packet, Propose
+from komainu.ring.settings import NodeSettings, QuorumOptions, RingSettings, layout_of
 
 Loses = Callable[[NodeId, SendPacket], bool]
 
@@ -368,3 +370,22 @@ def test_quiet_rings_only_beat() -> None:
         for each in bench.told[NodeId(1)]
         if isinstance(each, LinkChanged) and each.state is LinkState.SILENT
     ]
+
+
+def test_who_is_no_node_any_more_believes_it_of_lives_that_never_name_it() -> None:
+    bench = Bench(3)
+
+    def told(life: int, layout: Layout) -> list[RingEffect]:
+        packet = PacketReceived(LinkNumber(0), NodeId(2), Agreed(Incarnation(life), layout))
+        return [
+            each
+            for each in bench.rings[NodeId(1)].handle(packet, bench.now)
+            if isinstance(each, LayoutLearned)
+        ]
+
+    nodes = layout_of(settings(1, 3)).nodes
+    stranger = 99
+    assert told(stranger, Layout(2, nodes[1:])) == [LayoutLearned(Layout(2, nodes[1:]))]
+    assert told(stranger, Layout(2, nodes)) == []  # who has a place waits until a life names it
+    assert told(2, Layout(2, nodes)) == [LayoutLearned(Layout(2, nodes))]
+    assert told(stranger, Layout(0, nodes[1:])) == []  # as old as what is known here
