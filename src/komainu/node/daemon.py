@@ -163,7 +163,6 @@ class Daemon:
         own = ring.of(ring.me).ends if is_builtin else ()  # Corosync has sockets of its own
         self._links = UdpLinks(own, _peers(ring), settings.port, wire, self._take_datagram)
         self._corosync = None if is_builtin else CorosyncEngine(ring, self.feed)
-        self._links.turned_away = TurnedAway(wire, lambda: agreed_layout(self._drive.settings))
         self._frames = FrameLinks(wire, self._ways, self.feed)
         counted = (wire.counters, self._links.counters, self._frames.counters)
         self._complete = Completing(self._links.strangers, self._drive.names, counted)
@@ -193,6 +192,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._take_stop_signal)
         loop.add_signal_handler(signal.SIGHUP, self._take_hang_up)
+        self._links.turned_away = TurnedAway(self._wire, lambda: agreed_layout(self._drive.settings))
         self._links.start()
         if self._corosync is not None:
             self._corosync.start()

@@ -248,19 +248,12 @@ class BuiltinRing:
                 return None
             return [*notes, *self._take_beat(peer.node, now)]
         if isinstance(packet, Agreed):
-            return self._learn(packet, is_known=packet.life == peer.life)
+            return _learn(packet, self._settings, is_known=packet.life == peer.life)
         if packet.life != peer.life:
             return None
         if isinstance(packet, Leaving):
             return [*self._watch.leaving(peer, packet.life)]
         return [*self._watch.heard(peer, path, now), *self._take(peer.node, packet, now)]
-
-    def _learn(self, packet: Agreed, *, is_known: bool) -> list[Out] | None:
-        """Take in which nodes and links are agreed on. Who has no place among them is told by lives that never name it."""
-        is_for_me = any(node.node == self._me for node in packet.layout.nodes)
-        if packet.layout.version <= self._settings.agreed_version or (is_for_me and not is_known):
-            return [] if is_known else None
-        return [LayoutLearned(packet.layout)]
 
     def _take_beat(self, peer: NodeId, now: Instant) -> list[Out]:
         """Pass on what a heartbeat says about order."""
@@ -386,3 +379,11 @@ class BuiltinRing:
             else:
                 effects.append(each)
         return effects
+
+
+def _learn(packet: Agreed, settings: RingSettings, *, is_known: bool) -> list[Out] | None:
+    """Take in which nodes and links are agreed on. Who has no place among them is told by lives that never name it."""
+    is_for_me = any(node.node == settings.me for node in packet.layout.nodes)
+    if packet.layout.version <= settings.agreed_version or (is_for_me and not is_known):
+        return [] if is_known else None
+    return [LayoutLearned(packet.layout)]
