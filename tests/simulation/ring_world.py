@@ -31,6 +31,7 @@ from komainu.ring.interface import (
     LinkChanged,
     PacketReceived,
     Past,
+    PeerDoubted,
     PeerEndChanged,
     PeerRefused,
     PromiseKept,
@@ -260,6 +261,8 @@ class RingWorld:
                     self.say(f"{life.node} link {link} to {peer}: {state.value} ({reason})")
                 case PeerEndChanged(link=link, peer=peer, state=state):
                     self.say(f"{life.node} hears that the end of link {link} at {peer} is {state.value}")
+                case PeerDoubted(peer=peer, is_over=is_over):
+                    self.say(f"{life.node} {'hears' if is_over else 'doubts'} {peer}")
                 case RouteChanged(reason=reason):
                     self.say(f"{life.node} {reason}")
                 case Note(message=message):

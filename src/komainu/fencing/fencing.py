@@ -29,6 +29,7 @@ from komainu.fencing.interface import (
     FencingEffect,
     FencingEnded,
     FencingEvent,
+    PeerDoubted,
     RaceBegan,
     RunFenceAgent,
     TurnsChanged,
@@ -88,8 +89,11 @@ class Fencer:
                 effects += self._on_changed(event)
             case FenceRequested():
                 self._on_request(event)
+            case PeerDoubted():
+                effects += self._ask_power(self._duel.doubt(event, now))
             case RaceBegan():
-                effects += [TurnsChanged(event.turns), *self._ask_power(self._duel.begin(event, now))]
+                asked = self._ask_power(self._duel.begin(event, now))
+                effects += [TurnsChanged(self._duel.turns), *asked]
             case FenceAgentFinished():
                 effects += self._on_finished(event, now)
             case DeadlinePassed():

@@ -104,6 +104,13 @@ class RaceBegan:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerDoubted:
+    """This node falls silent: there may be a race with it soon, in which this side is not the first. None: it is back."""
+
+    target: NodeName | None
+
+
+@dataclass(frozen=True, slots=True)
 class FenceAgentFinished:
     """A run of a fence agent ended; exit code None when it was killed for its time-out or is missing."""
 
@@ -121,7 +128,7 @@ class DeadlinePassed:
     """The core's deadline has come: a delay is over."""
 
 
-FencingEvent = DevicesChanged | FenceRequested | RaceBegan | FenceAgentFinished | DeadlinePassed
+FencingEvent = DevicesChanged | FenceRequested | PeerDoubted | RaceBegan | FenceAgentFinished | DeadlinePassed
 
 # -- effects --------------------------------------------------------------------------------------------
 
@@ -150,4 +157,11 @@ class TurnsChanged:
     turns: Turns | None
 
 
-FencingEffect = RunFenceAgent | FencingEnded | TurnsChanged | Note
+@dataclass(frozen=True, slots=True)
+class PeerFoundOff:
+    """The peer that was doubted has no power, as all devices that reach it say, and was not heard meanwhile."""
+
+    target: NodeName
+
+
+FencingEffect = RunFenceAgent | FencingEnded | TurnsChanged | PeerFoundOff | Note

@@ -18,7 +18,7 @@ from komainu.cib.command import (
 from komainu.cib.element import Element
 from komainu.cib.options import is_true
 from komainu.model.cause import Cause
-from komainu.model.ids import WallTime
+from komainu.model.ids import LinkNumber, WallTime
 from komainu.model.report import Report
 from komainu.model.request import (
     ApplyConfiguration,
@@ -49,6 +49,11 @@ _CHECK_HINT: Final = "see what holds with `komainu config show`, then ask again"
 def refused(code: str, message: str, hint: str) -> RefusedReply:
     """Write a refusal with one reason."""
     return RefusedReply((Refusal(code, message, hint, ""),))
+
+
+def no_link(link: LinkNumber) -> RefusedReply:
+    """Refuse to do something with a link that is none."""
+    return refused("link.unknown", f"there is no link {link}", "`komainu link list` shows all")
 
 
 def refused_for(reports: Iterable[Report]) -> RefusedReply:

@@ -58,7 +58,7 @@ from komainu.network.guard import NetworkGuard
 from komainu.node import groups, status
 from komainu.node.causes import Causes, seen_by_ring
 from komainu.node.coordination import Coordination, CoordinationEffect
-from komainu.node.desk import NOT_JOINED, Desk, command_of, may_promise, refused
+from komainu.node.desk import NOT_JOINED, Desk, command_of, may_promise, no_link
 from komainu.node.devices import WATCHDOG_MARK, fencing_of
 from komainu.node.engines import have_heard, life_of, make_ring
 from komainu.node.groups import Groups
@@ -342,9 +342,8 @@ class Drive:
                 self._take_replica(self.groups.install(effect, self.names, self.settings.me))
                 if not self.layouts.is_current(self.replica.state):
                     self._change_configuration()  # a node that was removed had to leave the view first
-                if reason := self.last_resort.lost_quorum(
-                    view, self.replica.state.cib, halves_stay=is_two_node(self.settings)
-                ):
+                cib, halves_stay = self.replica.state.cib, is_two_node(self.settings)
+                if reason := self.last_resort.lost_quorum(view, cib, halves_stay=halves_stay):
                     self._note_local("reset", Cause("reset.quorum-lost", reason), (self.me,))
                     self._out.append(ResetMachine(reason))
             case ring.LineRaised(position=position):
@@ -358,6 +357,9 @@ class Drive:
                 elif self.layouts.learn(layout, members):
                     self._change_configuration()
                     self._out.append(WriteLayout(self.settings))
+            case ring.PeerDoubted():
+                if doubt := self.pair.doubts(effect, self.replica.state):
+                    self._take_fencer(self.fencer.handle(doubt, self._now))
             case ring.LinkChanged() | ring.PeerEndChanged() | ring.RouteChanged():
                 self._note_local(*seen_by_ring(effect, self.me, self.names[effect.peer]))
             case _:
@@ -420,6 +422,8 @@ class Drive:
                     self.pair.turns = turns
                     state = self.replica.state
                     self._take_coordination(self.coordination.take_turns(turns, state, self._now, self._wall))
+                case fencing.PeerFoundOff(target=target):
+                    self._to_ring.append(ring.PeerOff(self.pair.id_of(target)))
                 case FencingEnded(record=record):
                     cause = self.causes.of_fencing(record)
                     self._broadcast(RecordFencing(cause, self._wall, "", record))
@@ -467,9 +471,8 @@ class Drive:
         match done.command:
             case StartAction(request=request) if request.node == self.me:
                 self.causes.asked(request.transition_key, str(done.position))
-                self._take_executor(
-                    self.executor.handle(executing.ActionRequested(request, self._wall), self._now)
-                )
+                wanted = executing.ActionRequested(request, self._wall)
+                self._take_executor(self.executor.handle(wanted, self._now))
             case CancelAction() as cancel if cancel.node == self.me:
                 event = executing.ActionCancelled(cancel.resource, cancel.operation, cancel.interval_ms)
                 self._take_executor(self.executor.handle(event, self._now))
@@ -540,13 +543,10 @@ class Drive:
                 self._out += self.coordination.outlook.look(self.replica.state, at)
         elif isinstance(request, ReleaseLink):
             link = LinkNumber(request.link)
-            if self.network.has_link(link):
+            if is_known := self.network.has_link(link):
                 wish = network.LinkReleased(link, request.is_released, asked.user or "somebody")
                 self._take_network(self.network.handle(wish, self._now))
-                self._out.append(Answer(client, here))
-            else:
-                hint = "`komainu link list` shows all"
-                self._out.append(Answer(client, refused("link.unknown", f"there is no link {link}", hint)))
+            self._out.append(Answer(client, here if is_known else no_link(link)))
         elif isinstance(request, StopNode):
             self._stop()
             self._out.append(Answer(client, Done(here.version, f"{self.me} is stopping")))

@@ -11,12 +11,13 @@ from typing import Final
 
 from komainu.cib.command import SetAttribute
 from komainu.cib.state import ClusterState
+from komainu.fencing import interface as fencing
 from komainu.fencing.interface import PLACES, RaceBegan, Turns
 from komainu.model.ids import Instant, NodeId, NodeName, WallTime
 from komainu.model.view import Position
 from komainu.network.interface import ClientsSeen
 from komainu.node import race
-from komainu.ring.interface import InstallView, Ring
+from komainu.ring.interface import InstallView, PeerDoubted, Ring
 from komainu.ring.settings import RingSettings, derive
 
 LATE_FACTOR: Final = 2
@@ -61,6 +62,18 @@ class Pair:
         if self._peer is None:
             self.turns = self._split = None  # the other was removed, or is here
         return RaceBegan(self._peer, self.turns)
+
+    def doubts(self, word: PeerDoubted, state: ClusterState) -> fencing.PeerDoubted | None:
+        """The peer falls silent, or is heard again: return what the fencer is to know; None: there would be no waiting."""
+        if word.is_over:
+            return fencing.PeerDoubted(None)
+        if not race.may_race(self._settings, state) or self.goes_first(state) == self._settings.me:
+            return None
+        return fencing.PeerDoubted(self._settings.of(word.peer).name)
+
+    def id_of(self, name: NodeName) -> NodeId:
+        """Return a node's id."""
+        return next(node.node for node in self._settings.nodes if node.name == name)
 
     def clients_seen(self, seen: ClientsSeen, ring: Ring) -> RaceBegan | None:
         """Take in whether clients are reached; return this node's turns when they change by it."""

@@ -90,8 +90,7 @@ def split_in(
     """
     lost = {gone.node for gone in begun.departures if not gone.clean}
     members = set(begun.view.members)
-    fences = is_true(fencing_option(state.cib, "enabled"), default=True)
-    if not lost or not fences or not is_two_node(settings):
+    if not lost or not may_race(settings, state):
         return None
     named = goes_first(state.cib, settings)
     return Split(
@@ -99,6 +98,11 @@ def split_in(
         is_lowest=min(members) < min(lost),
         links=tuple(links),
     )
+
+
+def may_race(settings: RingSettings, state: ClusterState) -> bool:
+    """Whether the other half may be quorate, too, and both fence."""
+    return is_two_node(settings) and is_true(fencing_option(state.cib, "enabled"), default=True)
 
 
 def turns_of(split: Split, settings: RingSettings, state: ClusterState, begun: Instant) -> Turns:

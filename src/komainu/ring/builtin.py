@@ -24,6 +24,7 @@ from typing import Final, assert_never
 
 from komainu.model.duration import show_ms
 from komainu.model.ids import Incarnation, Instant, NodeId, NodeName
+from komainu.model.link import LinkState
 from komainu.model.moment import earliest
 from komainu.model.report import Level, Note
 from komainu.model.view import Position, View
@@ -38,6 +39,7 @@ from komainu.ring.interface import (
     LinkReport,
     PacketReceived,
     Past,
+    PeerOff,
     PeerRefused,
     PromiseKept,
     QuorumReport,
@@ -177,12 +179,15 @@ class BuiltinRing:
                 if news is None and not out and self._deadline is not None and now < self._deadline:
                     return []  # nothing new: nearly every heartbeat
                 out += news or []
-            case EndChanged():
+            case EndChanged(link=link, state=state):
                 out += self._links.end_changed(event, now)
+                out += self._watch.lost_carrier(link) if state is LinkState.NO_CARRIER else []
             case PeerRefused(link=link, peer=peer):
                 path = self._links.path(peer, link) if peer in self._watch.peers else None
                 if path is not None:
                     self._links.refused(path, now)
+            case PeerOff(peer=peer):
+                self._watch.found_off(peer)
             case Submit(payload=payload, token=token, is_snapshot=is_snapshot):
                 waiting = self._outbox.add(payload, token, is_snapshot=is_snapshot)
                 current = self._formation.passage.current

@@ -60,6 +60,13 @@ class PeerRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerOff:
+    """A peer in doubt was found to have no power: a short silence is enough to give it up."""
+
+    peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
 class Submit:
     """Broadcast this payload in total order. `token` comes back in `Deliver` on this node only.
 
@@ -136,6 +143,7 @@ class DeadlinePassed:
 RingEvent = (
     PacketReceived
     | PeerRefused
+    | PeerOff
     | CorosyncEvent
     | EndChanged
     | Submit
@@ -269,6 +277,17 @@ class LinkChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerDoubted:
+    """A peer may be lost soon: a cable to it lost its carrier, or two beats of it did not come, on any link.
+
+    `is_over`: it was heard again.
+    """
+
+    peer: NodeId
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PeerEndChanged:
     """A peer told something new about its own end of a link."""
 
@@ -306,6 +325,7 @@ RingEffect = (
     | InstallView
     | Stable
     | LinkChanged
+    | PeerDoubted
     | PeerEndChanged
     | RouteChanged
     | LayoutLearned

@@ -5,7 +5,9 @@ Must not know: views and ballots. It keeps for them what the peers say of themse
 Theory of operation: a life becomes the current one of its node when it names our own life in its heartbeat:
 then it lives now, and is no record of an earlier one played again. A life that was replaced, or that said
 farewell, is retired for ever. A current life is alive until nothing came from it on any link for `convict_ms`,
-or its host refuses our packets; it is alive again with its next packet.
+or its host refuses our packets; it is alive again with its next packet. It is in doubt from when a cable to it loses
+its carrier, or nothing came for `near_ms`, until its next packet. That is told, so that somebody can look for its
+power; a peer that is found to have none is convicted after `near_ms`.
 
 Source: the accrual of silence over all links is our own; naming lives follows the idea of incarnation numbers in
 SWIM (Das et al. 2002, section 4.2).
@@ -16,11 +18,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from komainu.model.duration import show_ms
-from komainu.model.ids import Incarnation, Instant, NodeId, NodeName
+from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkState
 from komainu.model.moment import earliest
 from komainu.model.report import Level, Note
-from komainu.ring.interface import LinkChanged, PeerEndChanged
+from komainu.ring.interface import LinkChanged, PeerDoubted, PeerEndChanged
 from komainu.ring.links import Links, Path
 from komainu.ring.packet import Beat, Fate, Gone, Heartbeat, Member
 from komainu.ring.settings import RingSettings, Timing
@@ -30,7 +32,7 @@ LIVES_KEPT_MAX: Final = 4096
 
 REFUSED: Final = "its daemon is gone (port closed)"
 
-News = LinkChanged | PeerEndChanged | Note
+News = LinkChanged | PeerDoubted | PeerEndChanged | Note
 """What a heartbeat may bring to light."""
 
 
@@ -42,6 +44,8 @@ class Peer:
     name: NodeName
     life: Incarnation | None = None
     alive: bool = False
+    doubted: bool = False  # it was told that it may be gone, and nothing came from it since
+    off: bool = False  # and it was found to have no power
     beat: Beat | None = None
     number: int = -1
     candidate: Incarnation | None = None  # a life that was heard, but has not named ours yet
@@ -118,9 +122,12 @@ class Watch:
             changed |= bool(believed)
         return changed, notes
 
-    def heard(self, peer: Peer, path: Path, now: Instant) -> list[LinkChanged | Note]:
+    def heard(self, peer: Peer, path: Path, now: Instant) -> list[News]:
         """Take in that a packet of the peer's current life came."""
-        notes: list[LinkChanged | Note] = [*self._links.heard(path, now)]
+        notes: list[News] = [*self._links.heard(path, now)]
+        if peer.doubted:
+            peer.doubted = peer.off = False
+            notes.append(PeerDoubted(peer.node, is_over=True))
         if not peer.alive:
             peer.alive = True
             peer.gone = None
@@ -135,11 +142,27 @@ class Watch:
         self.changes += 1
         peer.retire(life, Gone(peer.node, True, "it left"))
         peer.life, peer.alive, peer.beat, peer.gone = None, False, None, None
+        peer.doubted = peer.off = False
         return [Note(Level.NOTICE, "ring.peer-left", f"{peer.name} left", {"peer": peer.node})]
 
-    def tick(self, now: Instant) -> list[Note]:
-        """Convict the peers that were silent, or refused, for too long."""
-        notes: list[Note] = []
+    def lost_carrier(self, link: LinkNumber) -> list[News]:
+        """Doubt the peers at the other end of a link that has no carrier any more."""
+        return [
+            _doubt(peer)
+            for peer in self.peers.values()
+            if peer.alive and not peer.doubted and self._links.path(peer.node, link) is not None
+        ]
+
+    def found_off(self, node: NodeId) -> None:
+        """Take in that a peer has no power; one that was heard since it was doubted has some."""
+        peer = self.peers.get(node)
+        if peer is not None and peer.doubted:
+            peer.off = True
+            self.changes += 1  # the moment of the next check is another one now
+
+    def tick(self, now: Instant) -> list[News]:
+        """Doubt the peers that were silent for a while; convict those that were, or were refused, for too long."""
+        notes: list[News] = []
         for peer in self.peers.values():
             if peer.candidate is not None and now - peer.candidate_at >= self._timing.convict_ms:
                 peer.candidate = None
@@ -147,16 +170,22 @@ class Watch:
             reason = self._verdict(peer, now) if peer.alive else None
             if reason is not None:
                 notes.append(self._convict(peer, reason))
+            elif peer.alive and not peer.doubted and self._silence(peer, now) >= self._timing.near_ms:
+                notes.append(_doubt(peer))
         return notes
 
     # -- questions ------------------------------------------------------------------------------------------
 
     def next_check(self) -> Instant | None:
         """When `tick` may find something, if nothing is heard until then."""
-        heard = [self._links.last_heard(peer.node) for peer in self.peers.values() if peer.alive]
-        heard += [peer.candidate_at for peer in self.peers.values() if peer.candidate is not None]
-        first = earliest(*heard)
-        return None if first is None else Instant(first + self._timing.convict_ms)
+        timing = self._timing
+        moments = [
+            Instant(last + (timing.convict_ms if peer.doubted and not peer.off else timing.near_ms))
+            for peer in self.peers.values()
+            if peer.alive and (last := self._links.last_heard(peer.node)) is not None
+        ]
+        candidates = [peer.candidate_at for peer in self.peers.values() if peer.candidate is not None]
+        return earliest(*moments, *(Instant(at + timing.convict_ms) for at in candidates))
 
     def hears(self) -> tuple[Member, ...]:
         """The lives that reach us, to be told to all; sorted by node."""
@@ -220,6 +249,7 @@ class Watch:
     def _convict(self, peer: Peer, reason: str) -> Note:
         self.changes += 1
         peer.alive, peer.beat, peer.gone = False, None, Gone(peer.node, False, reason)
+        peer.doubted = peer.off = False
         return Note(Level.WARNING, "ring.peer-lost", f"{peer.name} is lost: {reason}", {"peer": peer.node})
 
     # -- inside ---------------------------------------------------------------------------------------------
@@ -235,18 +265,24 @@ class Watch:
         peer.candidate = None
         return notes
 
+    def _silence(self, peer: Peer, now: Instant) -> int:
+        last = self._links.last_heard(peer.node)
+        return 0 if last is None else now - last
+
     def _verdict(self, peer: Peer, now: Instant) -> str | None:
         if self._links.is_refused(peer.node, now):
             return REFUSED
-        last = self._links.last_heard(peer.node)
-        if last is None or now - last < self._timing.convict_ms:
+        silence_ms = self._silence(peer, now)
+        if silence_ms < (self._timing.near_ms if peer.off else self._timing.convict_ms):
             return None
+        if peer.off:
+            return f"its fence devices say that it has no power, and it was silent for {show_ms(silence_ms)}"
         if self._links.is_cut_off:
             reasons = "; ".join(end.reason or end.state.label for end in self._links.ends_down())
             return f"this node is cut off ({reasons})"
         count = sum(1 for _ in self._links.paths(peer.node))
         where = {1: "its only link", 2: "both links"}.get(count, f"all {count} links")
-        return f"silent on {where} for {show_ms(now - last)}"
+        return f"silent on {where} for {show_ms(silence_ms)}"
 
     @staticmethod
     def _measure(packet: Heartbeat, path: Path, now: Instant) -> None:
@@ -259,6 +295,11 @@ class Watch:
             round_trip = float(max(0, now - packet.echo_at - packet.echo_held_ms))
             old = path.round_trip_ms
             path.round_trip_ms = round_trip if old is None else 0.875 * old + 0.125 * round_trip
+
+
+def _doubt(peer: Peer) -> PeerDoubted:
+    peer.doubted = True
+    return PeerDoubted(peer.node)
 
 
 def is_about_views(old: Beat | None, new: Beat) -> bool:

@@ -12,6 +12,8 @@ from komainu.fencing.interface import (
     FenceRequested,
     FencingEffect,
     FencingEnded,
+    PeerDoubted,
+    PeerFoundOff,
     RaceBegan,
     RunFenceAgent,
     Turns,
@@ -133,3 +135,78 @@ def test_a_fencing_remembers_how_long_its_devices_took() -> None:
     (ended,) = finish(core, run, 0, at=1_750)
     assert isinstance(ended, FencingEnded)
     assert ended.record.took_ms == 750
+
+
+def doubt(core: Fencer, at: int = 800) -> list[RunFenceAgent]:
+    return runs(core.handle(PeerDoubted(B), Instant(at)))
+
+
+def test_a_peer_in_doubt_is_looked_for_before_there_is_a_race() -> None:
+    core = fencer(device("one"), device("two"))
+    first, second = doubt(core)
+    assert PeerFoundOff(B) not in finish(core, first, 2, at=900)
+    assert PeerFoundOff(B) in finish(core, second, 2, at=900)
+    begun = core.handle(RaceBegan(B, LATER), BEGUN)
+    assert begun == [TurnsChanged(None)], "nothing is asked, and nothing waited for"
+    assert runs(ask(core, 1_001))
+
+
+def test_the_answer_to_an_early_question_counts_in_the_race() -> None:
+    core = fencer(device("one"))
+    (asked,) = doubt(core)
+    assert core.handle(RaceBegan(B, LATER), BEGUN) == [TurnsChanged(LATER)]
+    assert runs(ask(core, 1_010)) == []
+    assert TurnsChanged(None) in finish(core, asked, 2)
+
+
+def test_who_was_on_before_the_race_is_asked_for_anew_in_it() -> None:
+    core = fencer(device("one"))
+    (asked,) = doubt(core)
+    core.handle(RaceBegan(B, LATER), BEGUN)
+    finish(core, asked, 0, at=1_100)
+    assert core.deadline == 1_101
+    (again,) = runs(core.handle(DeadlinePassed(), Instant(1_101)))
+    assert finish(core, again, 0, at=1_200) == []
+    assert core.deadline is None, "it is on, and this side waits for its turn"
+
+
+@pytest.mark.parametrize("code", [0, 1, None])
+def test_an_early_answer_that_is_not_off_says_nothing(code: int | None) -> None:
+    core = fencer(device("one"))
+    (asked,) = doubt(core)
+    assert finish(core, asked, code, at=900) == []
+    assert core.deadline is None
+    assert runs(core.handle(RaceBegan(B, LATER), BEGUN)), "it is asked in the race"
+
+
+def test_a_peer_that_is_heard_again_is_not_off() -> None:
+    core = fencer(device("one"))
+    (asked,) = doubt(core)
+    finish(core, asked, 2, at=900)
+    core.handle(PeerDoubted(None), Instant(950))
+    assert TurnsChanged(LATER) in core.handle(RaceBegan(B, LATER), BEGUN)
+    assert runs(ask(core, 1_010)) == []
+
+
+def test_an_answer_that_comes_after_the_peer_was_heard_says_nothing() -> None:
+    core = fencer(device("one"))
+    (asked,) = doubt(core)
+    core.handle(PeerDoubted(None), Instant(850))
+    assert finish(core, asked, 2, at=900) == []
+
+
+def test_what_is_heard_in_a_race_does_not_end_it() -> None:
+    core = fencer(device("one"))
+    core.handle(RaceBegan(B, LATER), BEGUN)
+    core.handle(PeerDoubted(None), Instant(1_005))
+    assert runs(ask(core, 1_010)) == []
+
+
+def test_a_cable_that_flaps_does_not_keep_the_device_busy() -> None:
+    core = fencer(device("one"))
+    assert doubt(core, 800)
+    core.handle(PeerDoubted(None), Instant(900))
+    assert doubt(core, 1_000) == []
+    assert core.deadline == 800 + ASK_AGAIN_MS
+    core.handle(PeerDoubted(None), Instant(1_100))
+    assert core.deadline is None

@@ -3,17 +3,19 @@
 from dataclasses import dataclass, replace
 
 from komainu.cib.initial import empty_cib
+from komainu.cib.pairs import set_transient
 from komainu.cib.state import ClusterState
+from komainu.fencing import interface as fencing
 from komainu.fencing.interface import PLACES
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName, WallTime
 from komainu.model.link import LinkEnd
 from komainu.model.view import Position, View, ViewId
 from komainu.network.interface import ClientsSeen
 from komainu.node.pair import Pair
-from komainu.node.race import CUT_OFF_PLACES
+from komainu.node.race import CUT_OFF_PLACES, GOES_FIRST
 from komainu.ring.builtin import BuiltinRing
-from komainu.ring.interface import Departure, InstallView, Past
-from komainu.ring.settings import NodeSettings, RingSettings
+from komainu.ring.interface import Departure, InstallView, Past, PeerDoubted
+from komainu.ring.settings import NodeSettings, QuorumOptions, RingSettings, WitnessOptions
 
 ONE, TWO = NodeId(1), NodeId(2)
 SETTINGS = RingSettings(
@@ -116,3 +118,18 @@ def test_who_lets_the_other_have_a_round_still_does_when_clients_are_lost() -> N
     assert lost is not None
     assert lost.turns is not None
     assert PLACES <= lost.turns.place < 2 * PLACES
+
+
+def test_who_comes_later_in_a_race_looks_for_a_peer_in_doubt() -> None:
+    here = world(Position(0, 0))
+    doubt = PeerDoubted(TWO)
+    assert here.pair.doubts(doubt, here.state) == fencing.PeerDoubted(NodeName("b"))
+    assert here.pair.doubts(PeerDoubted(TWO, is_over=True), here.state) == fencing.PeerDoubted(None)
+    named = replace(here.state, cib=set_transient(here.state.cib, NodeName("a"), GOES_FIRST, "a"))
+    assert here.pair.doubts(doubt, named) is None, "who comes first does not wait"
+
+
+def test_nobody_is_looked_for_where_there_is_no_race() -> None:
+    witness = replace(SETTINGS, quorum=QuorumOptions(witness=WitnessOptions("w")))
+    here = world(Position(0, 0))
+    assert Pair(witness).doubts(PeerDoubted(TWO), here.state) is None

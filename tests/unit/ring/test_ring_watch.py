@@ -2,8 +2,9 @@
 
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd, LinkState
+from komainu.model.report import Note
 from komainu.model.view import Position
-from komainu.ring.interface import EndChanged
+from komainu.ring.interface import EndChanged, PeerDoubted
 from komainu.ring.links import Links
 from komainu.ring.packet import Beat, Gone, Heartbeat, Member, Vote
 from komainu.ring.settings import NodeSettings, RingSettings, derive
@@ -42,6 +43,11 @@ class Bench:
         path = self.links.path(PEER, LinkNumber(link))
         assert path is not None
         return self.watch.heartbeat(packet, path, Instant(now))[0]
+
+    def convicted(self, now: int) -> str:
+        (note,) = self.watch.tick(Instant(now))
+        assert isinstance(note, Note)
+        return note.message
 
     def hears(self) -> list[int]:
         return [member.life for member in self.watch.hears()]
@@ -91,10 +97,11 @@ def test_silence_convicts() -> None:
     bench = Bench()
     bench.beat(7, 10)
     bench.beat(7, 20, link=1)
+    assert bench.watch.next_check() == 20 + bench.timing.near_ms
+    assert bench.watch.tick(Instant(20 + bench.timing.near_ms)) == [PeerDoubted(PEER)]
     assert bench.watch.next_check() == 20 + bench.timing.convict_ms
     assert bench.watch.tick(Instant(19 + bench.timing.convict_ms)) == []
-    (note,) = bench.watch.tick(Instant(20 + bench.timing.convict_ms))
-    assert note.message == "n2 is lost: silent on both links for 687 ms"
+    assert bench.convicted(20 + bench.timing.convict_ms) == "n2 is lost: silent on both links for 687 ms"
     assert (bench.hears(), bench.friends()) == ([], [])
     bench.beat(7, 900)
     assert bench.friends() == [7]
@@ -108,8 +115,9 @@ def test_who_is_cut_off_says_so() -> None:
         bench.links.end_changed(
             EndChanged(LinkNumber(link), LinkState.NO_CARRIER, f"eth{link}: carrier lost"), Instant(20)
         )
-    (note,) = bench.watch.tick(Instant(2000))
-    assert note.message == "n2 is lost: this node is cut off (eth0: carrier lost; eth1: carrier lost)"
+    assert (
+        bench.convicted(2000) == "n2 is lost: this node is cut off (eth0: carrier lost; eth1: carrier lost)"
+    )
 
 
 def test_a_closed_port_convicts_early() -> None:
@@ -119,8 +127,48 @@ def test_a_closed_port_convicts_early() -> None:
     assert path is not None
     bench.links.refused(path, Instant(20))
     assert bench.watch.tick(Instant(21)) == []
-    (note,) = bench.watch.tick(Instant(10 + bench.timing.refused_ms))
-    assert note.message == "n2 is lost: its daemon is gone (port closed)"
+    assert bench.convicted(10 + bench.timing.refused_ms) == "n2 is lost: its daemon is gone (port closed)"
+
+
+def test_a_doubt_ends_with_the_next_packet() -> None:
+    bench = Bench()
+    bench.beat(7, 10)
+    assert bench.watch.tick(Instant(10 + bench.timing.near_ms)) == [PeerDoubted(PEER)]
+    path = bench.links.path(PEER, LinkNumber(1))
+    assert path is not None
+    heard = bench.watch.heard(bench.peer, path, Instant(400))
+    assert PeerDoubted(PEER, is_over=True) in heard
+    assert bench.watch.next_check() == 400 + bench.timing.near_ms
+
+
+def test_a_cable_without_carrier_is_doubt_at_once() -> None:
+    bench = Bench()
+    bench.beat(7, 10)
+    assert bench.watch.lost_carrier(LinkNumber(1)) == [PeerDoubted(PEER)]
+    assert bench.watch.lost_carrier(LinkNumber(0)) == []  # told already
+    assert bench.watch.lost_carrier(LinkNumber(7)) == []
+
+
+def test_who_has_no_power_is_lost_after_a_short_silence() -> None:
+    bench = Bench()
+    bench.beat(7, 10)
+    bench.watch.lost_carrier(LinkNumber(1))
+    bench.watch.found_off(PEER)
+    assert bench.watch.tick(Instant(9 + bench.timing.near_ms)) == []
+    assert bench.watch.next_check() == 10 + bench.timing.near_ms
+    assert bench.convicted(10 + bench.timing.near_ms) == (
+        "n2 is lost: its fence devices say that it has no power, and it was silent for 312 ms"
+    )
+
+
+def test_who_is_heard_has_power() -> None:
+    bench = Bench()
+    bench.beat(7, 10)
+    bench.watch.found_off(PEER)  # nobody doubts it
+    bench.watch.lost_carrier(LinkNumber(1))
+    bench.watch.found_off(PEER)
+    bench.beat(7, 300)
+    assert bench.watch.tick(Instant(300 + bench.timing.near_ms)) == [PeerDoubted(PEER)]
 
 
 def test_a_farewell_is_final() -> None:

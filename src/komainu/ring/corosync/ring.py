@@ -50,6 +50,7 @@ from komainu.ring.interface import (
     LinkReport,
     PacketReceived,
     Past,
+    PeerOff,
     PeerRefused,
     PromiseKept,
     QuorumReport,
@@ -186,7 +187,14 @@ class CorosyncRing:
             case Leave():
                 self._deadline = None
                 return [LeaveGroup()]
-            case PacketReceived() | PeerRefused() | WitnessVoted() | PromiseKept() | DeadlinePassed():
+            case (
+                PacketReceived()
+                | PeerRefused()
+                | PeerOff()
+                | WitnessVoted()
+                | PromiseKept()
+                | DeadlinePassed()
+            ):
                 pass  # of the builtin ring; or only time went on
             case _:
                 assert_never(event)
