@@ -6,18 +6,20 @@ the error output.
 
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
 
 _WITHOUT_NODE = {"monitor", "list"}
 
 
-@dataclass(frozen=True, slots=True)
 class Order:
-    """One action, the node it is for (empty when it needs none), and every option by its name."""
+    """One action, the node it is for (empty when it needs none), and every option by its name.
 
-    action: str
-    node: str
-    options: dict[str, str]
+    No dataclass: their module alone takes as long to import as all else that an agent does before it acts.
+    """
+
+    def __init__(self, action: str, node: str, options: dict[str, str]) -> None:
+        self.action = action
+        self.node = node
+        self.options = options
 
 
 def read_order(meta_data: str, actions: Collection[str]) -> Order:
