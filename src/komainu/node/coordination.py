@@ -7,12 +7,13 @@ Theory of operation. Each applied command that the running plan did not count on
 transition, and its position becomes part of the next plan's cause. A new plan is made when nothing of the
 last one is under way, no member has an operation pending, and all members have joined. A small cluster's is made
 at once; a heavy one is made beside the loop (PlanBeside, PlanArrived), and is stale if something changed meanwhile.
+In a race a heavy plan is made before this side's turn and kept for it: the turn may be shorter than the planning.
 The plan is first broadcast (StartTransition); when that command is delivered and nothing else came in between, the
 state is still the one that was planned on, and the controller may begin. Otherwise the plan is thrown away.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from komainu.cib.command import (
@@ -45,7 +46,7 @@ from komainu.fencing.interface import FenceRequested, Turns
 from komainu.model.cause import Cause
 from komainu.model.fencing import FenceRecord, FenceState
 from komainu.model.ids import Instant, NodeName, WallTime
-from komainu.model.moment import earliest
+from komainu.model.moment import earliest, is_due
 from komainu.model.plan import Action, Plan
 from komainu.model.report import Level, Note
 from komainu.model.view import ViewId
@@ -68,8 +69,9 @@ JOIN_WAIT_MS: Final = 5_000
 FENCE_RETRY_MS: Final = 2_000
 """Pause after a fencing that failed, so that a dead device is not asked in a tight loop."""
 
-FENCE_TRIES_IN_TURN: Final = 3
-"""So often a device that fails at once is asked in one turn of a race: the next turn is eight leads away."""
+TRIES_IN_TURN: Final = 3
+"""So often a device that fails at once, or a planner that breaks, is tried in one turn of a race: the next turn is eight
+leads away."""
 
 RECHECK_MS: Final = 15 * 60_000
 """Plan again at least this often (Pacemaker's cluster-recheck-interval), a net under missed triggers."""
@@ -95,6 +97,7 @@ class Asked:
 
     number: int
     changes: int  # how many relevant commands had been applied when it was asked for
+    made: PlanArrived | None = None  # it came, and waits for this side's turn
 
 
 class Coordination:
@@ -128,6 +131,7 @@ class Coordination:
         self._has_given_up = False
         self._join_by: Instant | None = None
         self._not_before: Instant | None = None
+        self._planner_rests_until: Instant | None = None
         self._turns: Turns | None = None
         self._stance = Stance()
         self._recheck_at: Instant | None = None
@@ -135,7 +139,8 @@ class Coordination:
     @property
     def deadline(self) -> Instant | None:
         """When `tick` is wanted."""
-        return earliest(self._join_by, self._not_before, self._recheck_at, self._controller.deadline)
+        own = (self._join_by, self._not_before, self._planner_rests_until, self._recheck_at)
+        return earliest(*own, self._controller.deadline)
 
     def doing(self) -> str:
         """Say what the coordinator is at, for status."""
@@ -221,6 +226,8 @@ class Coordination:
             self._wants_plan = True
         if self._not_before is not None and now >= self._not_before:
             self._not_before = None
+        if is_due(now, self._planner_rests_until):
+            self._planner_rests_until = None
         if self._join_by is not None and now >= self._join_by:
             self._join_by = None
         effects: list[CoordinationEffect] = []
@@ -245,6 +252,11 @@ class Coordination:
         waits = self._not_before is not None
         if word := self._stance.due(state.cib, self._turns, waits=waits, at=wall):
             return [Broadcast(word)]
+        asked = self._asked
+        if asked is not None and asked.made is not None and (asked.changes != self._changes or not waits):
+            self._asked = None
+            if asked.changes == self._changes:
+                return self._conclude(asked.made, now, wall)
         if not self._wants_plan:
             return []
         effects: list[CoordinationEffect] = []
@@ -259,8 +271,13 @@ class Coordination:
         """Whether nothing is under way, everybody has joined, and it is this side's turn."""
         if self._is_active or self._proposed is not None or self._asked is not None:
             return False
+        if self._planner_rests_until is not None:
+            return False
         is_our_turn = self._not_before is None or self._stance.has_stepped_back  # it fences nobody then
-        if not self._view_is_known or not is_our_turn:
+        is_kept = self._turns is not None and self.outlook.is_heavy(
+            state
+        )  # made before the turn, kept for it
+        if not self._view_is_known or not (is_our_turn or is_kept):
             return False
         if self._join_by is not None:
             if not nodes_joined(state.cib):
@@ -295,8 +312,10 @@ class Coordination:
             return self._go_on(state, now, wall)
         if arrived.is_passing:
             self._wants_plan = True
-            retry = Instant(now + PLAN_RETRY_MS)
-            self._not_before = retry if self._turns is None else self._turns.next(retry)
+            self._planner_rests_until = Instant(now + _pause_ms(PLAN_RETRY_MS, self._turns))
+        elif self._not_before is not None and not self._stance.has_stepped_back:
+            self._asked = replace(asked, made=arrived)
+            return []
         return self._conclude(arrived, now, wall)
 
     def _conclude(self, made: PlanArrived, now: Instant, wall: WallTime) -> list[CoordinationEffect]:
@@ -423,8 +442,12 @@ def _try_again(turns: Turns | None, now: Instant) -> Instant:
     """Return when a fencing that failed is tried again: in a race within the same turn, while that is open."""
     if turns is None:
         return Instant(now + FENCE_RETRY_MS)
-    pause_ms = min(FENCE_RETRY_MS, turns.open_ms // FENCE_TRIES_IN_TURN)
-    return turns.next(Instant(now + pause_ms))
+    return turns.next(Instant(now + _pause_ms(FENCE_RETRY_MS, turns)))
+
+
+def _pause_ms(usual_ms: int, turns: Turns | None) -> int:
+    """Return how long to wait before something is tried again: in a race not so long that a turn passes unused."""
+    return usual_ms if turns is None else min(usual_ms, turns.open_ms // TRIES_IN_TURN)
 
 
 def _until_recheck(plan: Plan, wall: WallTime) -> int:

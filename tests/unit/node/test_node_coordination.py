@@ -26,9 +26,9 @@ from komainu.model.report import Note
 from komainu.model.view import Position, View, ViewId
 from komainu.node.coordination import (
     FENCE_RETRY_MS,
-    FENCE_TRIES_IN_TURN,
     JOIN_WAIT_MS,
     PLAN_RETRY_MS,
+    TRIES_IN_TURN,
     Coordination,
     CoordinationEffect,
 )
@@ -237,8 +237,8 @@ def test_in_a_race_a_failed_fencing_is_tried_again_in_the_same_turn_and_then_in_
     bench = Bench([plan_of(FENCE_B)] * 4)
     (started,) = commands(bench.gather())
     bench.coordination.take_turns(turns, bench.replica.state, NOW, WALL)
-    pause_ms, begun = 600 // FENCE_TRIES_IN_TURN, []
-    for _ in range(FENCE_TRIES_IN_TURN + 1):
+    pause_ms, begun = 600 // TRIES_IN_TURN, []
+    for _ in range(TRIES_IN_TURN + 1):
         begun.append(bench.now - NOW)
         (fencing,) = commands(bench.apply(started))
         assert isinstance(fencing, RecordFencing)
@@ -251,6 +251,43 @@ def test_in_a_race_a_failed_fencing_is_tried_again_in_the_same_turn_and_then_in_
         waited = commands(bench.tick(1))
         started = waited[0] if waited else started
     assert begun == [0, 200, 400, PLACES * 2_000]
+
+
+def test_in_a_race_a_heavy_plan_is_made_before_the_turn_and_kept_for_it() -> None:
+    bench = Bench([]).beside()
+    bench.coordination.take_turns(Turns(NOW, 1, 2_000, 500), bench.replica.state, NOW, WALL)
+    assert any(isinstance(effect, PlanBeside) for effect in bench.gather())
+    bench.tick(900)
+    assert bench.arrive(1, plan_of(FENCE_B)) == []
+    assert bench.tick(1_099) == []
+    (started,) = commands(bench.tick(1))
+    assert isinstance(started, StartTransition)
+
+
+def test_a_heavy_plan_that_was_kept_is_made_anew_when_something_changed() -> None:
+    bench = Bench([]).beside()
+    bench.coordination.take_turns(Turns(NOW, 1, 2_000, 500), bench.replica.state, NOW, WALL)
+    bench.gather()
+    assert bench.arrive(1, plan_of(FENCE_B)) == []
+    (wanted,) = bench.apply(change())
+    assert isinstance(wanted, PlanBeside)
+    assert bench.tick(2_000) == []
+    assert commands(bench.arrive(wanted.number, plan_of(FENCE_B)))
+
+
+def test_in_a_race_a_planner_that_broke_is_asked_again_in_the_same_turn() -> None:
+    turns = Turns(NOW, 0, 2_000, 600)
+    bench = Bench([]).beside()
+    bench.coordination.take_turns(turns, bench.replica.state, NOW, WALL)
+    bench.tick(0)
+    bench.gather()
+    bench.arrive(1, None, "the process that plans ended")
+    pause_ms = 600 // TRIES_IN_TURN
+    assert bench.tick(pause_ms - 1) == []
+    (wanted,) = bench.tick(1)
+    assert isinstance(wanted, PlanBeside)
+    assert commands(bench.arrive(wanted.number, plan_of(FENCE_B)))
+    assert turns.is_open(bench.now)
 
 
 def test_a_node_is_fenced_by_another_where_there_is_one() -> None:
