@@ -14,7 +14,7 @@ from komainu.node.interface import DriveEffect, ResetMachine
 from komainu.ring.settings import QuorumOptions, WitnessOptions
 from komainu.sim.checks import SafetyViolated
 from komainu.sim.machine import Machine
-from komainu.sim.races import BOOT_MS, READY_WITHIN_MS, RaceWorld, Tally
+from komainu.sim.races import BOOT_MS, QUICK_BOOT_MS, READY_WITHIN_MS, RaceWorld, Tally
 from komainu.sim.scenario import RESOURCES, make_setup
 
 WATCHDOG_MS = 5_000
@@ -152,3 +152,25 @@ def test_a_split_without_the_witness_is_a_second_fault_and_resets_both(seed: int
     assert world.run_while(lambda: len(where(world)) < len(RESOURCES), at_most_ms=both_are_back_ms), (
         world.trace[-50:]
     )
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+@pytest.mark.parametrize("again_ms", [500, 2_500])
+def test_a_count_that_ends_late_is_about_the_life_that_it_was_begun_for(seed: int, again_ms: int) -> None:
+    """The machine boots within the time that its watchdog is given, serves again, and then its daemon hangs."""
+    world = formed(seed)
+    assert world.witness is not None
+    world.boot_ms = QUICK_BOOT_MS
+    world.witness.reaches = {A}
+    part(world)
+    assert world.run_while(lambda: not world.tally.resets, at_most_ms=20_000), world.trace[-50:]
+    world.network.join({A}, {B})
+    world.witness.reaches = {A, B}
+    world.tally, world.boot_ms = Tally(), BOOT_MS
+    b = world.machines[B]
+    world.run_while(lambda: not b.running, at_most_ms=4_000)
+    world.run_until(Instant(world.now + again_ms))
+    world.hang(B)
+    all_there = [f"{resource} on a" for resource in sorted(RESOURCES)]
+    assert world.run_while(lambda: where(world) != all_there, at_most_ms=60_000), world.trace[-80:]
+    assert [name for _, name in world.tally.resets] == ["b"]

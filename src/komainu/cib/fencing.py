@@ -11,7 +11,12 @@ from msgspec import structs
 
 from komainu.cib.command import ConfirmOff, RecordFencing
 from komainu.cib.element import Element
-from komainu.cib.membership import with_confirmed_off, with_fence_mark
+from komainu.cib.membership import (
+    with_confirmed_off,
+    with_fencing_begun,
+    with_fencing_done,
+    with_fencing_failed,
+)
 from komainu.cib.nodes import is_member, node_id, node_state
 from komainu.cib.pairs import set_transient
 from komainu.cib.refusal import refuse
@@ -29,12 +34,12 @@ def with_fencing(cib: Element, command: RecordFencing) -> Element:
     if node_id(cib, record.target) is None:
         refuse("cib.unknown-node", f"there is no node {record.target} to be fenced")
     if record.state is FenceState.STARTED:
-        return cib if record.action == "on" else with_fence_mark(cib, record.target, record.request)
+        return cib if record.action == "on" else with_fencing_begun(cib, record.target, record.request)
     if record.state is FenceState.DONE and record.action in _MAKES_DOWN:
-        return with_confirmed_off(cib, record.target)
+        return with_fencing_done(cib, record.target, record.request)
     if record.state is FenceState.DONE:
         return set_transient(cib, record.target, "#node-unfenced", str(max(1, record.at // 1000)))
-    return with_fence_mark(cib, record.target, None)
+    return with_fencing_failed(cib, record.target, record.request)
 
 
 def with_operator_word(cib: Element, command: ConfirmOff) -> Element:

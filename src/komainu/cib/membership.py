@@ -8,9 +8,10 @@ fenced; a node that left or was fenced has expected="down".
 
 Theory of operation. `view` on the status is ours: the newest view that was recorded. What a coordinator
 submitted in an older one may be ordered late, and must not undo it. `fence-request` on a node's state is ours: it
-stands there from the start of a fencing until its end, and goes when the node comes back in another life
-(`daemon-life`, ours, too). A fencing that ends on a member without it is about an earlier life of that node, and
-must not put the present one down. In the same life the node was only heard again: the fencing will still hit it.
+names the fencings that run, each from its start until its end, and goes when the node comes back in another life
+(`daemon-life`, ours, too). A fencing that ends and is not named is about an earlier life of that node, and must not
+put the present one down, whether that is here or was lost in its turn. In the same life the node was only heard
+again: the fencing will still hit it.
 """
 
 from collections.abc import Mapping
@@ -46,6 +47,9 @@ PAIR: Final = 2
 FENCE_MARK: Final = "fence-request"
 LIFE_MARK: Final = "daemon-life"
 VIEW_MARK: Final = "view"
+
+FENCINGS_MAX: Final = 16
+"""So many fencings of a node at one time are told apart; of more the oldest count for nothing."""
 
 _LOST: Final = {"in_ccm": "false", "crmd": "offline", "join": "down"}
 _NODES: Final = ("configuration", "nodes")
@@ -142,23 +146,34 @@ def with_leave(cib: Element, command: LeaveNode) -> Element:
     return set_transient(cib, command.node, "shutdown", str(max(1, command.at // 1000)))
 
 
-def with_fence_mark(cib: Element, node: NodeName, request: str | None) -> Element:
-    """Note on a node's state that its fencing runs, or with None that it ended."""
-    if node_state(cib, node) is None and request is None:
+def with_fencing_begun(cib: Element, node: NodeName, request: str) -> Element:
+    """Note on a node's state that this fencing of it runs."""
+    running = [*_fencings(cib, node), storable(request)][-FENCINGS_MAX:]
+    return update_state(cib, node, lambda here: with_all(here, {FENCE_MARK: " ".join(running)}))
+
+
+def with_fencing_failed(cib: Element, node: NodeName, request: str) -> Element:
+    """Note on a node's state that this fencing of it ended and changed nothing."""
+    if node_state(cib, node) is None:
         return cib
-    mark = None if request is None else storable(request)
-    return update_state(cib, node, lambda here: with_all(here, {FENCE_MARK: mark}))
+    left = " ".join(other for other in _fencings(cib, node) if other != storable(request))
+    return update_state(cib, node, lambda here: with_all(here, {FENCE_MARK: left or None}))
+
+
+def with_fencing_done(cib: Element, node: NodeName, request: str) -> Element:
+    """Make a node cleanly down, unless this fencing was begun for an earlier life of it."""
+    return with_confirmed_off(cib, node) if storable(request) in _fencings(cib, node) else cib
 
 
 def with_confirmed_off(cib: Element, node: NodeName) -> Element:
-    """Make a node cleanly down: nothing runs on it, and nothing of its status holds any more.
-
-    A member without a running fencing is back from it, and stays.
-    """
-    state = node_state(cib, node)
-    if is_member(state) and state is not None and state.get(FENCE_MARK) is None:
-        return cib
+    """Make a node cleanly down: nothing runs on it, and nothing of its status holds any more."""
     return update_state(cib, node, lambda here: with_all(here.with_children(()), {**DOWN, FENCE_MARK: None}))
+
+
+def _fencings(cib: Element, node: NodeName) -> list[str]:
+    """Name the fencings of a node's present life that run."""
+    state = node_state(cib, node)
+    return [] if state is None else (state.get(FENCE_MARK) or "").split()
 
 
 def _is_older(view: ViewId, cib: Element) -> bool:

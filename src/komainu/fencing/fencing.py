@@ -9,6 +9,9 @@ Theory of operation: requests for the same target and action share one *hunt* (h
 each step: find out whether the device reaches the target (reach.py), wait for its delay, wait until the
 device is free, run it, again after a failure while attempts and time are left. A step that fails fails its
 stage; the first stage whose steps all went well ends the hunt well; no stage left ends it badly.
+
+A hunt is for the life that its target had when it began. Once the target is back in another one, nobody joins the
+hunt any more: a watchdog that was counted out for one life says nothing of the next.
 """
 
 from collections.abc import Mapping
@@ -36,7 +39,7 @@ from komainu.fencing.interface import (
 )
 from komainu.fencing.reach import GHOST, Question, Reach, Reached, Unreached, Verdict, failure
 from komainu.model.fencing import FenceRecord, FenceState
-from komainu.model.ids import Instant, NodeName
+from komainu.model.ids import Incarnation, Instant, NodeName
 from komainu.model.report import Level, Note
 
 ATTEMPT_MS_MIN: Final = 1000
@@ -65,7 +68,8 @@ class Fencer:
         self.deadline = None
         self._seed = seed
         self._reach = Reach()
-        self._hunts: dict[tuple[NodeName, str], Hunt] = {}
+        self._hunts: list[Hunt] = []
+        self._lives: dict[NodeName, Incarnation] = {}  # of each node, the newest
         self._learning: dict[FenceRunId, str] = {}
         self._runs: dict[FenceRunId, tuple[Hunt, Device]] = {}
         self._duel = Duel(self._reach)
@@ -92,6 +96,7 @@ class Fencer:
             case PeerDoubted():
                 effects += self._ask_power(self._duel.doubt(event, now))
             case RaceBegan():
+                _meet(self._hunts, self._lives, event)
                 asked = self._ask_power(self._duel.begin(event, now))
                 effects += [TurnsChanged(self._duel.turns), *asked]
             case FenceAgentFinished():
@@ -100,9 +105,9 @@ class Fencer:
                 effects += self._ask_power(self._duel.tick(now))
             case _:
                 assert_never(event)
-        for hunt in list(self._hunts.values()):
+        for hunt in list(self._hunts):
             effects += self._advance(hunt, now)
-        waits = (hunt.not_before for hunt in self._hunts.values() if hunt.phase in _TIMED)
+        waits = (hunt.not_before for hunt in self._hunts if hunt.phase in _TIMED)
         moments = [*waits, self._duel.deadline]
         self.deadline = min(
             (moment for moment in moments if moment is not None and moment > now), default=None
@@ -125,17 +130,19 @@ class Fencer:
         return [self._duel.asked(self._next_run(), device) for device in devices]
 
     def _on_request(self, event: FenceRequested) -> None:
-        hunt = self._hunts.get((event.target, event.action))
-        if hunt is not None:
-            hunt.requests.setdefault(event.request, event)
-            return
-        self._hunts[event.target, event.action] = Hunt(
-            target=event.target,
-            action=event.action,
-            timeout_ms=event.timeout_ms or self._reach.known.timeout_ms,
-            delay_ms=event.delay_ms,
-            requests={event.request: event},
-            wall=event.wall,
+        for hunt in self._hunts:
+            if (hunt.target, hunt.action, hunt.is_past) == (event.target, event.action, False):
+                hunt.requests.setdefault(event.request, event)
+                return
+        self._hunts.append(
+            Hunt(
+                target=event.target,
+                action=event.action,
+                timeout_ms=event.timeout_ms or self._reach.known.timeout_ms,
+                delay_ms=event.delay_ms,
+                requests={event.request: event},
+                wall=event.wall,
+            )
         )
 
     def _on_finished(self, event: FenceAgentFinished, now: Instant) -> list[FencingEffect]:
@@ -293,7 +300,7 @@ class Fencer:
 
     def _end(self, hunt: Hunt, state: FenceState, now: Instant) -> list[FencingEffect]:
         """Settle all requests of a hunt alike."""
-        del self._hunts[hunt.target, hunt.action]
+        self._hunts = [other for other in self._hunts if other is not hunt]
         is_done = state is FenceState.DONE
         device = "+".join(hunt.worked) if is_done else ""
         outcome = _how_done(hunt, self._reach.known.watchdog_ms) if is_done else _why_none(hunt)
@@ -314,6 +321,14 @@ class Fencer:
             )
             for request in hunt.requests.values()
         ]
+
+
+def _meet(hunts: list[Hunt], known: dict[NodeName, Incarnation], event: RaceBegan) -> None:
+    """See who is in a view: a hunt for an earlier life of a member is not about the present one."""
+    for hunt in hunts:
+        life = dict(event.lives).get(hunt.target)
+        hunt.is_past |= life is not None and life != known.get(hunt.target)
+    known.update(event.lives)
 
 
 def _step_done(hunt: Hunt, device: Device) -> None:

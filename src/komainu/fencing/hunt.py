@@ -64,6 +64,7 @@ class Hunt:
     steps: list[Step] = field(default_factory=list)  # of the current stage; the first is the current one
     phase: Phase = Phase.LEARNING
     is_under_way: bool = False  # the current stage was begun
+    is_past: bool = False  # its target is back in another life
     question: Question = Question.LIST  # what the device is asked, while asking
     not_before: Instant | None = None  # the end of a delay, or of counting
     struck: Instant | None = None  # when the first device was run

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, NewType
 
 from komainu.model.fencing import FenceRecord
-from komainu.model.ids import Instant, NodeName, WallTime
+from komainu.model.ids import Incarnation, Instant, NodeName, WallTime
 from komainu.model.report import Note
 
 FenceRunId = NewType("FenceRunId", int)
@@ -101,6 +101,7 @@ class RaceBegan:
 
     target: NodeName | None
     turns: Turns | None
+    lives: tuple[tuple[NodeName, Incarnation], ...] = ()  # of the view's members
 
 
 @dataclass(frozen=True, slots=True)

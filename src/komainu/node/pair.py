@@ -61,7 +61,11 @@ class Pair:
         self._peer = next((node.name for node in self._settings.nodes if node.node not in members), None)
         if self._peer is None:
             self.turns = self._split = None  # the other was removed, or is here
-        return RaceBegan(self._peer, self.turns)
+        names = {node.node: node.name for node in self._settings.nodes}
+        lives = zip(members, begun.lives, strict=False)  # Corosync tells none
+        return RaceBegan(
+            self._peer, self.turns, tuple((names[node], life) for node, life in lives if node in names)
+        )
 
     def doubts(self, word: PeerDoubted, state: ClusterState) -> fencing.PeerDoubted | None:
         """The peer falls silent, or is heard again: return what the fencer is to know; None: there would be no waiting."""

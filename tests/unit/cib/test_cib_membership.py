@@ -151,6 +151,27 @@ def test_a_fencing_that_ends_after_its_target_booted_leaves_the_new_life_alone()
     assert status_of(accepted(done, view_of(A, lost=(B,), counter=4)), B) == LOST
 
 
+def test_a_fencing_that_ends_after_its_target_booted_says_nothing_of_the_next_loss() -> None:
+    both = accepted(two_members(), view_of(A, B, lives=("a1", "b1")))
+    first = accepted(accepted(both, view_of(A, lost=(B,), counter=2)), fencing(FenceState.STARTED))
+    back = accepted(first, view_of(A, B, counter=3, lives=("a1", "b2")))
+    again = accepted(accepted(back, join(B), B), view_of(A, lost=(B,), counter=4))
+    assert status_of(accepted(again, fencing(FenceState.DONE)), B) == LOST
+    second = accepted(again, fencing(FenceState.STARTED, request_id="2.1"))
+    late = accepted(second, fencing(FenceState.DONE))
+    assert status_of(late, B) == LOST
+    assert status_of(accepted(late, fencing(FenceState.DONE, request_id="2.1")), B) == DOWN
+
+
+def test_of_two_fencings_of_one_life_either_counts() -> None:
+    lost = accepted(two_members(), view_of(A, lost=(B,)))
+    first = accepted(lost, fencing(FenceState.STARTED))
+    both = accepted(first, fencing(FenceState.STARTED, request_id="2.1"))
+    assert status_of(accepted(both, fencing(FenceState.DONE)), B) == DOWN
+    failed = accepted(both, fencing(FenceState.FAILED, request_id="2.1"))
+    assert status_of(accepted(failed, fencing(FenceState.DONE)), B) == DOWN
+
+
 def test_a_view_that_does_not_name_its_members_is_refused() -> None:
     view: View = view_of(A, B).view
     assert refusal(new_state(), ChangeMembership(CAUSE, AT, "", view, (A,), (), ())) == "cib.bad-view"

@@ -14,10 +14,11 @@ from komainu.fencing.interface import (
     FenceRunId,
     FencingEffect,
     FencingEnded,
+    RaceBegan,
     RunFenceAgent,
 )
 from komainu.model.fencing import FenceRecord, FenceState
-from komainu.model.ids import Instant, NodeName, WallTime
+from komainu.model.ids import Incarnation, Instant, NodeName, WallTime
 from komainu.model.report import Note
 
 A, B = NodeName("a"), NodeName("b")
@@ -194,6 +195,30 @@ def test_equal_requests_share_one_run_and_each_gets_its_answer() -> None:
     assert bench.ask("2.4") == []
     assert bench.ask("2.4") == []
     assert [record.request for record in records(bench.finish(run))] == ["1.1", "2.4"]
+
+
+def test_a_watchdog_that_is_counted_out_for_one_life_says_nothing_of_the_next() -> None:
+    bench = Bench(known=DevicesChanged((), self_resetting=(B,), watchdog_ms=10_000))
+
+    def meet(*lives: tuple[NodeName, int]) -> None:
+        known = tuple((name, Incarnation(life)) for name, life in lives)
+        bench.fencer.handle(RaceBegan(None, None, known), Instant(bench.now))
+
+    meet((A, 1), (B, 2))
+    meet((A, 1))
+    bench.ask("1.1")
+    bench.now += 4_000
+    meet((A, 1), (B, 2))  # only heard again
+    meet((A, 1))
+    assert bench.ask("2.1") == []
+    bench.now += 2_000
+    meet((A, 1), (B, 3))
+    meet((A, 1))
+    bench.ask("3.1")
+    assert [record.request for record in records(bench.wake())] == ["1.1", "2.1"]
+    assert bench.now == 11_000
+    assert [record.request for record in records(bench.wake())] == ["3.1"]
+    assert bench.now == 17_000
 
 
 def test_a_device_does_one_thing_at_a_time() -> None:
