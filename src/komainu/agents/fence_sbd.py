@@ -1,7 +1,8 @@
 """Fence a node by a poison pill on shared disks: write it, then wait until the node must have swallowed it.
 
 Takes the options of the fence agent of the same name, and needs no other program. More than half of the disks
-must take the pill. The wait is the disk's own msgwait. Source: the fence agent API; sbd(8).
+must take the pill. The wait is the disk's own msgwait. A node that finds a pill in its own slot leaves none: it was
+fenced first, and lives on only until its watchdog fires. Source: the fence agent API; sbd(8).
 """
 
 import contextlib
@@ -10,7 +11,7 @@ import sys
 import time
 
 from komainu.agents.fence_agent import failure, read_order
-from komainu.fencing.sbd import Mail, Message, slots_of
+from komainu.fencing.sbd import POISON, Mail, Message, slots_of
 from komainu.model.ids import NodeName
 from komainu.node.sbd import SbdDisk
 
@@ -75,5 +76,14 @@ def _do(action: str, node: NodeName, disk: SbdDisk) -> None:
     slot = disk.slot(node)
     if slot is None:
         raise ValueError(f"{node} has no slot on it")
+    me = socket.gethostname()
+    if action in {"off", "reboot"} and _is_poisoned(NodeName(me), disk):
+        raise ValueError(f"{me} was fenced first: a pill is in its own slot (sbd -d DISK message {me} clear)")
     if action != "status":
-        disk.send(slot, Mail(_MESSAGES[action], socket.gethostname()))
+        disk.send(slot, Mail(_MESSAGES[action], me))
+
+
+def _is_poisoned(me: NodeName, disk: SbdDisk) -> bool:
+    slot = disk.slot(me)
+    mail = None if slot is None else disk.mail(slot)
+    return mail is not None and mail.message in POISON

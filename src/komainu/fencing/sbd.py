@@ -19,6 +19,9 @@ SLOTS_MAX: Final = 255
 SECTOR_SIZES: Final = (512, 1024, 2048, 4096)
 NAME_BYTES_MAX: Final = 63
 
+LOOKS_PER_TIMEOUT: Final = 4
+"""How often within the watchdog's time-out it is looked whether the shared disks are there."""
+
 _HEADER: Final = struct.Struct(">8sBB2xIIIIIB16s")
 _SLOT: Final = struct.Struct(">B64s")
 
@@ -97,6 +100,16 @@ def too_short(header: Header, watchdog_ms: int) -> str:
     if 1000 * header.msgwait_s >= needed_ms:
         return ""
     return f"its msgwait ({header.msgwait_s} s) is below 2 x the watchdog ({watchdog_ms} ms) = {needed_ms} ms"
+
+
+def unread_ms_max(header: Header, watchdog_ms: int) -> int:
+    """Return for how long disks may go unread by a node for which nobody vouches.
+
+    Not longer than sbd itself waits; and when a pill counts that was left meanwhile, the watchdog must have fired, though
+    it was noticed one look later and nothing shortens the watchdog's time-out.
+    """
+    noticed_and_fired_ms = watchdog_ms + watchdog_ms // LOOKS_PER_TIMEOUT
+    return min(1000 * header.watchdog_s, 1000 * header.msgwait_s - noticed_and_fired_ms)
 
 
 def write_header(header: Header) -> bytes:

@@ -23,6 +23,7 @@ import komainu
 from komainu.cib.element import Element
 from komainu.executor.interface import DescribeAgent, RunAgent, StopWatching
 from komainu.fencing.interface import RunFenceAgent
+from komainu.fencing.sbd import LOOKS_PER_TIMEOUT
 from komainu.model.ids import Incarnation, Instant, NodeId, WallTime
 from komainu.model.link import LinkEnd
 from komainu.model.plan import Plan
@@ -89,6 +90,7 @@ from komainu.recorder.line import write_line
 from komainu.recorder.record import Record
 from komainu.ring.corosync.interface import LeaveGroup, Multicast, Reconnect
 from komainu.ring.interface import AskWitness, KeepPromise, PacketReceived, PeerRefused, SendPacket
+from komainu.ring.quorum import is_two_node
 from komainu.ring.settings import Engine, RingSettings, agreed_layout, derive
 from komainu.ring.wire import Wire
 from komainu.scheduler.plan import plan
@@ -105,9 +107,6 @@ EXIT_AT_ONCE: Final = 75
 
 DISK_END_TIMEOUT_S: Final = 5.0
 """How long the end of the daemon waits for the disk."""
-
-DISK_LOOKS_PER_TIMEOUT: Final = 4
-"""How often within the watchdog's time-out it is looked whether the shared disks are there."""
 
 NICENESS: Final = -15
 """Before the work that the machine is for, behind what the kernel and its administrator put further ahead."""
@@ -392,13 +391,16 @@ class Daemon:
             paths, self._drive.me, poisoned, say, watchdog_ms=timeout_ms
         )
         self._sbd.start()
-        self._look_at_disks(self._sbd, timeout_ms / DISK_LOOKS_PER_TIMEOUT / 1000)
+        self._look_at_disks(self._sbd, timeout_ms / LOOKS_PER_TIMEOUT / 1000)
 
     def _look_at_disks(self, sbd: SbdWatch, pause_s: float) -> None:
-        """Reset this machine when no pill would reach it and no quorum vouches for it."""
-        view = self._drive.ring.view
-        if sbd.has_lost_majority() and not (view and view.quorate):
-            self._doom(f"{self._drive.me} lost its shared disks and has no quorum: no pill would reach it")
+        """Reset this machine when no pill would reach it and no peer vouches for it."""
+        drive = self._drive
+        view, cib, halves_stay = drive.ring.view, drive.replica.state.cib, is_two_node(drive.settings)
+        if sbd.has_lost_majority() and (
+            reason := drive.last_resort.lost_disks(view, cib, halves_stay=halves_stay)
+        ):
+            self._doom(reason)
             return
         asyncio.get_running_loop().call_later(pause_s, self._look_at_disks, sbd, pause_s)
 

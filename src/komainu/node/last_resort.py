@@ -22,6 +22,7 @@ from komainu.model.view import View
 from komainu.node.devices import WATCHDOG_MARK, armed_watchdogs, fencing_option, watchdog_timeout_ms
 from komainu.node.interface import Answer, ClientId
 from komainu.node.orders import delegate_of, fence_request
+from komainu.node.race import weight_of
 from komainu.node.replica import Broadcast, CommandApplied
 
 RESET_MARK: Final = "#last-reset"
@@ -112,6 +113,20 @@ class LastResort:
             f"{self._me} lost quorum ({view.quorum_reason}), and stonith-watchdog-timeout promises the others "
             f"that it is reset within {timeout_ms} ms"
         )
+
+    def lost_disks(self, view: View | None, cib: Element, *, halves_stay: bool) -> str:
+        """Return why this node must be reset now that no pill would reach it; "" when it need not.
+
+        A peer that is here vouches for it, and so does a real majority. With two_node (`halves_stay`) a lone node has
+        quorum, too, but its peer may have left a pill; then only a node that runs nothing lives on: nothing of it
+        could run twice, and where both lost the disks by one fault, not both are reset.
+        """
+        if view is not None and view.quorate:
+            is_vouched_for = not halves_stay or len(view.members) > 1
+            if is_vouched_for or weight_of(cib, self._me) == (0, 0):
+                return ""
+        alone = "is alone" if view is not None and view.quorate else "has no quorum"
+        return f"{self._me} lost its shared disks and {alone}: no pill would reach it"
 
     def farewell(self, reason: str, at: WallTime) -> SetAttribute:
         """Tell the others why this machine is about to be reset, while it still can."""

@@ -23,6 +23,7 @@ from komainu.fencing.sbd import (
     read_mail,
     slot_of,
     too_short,
+    unread_ms_max,
     write_mail,
     write_name,
 )
@@ -156,7 +157,7 @@ class SbdWatch:
         self._is_over = threading.Event()
         self._heard: dict[str, float] = {}  # when each disk was last read
         self.troubles: dict[str, str] = {}  # by disk, why it cannot be used now
-        self._watchdog_s = 5  # until a disk says what it is
+        self._unread_s_max = 5.0  # until a disk says what it is
         self._had_majority = False
         self._threads = [
             threading.Thread(target=self._watch, args=(path,), name=f"sbd {path}", daemon=True)
@@ -174,11 +175,11 @@ class SbdWatch:
         self._is_over.set()
 
     def has_lost_majority(self) -> bool:
-        """Whether no more than half of the disks were read within the watchdog's time, after more were once.
+        """Whether no more than half of the disks were read within the time that counts, after more were once.
 
         Waits for nothing.
         """
-        oldest = time.monotonic() - self._watchdog_s
+        oldest = time.monotonic() - self._unread_s_max
         has_it = 2 * sum(heard > oldest for heard in list(self._heard.values())) > len(self._paths)
         self._had_majority = self._had_majority or has_it
         return self._had_majority and not has_it
@@ -214,7 +215,7 @@ class SbdWatch:
         if why := too_short(disk.header, self._watchdog_ms):
             raise ValueError(why)
         slot = disk.allocate(self._me)
-        self._watchdog_s = disk.header.watchdog_s
+        self._unread_s_max = unread_ms_max(disk.header, self._watchdog_ms) / 1000
         if disk.path not in self._heard:
             disk.clear(slot, self._me)
         while not self._is_over.is_set():

@@ -12,10 +12,14 @@ import pytest
 from lxml import etree
 
 from komainu.agents import web_server
+from komainu.fencing.sbd import Header, Mail, Message, write_header
+from komainu.model.ids import NodeName
 from komainu.node.agents import OWN_AGENTS
+from komainu.node.sbd import SbdDisk
 
 RESOURCE_AGENTS = sorted(path for path in (OWN_AGENTS / "ocf/komainu").iterdir() if path.is_file())
 FENCE_LAB = OWN_AGENTS / "fence/fence_lab"
+FENCE_SBD = OWN_AGENTS / "fence/fence_sbd"
 
 
 def run(
@@ -172,3 +176,22 @@ def test_the_web_server_answers(tmp_path: Path, request_line: str, status: str, 
     assert head.startswith(f"HTTP/1.0 {status}\r\n")
     assert "\r\nX-Node: a\r\n" in head
     assert text == body
+
+
+def test_who_was_fenced_first_leaves_no_pill(tmp_path: Path) -> None:
+    """Of two that lose sight of each other the later one may still live: its watchdog has not fired yet."""
+    path = tmp_path / "disk"
+    header = Header(allocate_s=0, loop_s=0, watchdog_s=0, msgwait_s=0)
+    path.write_bytes(write_header(header).ljust(1024 * 1024, b"\0"))
+    disk = SbdDisk(str(path))
+    me, peer = disk.allocate(NodeName(socket.gethostname())), disk.allocate(NodeName("peer"))
+    order = f"action=reboot\nplug=peer\ndevices={path}\n"
+    disk.send(me, Mail(Message.RESET, "peer"))
+    result = run(FENCE_SBD, given=order)
+    assert result.returncode == 1
+    assert "was fenced first" in result.stderr
+    assert disk.mail(peer) == Mail(Message.CLEAR, "")
+    disk.clear(me, NodeName("me"))
+    assert run(FENCE_SBD, given=order).returncode == 0
+    assert disk.mail(peer) == Mail(Message.RESET, socket.gethostname())
+    disk.close()

@@ -14,6 +14,7 @@ from komainu.fencing.sbd import (
     read_name,
     slot_of,
     slots_of,
+    unread_ms_max,
     write_header,
     write_mail,
     write_name,
@@ -34,6 +35,12 @@ def disk(*owners: tuple[int, str]) -> bytes:
     for slot, name in owners:
         content[HEADER.slot_at(slot) : HEADER.slot_at(slot) + 512] = write_name(HEADER, NodeName(name))
     return bytes(content)
+
+
+def test_disks_that_are_not_read_reset_a_node_before_a_pill_counts() -> None:
+    header = Header(watchdog_s=5, msgwait_s=10)
+    assert unread_ms_max(header, 5_000) == 3_750, "10 s, less 5 s to fire and 1.25 s to notice"
+    assert unread_ms_max(header, 2_000) == 5_000, "not longer than sbd's own time"
 
 
 def test_the_header_is_sbds() -> None:

@@ -24,6 +24,11 @@ A, B = NodeName("a"), NodeName("b")
 POSITION = Position(1, 1)
 WALL = WallTime(5)
 TIMEOUT = option("stonith-watchdog-timeout", "10s")
+VIP_RUNS = (
+    "<node_state id='1' uname='a'><lrm id='1'><lrm_resources><lrm_resource id='vip' class='ocf' type='vip'>"
+    "<lrm_rsc_op id='vip_last_0' operation='start' rc-code='0' op-status='0' call-id='3'/>"
+    "</lrm_resource></lrm_resources></lrm></node_state>"
+)
 
 
 def view(*, quorate: bool) -> View:
@@ -82,6 +87,23 @@ def test_a_node_that_lost_quorum_is_reset_only_where_the_others_count_on_it() ->
     assert not lost(armed(), options=""), "no promise"
     assert not lost(armed(), halves_stay=True), "two_node"
     assert not armed().lost_quorum(view(quorate=False), promised, halves_stay=False), "never had any"
+
+
+def test_a_lone_half_without_its_disks_is_reset_unless_it_runs_nothing() -> None:
+    """With two_node it has quorum whatever the other half does, which may have left a pill that it cannot read."""
+
+    def lost(
+        members: tuple[int, ...], *, quorate: bool = True, runs: str = VIP_RUNS, pair: bool = True
+    ) -> str:
+        seen = View(ViewId(1, NodeId(1)), tuple(map(NodeId, members)), quorate=quorate, quorum_reason="")
+        status = parse(show(cib()).replace("<status>", "<status>" + runs, 1))
+        return armed().lost_disks(seen, status, halves_stay=pair)
+
+    assert "lost its shared disks and is alone" in lost((1,))
+    assert not lost((1,), runs="")
+    assert not lost((1, 2))
+    assert not lost((1,), pair=False), "a witness or a majority vouches for it"
+    assert "lost its shared disks and has no quorum" in lost((1,), quorate=False, runs="")
 
 
 def test_a_node_that_joins_says_why_it_was_reset_and_that_its_watchdog_is_armed() -> None:
