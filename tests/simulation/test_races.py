@@ -52,6 +52,14 @@ def test_a_device_that_fails_at_first_costs_no_second_round() -> None:
     assert outcome.decided_ms < 2 * DETECT_WITHIN_ONE_LINK_MS, "the first turn was enough; a lead is longer"
 
 
+@pytest.mark.parametrize("seed", [0, 17])
+def test_plans_that_take_longer_than_a_turn_are_ready_for_it(seed: int) -> None:
+    """They were asked for as the turn opened, came when it was over, and nobody ever went on."""
+    outcome = run_race(seed, plans_beside=True)
+    assert len(outcome.survivors) == 1
+    assert len(outcome.resets) == 1
+
+
 def test_a_race_says_who_is_left_and_who_was_reset() -> None:
     outcome = run_race(0)
     assert outcome.kind == "switches go dark"

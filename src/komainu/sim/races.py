@@ -370,8 +370,11 @@ ABOUT_CLIENTS: Final = (Fault.one_node_loses_its_clients, Fault.the_gateway_is_g
 # -- one race -------------------------------------------------------------------------------------------
 
 
-def run_race(seed: int, *, with_witness: bool = False) -> RaceOutcome:
-    """Run the race of this seed. Raises SafetyViolated, with its trace, when it does not end as it must."""
+def run_race(seed: int, *, with_witness: bool = False, plans_beside: bool = False) -> RaceOutcome:
+    """Run the race of this seed. Raises SafetyViolated, with its trace, when it does not end as it must.
+
+    `plans_beside`: every plan takes its time, most of them longer than a turn is open.
+    """
     chance = Random(seed)
     kind = KINDS[seed % len(KINDS)]
     setup = make_setup(2, seed, links=chance.choice((1, 2, 2)))
@@ -381,6 +384,7 @@ def run_race(seed: int, *, with_witness: bool = False) -> RaceOutcome:
     if kind is the_smaller_service_has_the_priority:
         setup = replace(setup, state=replace(setup.state, cib=_with_priority(setup.state.cib)))
     world = RaceWorld(setup)
+    world.plans_beside = plans_beside
     name = kind.__name__.replace("_", " ")
     try:
         return _race(world, chance, kind, seed)
