@@ -64,6 +64,9 @@ UNNAMED_PLACES: Final = 4
 QUERY_FACTOR: Final = 2
 """A device that takes so long for its monitor takes this many times as long to switch a node off, until known."""
 
+FENCINGS_REMEMBERED: Final = 5
+"""So many fencings of each device make the lead: one that a busy machine made slow is forgotten after as many others."""
+
 _ACTIVE_CODES: Final = {("start", "0"), ("monitor", "0"), ("monitor", "8"), ("promote", "0"), ("demote", "0")}
 _PROMOTED: Final = {("monitor", "8"), ("promote", "0")}
 
@@ -204,7 +207,11 @@ def _keeper(settings: RingSettings) -> NodeName:
 
 def fencing_takes_ms(state: ClusterState) -> int:
     """Return how long a fencing takes as far as both sides know: by the history, else by what the devices took."""
-    took = [record.took_ms for record in state.fencing if record.state is FenceState.DONE]
+    by_device: dict[str, list[int]] = {}
+    for record in state.fencing:
+        if record.state is FenceState.DONE:
+            by_device.setdefault(record.device, []).append(record.took_ms)
+    took = [ms for known in by_device.values() for ms in known[-FENCINGS_REMEMBERED:]]
     status = state.cib.first("status")
     operations = () if status is None else status.walk()
     queried = [

@@ -18,6 +18,7 @@ from komainu.model.view import Position, View, ViewId
 from komainu.network.interface import ClientsSeen
 from komainu.node.race import (
     CLIENTS,
+    FENCINGS_REMEMBERED,
     GOES_FIRST,
     LOST,
     Split,
@@ -202,6 +203,18 @@ def test_the_lead_grows_with_what_a_fencing_takes_and_with_delays_made_by_hand()
     delayed = turns(state(cib))
     assert delayed is not None
     assert delayed.lead_ms == plain.lead_ms + 3_000 + 15_000
+
+
+def test_a_fencing_that_was_slow_is_forgotten_after_as_many_of_its_device_as_are_remembered() -> None:
+    def done(device: str, took_ms: int) -> FenceRecord:
+        return FenceRecord("1", B, "off", FenceState.DONE, A, device, "", "", WALL, took_ms=took_ms)
+
+    quick = [done("ipmi", 300)] * FENCINGS_REMEMBERED
+    assert fencing_takes_ms(state(None, done("ipmi", 4_000), *quick[1:])) == 4_000
+    assert fencing_takes_ms(state(None, done("ipmi", 4_000), *quick)) == 300
+    assert fencing_takes_ms(state(None, done("disk", 10_000), *quick)) == 10_000, (
+        "another device stays as slow"
+    )
 
 
 def test_a_device_that_is_slow_to_answer_is_taken_to_be_slow_to_act() -> None:
