@@ -82,16 +82,17 @@ _ASK_WITNESS: Final = (
 
 # Corosync goes into the background once it is ready and becomes a child of the machine's first process;
 # pacemakerd ends when it loses Corosync, so one watched process stands for both.
-# Where sbd's settings name a watchdog, it runs before the cluster does, as its unit has it; both have them as variables.
+# Where sbd's settings name a watchdog, it starts beside Corosync, and Pacemaker when it has its disks, as its unit has it;
+# without a disk it waits for the cluster itself. Its settings are variables of both.
 _SBD: Final = (
     f"set -a; . {SBD_SETTINGS} 2>/dev/null; set +a; "
-    'if [ -n "$SBD_WATCHDOG_DEV" ] && [ ! -e /run/sbd.pid ]; then sbd -R -p /run/sbd.pid watch; fi; '
+    'if [ -n "$SBD_WATCHDOG_DEV" ] && [ ! -e /run/sbd.pid ]; then sbd -R -p /run/sbd.pid watch & sbd=$!; fi; '
 )
 
 _PACEMAKER: Final = (
     f"mkdir -p /usr/lib/ocf/resource.d && ln -sfn {_AGENTS} /usr/lib/ocf/resource.d/komainu; "
     f"echo action=metadata | {sys.executable} {_OURS / 'fence/fence_lab'} >/run/fence_lab.xml; "
-    f"{_SBD}{{ corosync-cfgtool -s >/dev/null 2>&1 || corosync; }} && {{ {_ASK_WITNESS}; exec pacemakerd; }}"
+    f"{_SBD}{{ corosync-cfgtool -s >/dev/null 2>&1 || corosync; }} && {{ {_ASK_WITNESS}; ${{SBD_DEVICE:+wait $sbd}}; exec pacemakerd; }}"
 )
 
 # A Corosync that runs already, since only the daemon was started anew, goes on.
