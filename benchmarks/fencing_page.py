@@ -30,6 +30,7 @@ DETECTION: Final = {
 }
 
 AIM_MS: Final = 1500
+RUNS_AIM: Final = 10
 _TIME: Final = re.compile(r"\b(\d+)(?= ms\b)")
 _HEAD: Final = """# The last resort, beside Pacemaker
 
@@ -197,16 +198,15 @@ def _drill(name: str, stacks: list[Stack], figures: Figures) -> Iterator[str]:
     yield ""
     for stack in stacks:
         runs, earlier = figures.of(name, stack), figures.earlier.get(f"{name}/{stack.value}")
-        when = (
-            f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}, {_when(runs)}"
-            if runs
-            else earlier.when
-            if earlier
-            else ""
-        )
+        when = f"{_runs(len(runs))}, {_when(runs)}" if runs else earlier.when if earlier else ""
         yield f"- {stack.value}: {when}."
     if missed:
         yield from ("", "Not as expected, and how often:", "", *missed)
+
+
+def _runs(count: int) -> str:
+    said = "one run" if count == 1 else f"{count} runs"
+    return f"{said} ({RUNS_AIM} are the aim)" if count < RUNS_AIM else said
 
 
 def _misses(seen: list[Seen]) -> list[str]:
