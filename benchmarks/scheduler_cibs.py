@@ -170,7 +170,7 @@ def entry(job: Job, rsc: Resource, name: str, where: Node, operation: tuple[str,
         "last-rc-change": str(NOW_S - 3600),
         "exec-time": "20",
         "queue-time": "0",
-        "op-digest": digests.digest(digests.digest_parameters(job, rsc, task, interval_ms, where)),
+        "op-digest": digests.digested(job, rsc, task, interval_ms, where).digest,
     }
     return Element("lrm_rsc_op", values)
 

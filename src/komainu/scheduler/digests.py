@@ -11,6 +11,7 @@ from typing import Final
 
 from komainu.cib.digest import counted, digest
 from komainu.scheduler import operations
+from komainu.scheduler.description import Digested, Operation
 from komainu.scheduler.entry import Entry
 from komainu.scheduler.job import Job, Node, Resource
 
@@ -31,10 +32,27 @@ class Change(Enum):
     RESTART = "restart"
 
 
-def digest_parameters(job: Job, rsc: Resource, task: str, interval_ms: int, node: Node) -> dict[str, str]:
-    """Collect what enters the digest of an operation on a node."""
+def digested(job: Job, rsc: Resource, task: str, interval_ms: int, node: Node) -> Digested:
+    """Return what enters the digest of an operation on a node, and the digest."""
+    described = rsc.description
+    known = described.digested.get((task, interval_ms))
+    if known is not None:
+        return known
     op = operations.find(job, rsc, task, interval_ms)
-    values = dict(operations.own_parameters(job, rsc, op, node.attributes))
+    own = operations.own_parameters(job, rsc, op, node.attributes)
+    parameters = _digest_parameters(job, rsc, (task, interval_ms), node, own)
+    made = Digested(parameters, digest(parameters))
+    has_own = op is not None and op.first("instance_attributes") is not None
+    if not has_own and not described.has_parameter_rules and not needs_host_address(job, rsc):
+        described.digested[task, interval_ms] = made  # it is the same on every node
+    return made
+
+
+def _digest_parameters(
+    job: Job, rsc: Resource, operation: Operation, node: Node, own: dict[str, str]
+) -> dict[str, str]:
+    task, interval_ms = operation
+    values = dict(own)
     for name, text in node_parameters(job, rsc, node).items():
         values.setdefault(name, text)
     if rsc.is_remote_connection and values.get("addr") == HOST_ADDRESS and rsc.launcher is not None:
@@ -63,9 +81,10 @@ def needs_host_address(job: Job, rsc: Resource) -> bool:
 
 def compare(job: Job, rsc: Resource, node: Node, entry: Entry) -> Change:
     """Compare an entry's digests with the present configuration."""
-    parameters = digest_parameters(job, rsc, entry.task, entry.interval_ms, node)
     if entry in job.forced_entries:
         return Change.RESTART
+    configured = digested(job, rsc, entry.task, entry.interval_ms, node)
+    parameters = configured.parameters
     restart = entry.xml.get("op-restart-digest")
     if restart is not None:
         listed = entry.xml.get("op-force-restart")  # without a list, all of them force a restart
@@ -76,7 +95,7 @@ def compare(job: Job, rsc: Resource, node: Node, entry: Entry) -> Change:
     recorded = entry.xml.get("op-digest")
     if recorded is None:
         return Change.UNKNOWN
-    if digest(parameters) == recorded:
+    if configured.digest == recorded:
         return Change.NONE
     op = operations.find(job, rsc, entry.task, entry.interval_ms)
     has_own = bool(operations.own_parameters(job, rsc, op, node.attributes))
@@ -89,7 +108,7 @@ def only_secrets_changed(job: Job, rsc: Resource, node: Node, entry: Entry) -> b
     if not job.is_simulated or recorded is None:
         return False
     secrets = (entry.xml.get("op-secure-params") or "").split()
-    parameters = digest_parameters(job, rsc, entry.task, entry.interval_ms, node)
+    parameters = digested(job, rsc, entry.task, entry.interval_ms, node).parameters
     open_ones = {name: text for name, text in parameters.items() if name not in secrets}
     open_ones.pop("CRM_meta_timeout", None)
     declared = {name: text for name, text in open_ones.items() if not _is_fencer_own(rsc, name)}

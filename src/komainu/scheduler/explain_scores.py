@@ -192,7 +192,7 @@ def _named(name: str, score: int) -> str:
 def _target(rsc: Resource) -> str:
     here: Resource | None = rsc
     while here is not None:
-        if (here.own_meta.get("target-role") or "").lower() == "stopped":
+        if (here.description.own_meta.get("target-role") or "").lower() == "stopped":
             return f"the target-role of {here.id} is Stopped"
         here = here.parent
     if (rsc.meta.get("target-role") or "").lower() == "stopped":

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from komainu.cib.element import Element
 from komainu.model.role import Role
+from komainu.scheduler.description import Description, Descriptions
 from komainu.scheduler.entry import Entry, History
 from komainu.scheduler.options import Options, is_true
 from komainu.scheduler.words import INFINITY, Discovery, Flag, Kind, MultipleActive, OnFail, Requires, Step
@@ -363,20 +364,14 @@ class Resource:
 
     id: str
     kind: Kind
-    xml: Element
+    description: Description
     variant: Variant
     parent: "Resource | None" = None
     children: list["Resource"] = field(default_factory=list)
-    meta: dict[str, str] = field(default_factory=dict)
-    own_meta: dict[str, str] = field(default_factory=dict)  # without rsc_defaults and implied values
-    operations: tuple[Element, ...] = ()
-    utilization: dict[str, str] = field(default_factory=dict)
-    attribute_xml: tuple[Element, ...] = ()  # elements whose instance_attributes apply, nearest first
-    has_parameter_rules: bool = False  # whether its parameters may differ between nodes
-    operation_meta: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)  # task, interval
-    parameter_cache: dict[str | None, dict[str, str]] = field(default_factory=dict)
+    meta: dict[str, str] = field(default_factory=dict)  # with what its parents and its kind imply
+    utilization: Mapping[str, str] = field(default_factory=dict)
     history_name: str | None = None
-    agent: tuple[str, str, str] | None = None  # class, provider and type, once asked for
+    target_role: Role | None = None  # what target-role limits it to
     # -- flags
     managed: bool = True
     maintenance: bool = False
@@ -442,6 +437,16 @@ class Resource:
 
     def __repr__(self) -> str:
         return f"Resource({self.id})"
+
+    @property
+    def xml(self) -> Element:
+        """The element that describes it, with its template's content."""
+        return self.description.xml
+
+    @property
+    def operations(self) -> tuple[Element, ...]:
+        """The operations that are configured for it."""
+        return self.description.operations
 
     @property
     def is_collective(self) -> bool:
@@ -564,11 +569,11 @@ class Job:
     instances_disabled: int = 0
     instances_blocked: int = 0
     warnings: list[str] = field(default_factory=list)
+    descriptions: Descriptions = field(default_factory=Descriptions)
     history: Mapping[str, Mapping[str, History]] = field(
         default_factory=dict
     )  # by node name, by resource name
     forced_entries: set[Entry] = field(default_factory=set)  # what they tell of has to be scheduled anew
-    digest_cache: dict[tuple[str, ...], tuple[str, str | None, str | None]] = field(default_factory=dict)
     deferred_digest_checks: list[Callable[[], None]] = field(default_factory=list)
 
     def recheck(self, at_s: int) -> None:

@@ -55,16 +55,21 @@ def context(job: Job, rsc: Resource | None, op: Element | None = None) -> RuleCo
 
 def agent_of(rsc: Resource) -> tuple[str, str, str]:
     """Return class, provider and type."""
-    if rsc.agent is None:
-        xml = rsc.xml
-        rsc.agent = (xml.get("class") or "", xml.get("provider") or "", xml.get("type") or "")
-    return rsc.agent
+    return rsc.description.agent
 
 
 def find(
     job: Job, rsc: Resource, task: str, interval_ms: int, *, only_enabled: bool = False
 ) -> Element | None:
     """Return the configured operation with this name and interval; migrations fall back to `migrate`."""
+    known = rsc.description.found
+    wanted = task, interval_ms, only_enabled
+    if wanted not in known:
+        known[wanted] = _find(job, rsc, task, interval_ms, only_enabled=only_enabled)
+    return known[wanted]
+
+
+def _find(job: Job, rsc: Resource, task: str, interval_ms: int, *, only_enabled: bool) -> Element | None:
     names = [task, "migrate"] if task in {"migrate_to", "migrate_from"} else [task]
     if task == "notified":
         names = ["notify"]
@@ -93,10 +98,11 @@ def _most_frequent_monitor(job: Job, rsc: Resource) -> Element | None:
 
 def meta_of(job: Job, rsc: Resource, task: str, interval_ms: int) -> Mapping[str, str]:
     """Return an operation's meta attributes, the same on every node; time-out and interval in milliseconds."""
+    known = rsc.description.operation_meta
     operation = task, interval_ms
-    if operation not in rsc.operation_meta:
-        rsc.operation_meta[operation] = _collect_meta(job, rsc, task, interval_ms)
-    return rsc.operation_meta[operation]
+    if operation not in known:
+        known[operation] = _collect_meta(job, rsc, task, interval_ms)
+    return known[operation]
 
 
 def _collect_meta(job: Job, rsc: Resource, task: str, interval_ms: int) -> dict[str, str]:
@@ -150,16 +156,17 @@ def _normalize(job: Job, rsc: Resource, meta: dict[str, str], operation: tuple[s
 
 def parameters(job: Job, rsc: Resource, node_attributes: tuple[str, dict[str, str]] | None) -> dict[str, str]:
     """Return the parameters for a node: its id and attributes; None makes rules about nodes false."""
-    key = None if node_attributes is None or not rsc.has_parameter_rules else node_attributes[0]
-    cached = rsc.parameter_cache.get(key)
+    described = rsc.description
+    key = None if node_attributes is None or not described.has_parameter_rules else node_attributes[0]
+    cached = described.parameters.get(key)
     if cached is not None:
         return cached
     about = context(job, rsc).for_node(None if node_attributes is None else node_attributes[1])
     values: dict[str, str] = {}
-    for element in rsc.attribute_xml:
+    for element in described.attribute_xml:
         for name, text in attributes.read_sets(element, "instance_attributes", about).items():
             values.setdefault(name, text)
-    rsc.parameter_cache[key] = values
+    described.parameters[key] = values
     return values
 
 

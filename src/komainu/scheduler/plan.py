@@ -6,7 +6,6 @@ model/plan.py. Equal states and times give equal plans.
 
 from dataclasses import replace
 
-from komainu.cib.digest import digest
 from komainu.cib.element import Element
 from komainu.model.cause import Cause
 from komainu.model.ids import NodeName, ResourceId
@@ -112,7 +111,6 @@ def _request(job: work.Job, action: work.Action) -> ActionRequest | None:
     parameters = graph_details.parameters(job, action)
     target_rc = int(action.meta.get("op_target_rc", "0"))
     agent = AgentName(rsc.xml.get("class") or "", rsc.xml.get("provider"), rsc.xml.get("type") or "")
-    hashed = digests.digest_parameters(job, rsc, action.task, action.interval_ms, node)
     return ActionRequest(
         node=NodeName(node.name),
         resource=ResourceId(graph_details.run_name(rsc)),
@@ -124,7 +122,7 @@ def _request(job: work.Job, action: work.Action) -> ActionRequest | None:
         meta=tuple(sorted(graph_details.meta(action).items())),
         target_rc=target_rc,
         transition_key=f"{action.number}:0:{target_rc}:{PLACEHOLDER_UUID}",
-        digest=digest(hashed),
+        digest=digests.digested(job, rsc, action.task, action.interval_ms, node).digest,
     )
 
 

@@ -27,6 +27,18 @@ def prepare(configuration: Element) -> Element:
     return renewed.with_children(tuple(_renew_section(section) for section in renewed.children))
 
 
+def names_unfencing(configuration: Element) -> bool:
+    """Tell whether any resource needs unfencing or any device provides it."""
+    return any(
+        element.tag == "nvpair"
+        and element.get("value") == "unfencing"
+        and element.get("name") in {"requires", "provides"}
+        for section in configuration.children
+        if section.tag in {"resources", "rsc_defaults"}
+        for element in section.walk()
+    )
+
+
 _DEPTH_MAX: Final = 40
 """A reference that leads back to itself must end; no valid document is deeper."""
 

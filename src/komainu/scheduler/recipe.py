@@ -34,7 +34,7 @@ from komainu.scheduler import (
 )
 from komainu.scheduler.graph import Graph
 from komainu.scheduler.job import Job, Ledger, Resource
-from komainu.scheduler.remembered import Remembered
+from komainu.scheduler.remembered import Basis, Remembered
 from komainu.scheduler.rules import RuleContext
 from komainu.scheduler.words import Kind, Step
 
@@ -56,8 +56,11 @@ def read(
     """
     remembered = remembered or Remembered()
     job = _new_job(remembered.prepare(cib), now_s)
+    job.unfencing_in_use = job.options.fencing_enabled and remembered.names_unfencing(job.cib)
     job.explain, job.is_simulated = explain, is_simulated
     job.ledger = ledger or job.ledger
+    defaults = job.cib.at("configuration", "rsc_defaults"), job.op_defaults
+    job.descriptions = remembered.descriptions(Basis(defaults, job.options, job.unfencing_in_use))
     nodes.read_nodes(job)
     remote.read_nodes(job)
     resources.read_resources(job)
@@ -108,26 +111,10 @@ def _new_job(cib: Element, now_s: int) -> Job:
     panic = options.is_true(cib.get("no-quorum-panic"))
     settings = options.read(raw, may_fence_without_quorum=quorate or panic)
     job = Job(cib, now_s, settings, quorate=quorate, no_quorum_panic=panic)
-    job.unfencing_in_use = settings.fencing_enabled and _uses_unfencing(cib)
     job.op_defaults = cib.at("configuration", "op_defaults")
     if section is not None:
         attributes.read_sets(section, "cluster_property_set", RuleContext(now_s, job.recheck))
     return job
-
-
-def _uses_unfencing(cib: Element) -> bool:
-    """Tell whether any resource needs unfencing or any device provides it."""
-    configuration = cib.first("configuration")
-    for name in ("resources", "rsc_defaults"):
-        section = None if configuration is None else configuration.first(name)
-        for element in () if section is None else section.walk():
-            if (
-                element.tag == "nvpair"
-                and element.get("name") in {"requires", "provides"}
-                and element.get("value") == "unfencing"
-            ):
-                return True
-    return False
 
 
 def _apply_criteria(job: Job) -> None:

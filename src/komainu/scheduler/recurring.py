@@ -3,12 +3,11 @@
 Source: Pacemaker Explained, "Operations: recurring", "Monitoring Resources When Administration is Disabled".
 """
 
-from dataclasses import dataclass
-
 from komainu.model.role import Role
 from komainu.model.role import parse as parse_role
 from komainu.scheduler import actions, operations, ordering
 from komainu.scheduler.actions import find_exact, key_of
+from komainu.scheduler.description import Recurring
 from komainu.scheduler.job import Action, Job, Node, Resource
 from komainu.scheduler.words import Flag, Rel
 
@@ -17,18 +16,15 @@ _NEVER_RECURRING = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Recurring:
-    """One configured recurring operation; role UNKNOWN: none was given."""
-
-    task: str
-    interval_ms: int
-    role: Role
-    key: str
-
-
-def configured(job: Job, rsc: Resource) -> list[Recurring]:
+def configured(job: Job, rsc: Resource) -> tuple[Recurring, ...]:
     """Return the valid ones: of operations with equal name and interval none counts."""
+    described = rsc.description
+    if described.recurring is None:
+        described.recurring = tuple(_read(job, rsc))
+    return described.recurring
+
+
+def _read(job: Job, rsc: Resource) -> list[Recurring]:
     seen: dict[tuple[str, int], int] = {}
     for op in rsc.operations:
         pair = (op.get("name") or "", operations.interval_of(op))

@@ -6,7 +6,6 @@ Source: Pacemaker's `crm_simulate --simulate`, `--op-fail`: after a failure only
 
 from collections.abc import Iterable
 
-from komainu.cib.digest import digest
 from komainu.cib.element import Element
 from komainu.scheduler import digests, graph_details, injection
 from komainu.scheduler.entry import parse
@@ -165,7 +164,6 @@ class Rehearsal:
         else:
             entry_id = f"{name}_last_0"
         key = f"{action.number}:-1:{target}:{UUID}"
-        hashed = digests.digest_parameters(self._job, rsc, task, action.interval_ms, node)
         values = {
             "id": entry_id,
             "operation_key": f"{name}_{task}_{action.interval_ms}",
@@ -178,7 +176,7 @@ class Rehearsal:
             "op-status": "0",
             "interval": str(action.interval_ms),
             "last-rc-change": str(self._time_s),
-            "op-digest": digest(hashed),
+            "op-digest": digests.digested(self._job, rsc, task, action.interval_ms, node).digest,
         }
         for end in ("migrate_source", "migrate_target"):
             if end in action.meta:

@@ -4,7 +4,7 @@ Knows nothing of the status section. Bundles are made in bundles.py, guest conne
 Source: Pacemaker Explained, "Cluster Resources", "Advanced Resource Types".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -12,9 +12,11 @@ from komainu.cib.element import Element
 from komainu.model import duration, score
 from komainu.model.role import Role
 from komainu.model.role import parse as parse_role
-from komainu.scheduler import attributes, operations
+from komainu.scheduler import attributes, description, operations
+from komainu.scheduler.description import Description
 from komainu.scheduler.job import Candidate, CloneSettings, Job, Resource, Variant
 from komainu.scheduler.options import is_true, parse_bool, parse_int
+from komainu.scheduler.rules import RuleContext
 from komainu.scheduler.words import INSTANCES_MAX, Discovery, Kind, MultipleActive, Requires
 
 _KINDS: Final = {
@@ -58,23 +60,15 @@ def make(job: Job, element: Element, parent: Resource | None, *, removed: bool =
     if kind not in VARIANTS:
         job.warnings.append(f"{whole.id}: resources of kind {kind.value} are not placed")
         return None
-    rsc = Resource(whole.id, kind, whole, VARIANTS[kind], parent=parent)
+    described = _describe(job, whole, parent)
+    rsc = Resource(whole.id, kind, described, VARIANTS[kind], parent=parent, meta=dict(described.meta))
+    rsc.utilization = described.utilization
     rsc.removed = removed
-    operations_element = whole.first("operations")
-    rsc.operations = () if operations_element is None else tuple(operations_element.all("op"))
-    own = (whole,)
-    rsc.attribute_xml = own if parent is None else (*own, *parent.attribute_xml)
-    rsc.has_parameter_rules = any(
-        block.first("rule") is not None
-        for element in rsc.attribute_xml
-        for block in element.all("instance_attributes")
-    )
     job.by_id.setdefault(rsc.id, rsc)
-    _read_meta(job, rsc)
     _settle_flags(job, rsc)
     _settle_numbers(job, rsc)
-    rsc.next_role = target_role(rsc) or Role.UNKNOWN
-    rsc.utilization = attributes.read_sets(whole, "utilization", operations.context(job, rsc))
+    rsc.target_role = target_role(rsc)
+    rsc.next_role = rsc.target_role or Role.UNKNOWN
     if rsc.is_fence_device:
         job.has_fence_device = True
     if not _make_parts(job, rsc):
@@ -134,25 +128,44 @@ def _merge_operations(template: Element | None, own: Element | None) -> Element 
     return own.with_children((*own.children, *added))
 
 
+def _describe(job: Job, xml: Element, parent: Resource | None) -> Description:
+    """Read what is configured for a resource, unless that was done for an earlier plan."""
+    above = None if parent is None else parent.description
+    known = job.descriptions.find(xml, above)
+    if known is not None:
+        return known
+    made = description.describe(xml, above)
+    about = RuleContext(job.now_s, job.recheck, resource=made.agent)
+    made.utilization = attributes.read_sets(xml, "utilization", about)
+    made.own_meta = _own_meta(made, about)
+    made.meta = _whole_meta(job, made, {} if parent is None else parent.meta, about)
+    job.descriptions.keep(made)
+    return made
+
+
 # -- meta attributes ------------------------------------------------------------------------------------
 
 
-def _read_meta(job: Job, rsc: Resource) -> None:
-    """Collect meta attributes: the element's own attributes, own sets, ancestors' sets, defaults, parent's."""
-    about = operations.context(job, rsc)
-    meta: dict[str, str] = dict(rsc.xml.attributes)
-    for element in rsc.attribute_xml:
+def _own_meta(described: Description, about: RuleContext) -> dict[str, str]:
+    """Collect meta attributes: the element's own attributes, its own sets, its ancestors' sets."""
+    meta: dict[str, str] = dict(described.xml.attributes)
+    for element in described.attribute_xml:
         for name, text in attributes.read_sets(element, "meta_attributes", about).items():
             meta.setdefault(name, text)
-    rsc.own_meta = dict(meta)
+    return meta
+
+
+def _whole_meta(
+    job: Job, described: Description, inherited: Mapping[str, str], about: RuleContext
+) -> dict[str, str]:
+    """Add to a resource's own meta attributes the defaults, then what its parent has."""
+    meta = dict(described.own_meta)
     defaults = job.cib.at("configuration", "rsc_defaults")
-    if defaults is not None:
-        for name, text in attributes.read_sets(defaults, "meta_attributes", about).items():
+    given = {} if defaults is None else attributes.read_sets(defaults, "meta_attributes", about)
+    for source in (given, inherited):
+        for name, text in source.items():
             meta.setdefault(name, text)
-    if rsc.parent is not None:
-        for name, text in rsc.parent.meta.items():
-            meta.setdefault(name, text)
-    rsc.meta = meta
+    return meta
 
 
 def meta_value(rsc: Resource, name: str) -> str | None:

@@ -3,6 +3,8 @@
 Source: the text output of Pacemaker's `crm_simulate` (`--show-attrs`, `--show-failcounts`, `--show-utilization`).
 """
 
+from collections.abc import Mapping
+
 from komainu.model import iso8601
 from komainu.model.operation import ExitCode
 from komainu.model.score import show
@@ -84,5 +86,5 @@ def _takes(rsc: Resource) -> str:
     return f"pcmk__finalize_assignment: {rsc.id} utilization on {rsc.assigned_to.name}:{_amounts(rsc.utilization)}"
 
 
-def _amounts(table: dict[str, str] | dict[str, int]) -> str:
+def _amounts(table: Mapping[str, str] | Mapping[str, int]) -> str:
     return "".join(f" {name}={value}" for name, value in table.items())

@@ -3,7 +3,7 @@
 Source: Pacemaker Explained, "Utilization and Placement Strategy".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from komainu.scheduler import together
 from komainu.scheduler.job import Colocation, Job, Node, Resource
@@ -13,7 +13,7 @@ from komainu.scheduler.words import INFINITY, Kind
 Amounts = dict[str, int]
 
 
-def _numbers(table: dict[str, str]) -> Amounts:
+def _numbers(table: Mapping[str, str]) -> Amounts:
     return {name: parse_int(text, 0) for name, text in table.items()}
 
 
