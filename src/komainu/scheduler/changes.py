@@ -9,7 +9,6 @@ from komainu.scheduler import (
     actions,
     digests,
     failcounts,
-    nodes,
     operations,
     ordering,
     recurring,
@@ -27,23 +26,18 @@ _COMPARED: Final = frozenset({"monitor", "start", "promote", "migrate_from"})
 
 def handle(job: Job) -> None:
     """Compare the history of each node that can act with the configuration."""
-    status = job.cib.first("status")
     by_name: dict[str, list[Resource]] = {}
     for top in job.resources:
         for rsc in top.primitives():
             by_name.setdefault(rsc.id, []).append(rsc)
             if rsc.history_name is not None and rsc.history_name != rsc.id:
                 by_name.setdefault(rsc.history_name, []).append(rsc)
-    for state in [] if status is None else status.all("node_state"):
-        node = nodes.find(job, state)
+    for name, histories in job.history.items():
+        node = job.node_by_name.get(name)
         if node is None or not (node.is_available or node.maintenance):
             continue
-        holder = state.at("lrm", "lrm_resources")
-        for element in [] if holder is None else holder.all("lrm_resource"):
-            if not element.children:
-                continue
-            history = job.history[node.name][element.id]
-            for rsc in by_name.get(element.id, []):
+        for known_as, history in histories.items():
+            for rsc in by_name.get(known_as, ()) if history.xml.children else ():
                 _check(job, rsc, node, history)
 
 

@@ -12,7 +12,7 @@ from komainu.scheduler.entry import PENDING, History
 from komainu.scheduler.job import Candidate, Job, Node, Resource
 from komainu.scheduler.remembered import Remembered
 from komainu.scheduler.results import Reading
-from komainu.scheduler.words import Kind, OnFail
+from komainu.scheduler.words import Flag, Kind, OnFail
 
 
 def read_status(job: Job, remembered: Remembered) -> None:
@@ -93,6 +93,8 @@ def _read_node(job: Job, node: Node) -> None:
 def _match(job: Job, node: Node, name: str) -> Resource | None:
     """Find the configured resource (the instance, in a clone) that a history name belongs to."""
     rsc = job.by_id.get(name)
+    if rsc is not None and rsc.parent is None and rsc.kind is Kind.PRIMITIVE:
+        return rsc  # by far the most, and never known by another name
     if rsc is None:
         known = job.by_history_name.get(name)
         rsc = known[0] if known else None
@@ -193,10 +195,11 @@ def _read_resource(job: Job, node: Node, history: History) -> Resource | None:
     if job.options.shutdown_lock:
         shutdown_lock.read(job, rsc, node, element)
     before = rsc.role
-    if history.is_plainly_inactive and not rsc.failure_timeout_ms:
+    if history.is_plainly_inactive and not rsc.failure_timeout_ms and not rsc.is_remote_connection:
         # Most of all histories; to read the entry would come to the same.
         rsc.role, rsc.next_role = Role.STOPPED, Role.UNKNOWN
-        _settle(job, rsc, node, OnFail.IGNORE)
+        _note_known(rsc, node)
+        _settle_stopped(rsc, node)
     else:
         rsc.role = Role.UNKNOWN
         reading = Reading(job, rsc, node)
@@ -204,7 +207,7 @@ def _read_resource(job: Job, node: Node, history: History) -> Resource | None:
             results.read(reading, entry)
         _note_recurring(job, rsc, node, history)
         _settle(job, rsc, node, reading.on_fail)
-    wanted = resources.target_role(rsc)
+    wanted = rsc.target_role
     if wanted is not None and (rsc.next_role is Role.UNKNOWN or wanted < rsc.next_role):
         rsc.next_role = wanted
     rsc.role = max(rsc.role, before)
@@ -278,11 +281,17 @@ def _settle(job: Job, rsc: Resource, node: Node, on_fail: OnFail) -> None:
             rsc.failed = True
         else:
             rsc.failed = rsc.stop_if_failed = True
-    elif rsc.history_name is not None and ":" in rsc.history_name:
-        rsc.history_name = None
     else:
+        _settle_stopped(rsc, node)
+
+
+def _settle_stopped(rsc: Resource, node: Node) -> None:
+    """What is not active on a node need not be stopped there."""
+    if rsc.history_name is not None and ":" in rsc.history_name:
+        rsc.history_name = None
+    elif rsc.actions:
         for stop in actions.find_task(rsc, "stop", node):
-            stop.set(1)
+            stop.set(Flag.OPTIONAL)
     if rsc.role is Role.STOPPED and rsc.partial_source is node and rsc.partial_target is not None:
         rsc.role = Role.STARTED
 
