@@ -7,6 +7,7 @@ Source: Pacemaker Explained, "Ordering Constraints"; the finer rules are those o
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from komainu.model.role import Role
@@ -28,20 +29,20 @@ STEPS_MAX: Final = 50_000_000
 
 @dataclass(slots=True)
 class _Push:
-    """One relation at work: the flags of the first action as they are seen, and which of them are of interest."""
+    """One relation at work, and the flags of the first action as they are seen."""
 
     first: Action
     then: Action
     node: Node | None
     first_flags: int
-    filter: int
     rel: int
 
 
 def settle(job: Job) -> None:
     """Settle all actions, the newest first: it is that order in which reasons are found."""
     for action in reversed(list(job.actions)):
-        _run(job, _block_dependents(job, action))
+        if not action.is_runnable:
+            _run(job, _block_dependents(job, action))
     probes.order_with_others(job)
     for action in reversed(list(job.actions)):
         _run(job, _settle(job, action))
@@ -71,8 +72,13 @@ def _settle(job: Job, then: Action) -> Step:
         then.runnable_before = 0
         then.clear(Flag.RUNNABLE)
     for relation in reversed(list(then.before)):
-        first_changed = yield from _weigh(job, relation, then)
-        changed |= first_changed
+        first = _seen_from(relation, then)
+        now = _weigh(job, relation, first, then)
+        changed |= now & _THEN_CHANGED
+        if now & _FIRST_CHANGED:
+            for follower in reversed(list(first.after)):
+                yield follower.action
+            yield first
     if wants_some:
         changed = changed & ~_THEN_CHANGED if before == then.flags else changed | _THEN_CHANGED
     if changed & _THEN_CHANGED:
@@ -83,33 +89,32 @@ def _settle(job: Job, then: Action) -> Step:
             yield follower.action
 
 
-def _weigh(job: Job, relation: Relation, then: Action) -> Generator[Action, None, int]:
-    """Apply one input; return what of the then action changed."""
+def _seen_from(relation: Relation, then: Action) -> Action:
+    """Return what is waited for: of a collective that the then action is no part of, its completion."""
     first = relation.action
-    if relation.flags & Rel.IF_ON_SAME_NODE and _are_apart(first, then):
+    mine, theirs = then.resource, first.resource
+    if theirs is None or mine is None or theirs.kind is Kind.PRIMITIVE or theirs is mine:
+        return first
+    return first if tree.is_below(mine, theirs) else _completion(first)
+
+
+def _weigh(job: Job, relation: Relation, first: Action, then: Action) -> int:
+    """Apply one input, as it is seen; return what changed."""
+    given, flags = relation.action, relation.flags
+    if flags & Rel.IF_ON_SAME_NODE and _are_apart(given, then):
         relation.flags = 0
         return 0
     changed = 0
-    if first.resource is not None and relation.flags & Rel.THEN_CANCELS_FIRST and not then.is_optional:
-        if not first.is_optional:
-            first.set(Flag.OPTIONAL)
+    if flags & Rel.THEN_CANCELS_FIRST and given.resource is not None and not then.is_optional:
+        if not given.is_optional:
+            given.set(Flag.OPTIONAL)
             changed |= _FIRST_CHANGED
-        if first.task == "reload-agent":
-            first.resource.reload_needed = False
-    mine, theirs = then.resource, first.resource
-    if theirs is not None and mine is not None and theirs is not mine and not tree.is_below(mine, theirs):
-        first = _completion(first)
-    if first is not relation.action:
-        flags, relation.flags = relation.flags, 0
-        if actions.relate(first, then, flags):
-            changed |= _THEN_CHANGED
-    else:
-        changed |= _apply(job, relation, first, then)
-    if changed & _FIRST_CHANGED:
-        for follower in reversed(list(first.after)):
-            yield follower.action
-        yield first
-    return changed & _THEN_CHANGED
+        if given.task == "reload-agent":
+            given.resource.reload_needed = False
+    if first is given:
+        return changed | _apply(job, relation, first, then)
+    relation.flags = 0
+    return changed | _THEN_CHANGED if actions.relate(first, then, flags) else changed
 
 
 def _are_apart(first: Action, then: Action) -> bool:
@@ -128,7 +133,7 @@ def _place_of(action: Action) -> Node | None:
 def _completion(action: Action) -> Action:
     """Return what stands for a collective's action towards others: the point at which it is done."""
     rsc = action.resource
-    if rsc is None or rsc.kind is Kind.PRIMITIVE or action.interval_ms or "notify" in action.key:
+    if rsc is None or action.interval_ms or "notify" in action.key:
         return action
     done = COMPLETION.get(action.task, action.task if action.task in COMPLETION.values() else None)
     if done is None:
@@ -142,7 +147,7 @@ def _completion(action: Action) -> Action:
 def flags_of(action: Action, node: Node | None) -> int:
     """Return an action's flags as others see them; a clone's is runnable if it is so anywhere."""
     rsc = action.resource
-    if rsc is None:
+    if rsc is None or rsc.kind is Kind.PRIMITIVE:
         return action.flags
     flags = rsc.variant.action_flags(action, None)
     if node is None or rsc.kind is not Kind.CLONE:
@@ -163,9 +168,8 @@ def _apply(job: Job, relation: Relation, first: Action, then: Action) -> int:
     if rel & Rel.FIRST_IMPLIES_SAME_NODE_THEN:
         rel = rel & ~Rel.FIRST_IMPLIES_SAME_NODE_THEN | Rel.FIRST_IMPLIES_THEN
         node = first.node
-    for kind, filter_, mask in _PUSHED:
-        if rel & kind:
-            changed |= _push_kind(job, relation, _Push(first, then, node, first_flags & mask, filter_, kind))
+    for kind, mask in _pushed(rel):
+        changed |= _push_kind(job, relation, _Push(first, then, node, first_flags & mask, kind))
     if (
         first_flags & Flag.RUNNABLE
         and rel & Rel.FIRST_IMPLIES_THEN_GRAPHED
@@ -181,19 +185,25 @@ def _apply(job: Job, relation: Relation, first: Action, then: Action) -> int:
 
 _ALL: Final = ~0
 _PUSHED: Final = (
-    (Rel.FIRST_IMPLIES_THEN, Flag.OPTIONAL, Flag.OPTIONAL),
-    (Rel.INTERMEDIATE_STOP, Flag.OPTIONAL | Flag.RUNNABLE, _ALL),
-    (Rel.THEN_IMPLIES_FIRST, Flag.OPTIONAL, _ALL),
-    (Rel.PROMOTED_THEN_IMPLIES_FIRST, Flag.OPTIONAL, Flag.OPTIONAL),
-    (Rel.MIN_RUNNABLE, Flag.RUNNABLE, _ALL),
-    (Rel.NESTED_REMOTE_PROBE, Flag.RUNNABLE, _ALL),
-    (Rel.UNRUNNABLE_FIRST_BLOCKS, Flag.RUNNABLE, _ALL),
-    (Rel.UNMIGRATABLE_THEN_BLOCKS, Flag.OPTIONAL, _ALL),
-    (Rel.FIRST_ELSE_THEN, Flag.OPTIONAL, _ALL),
-    (Rel.ORDERED, Flag.RUNNABLE, _ALL),
-    (Rel.ASYMMETRIC, Flag.RUNNABLE, _ALL),
+    (Rel.FIRST_IMPLIES_THEN, Flag.OPTIONAL),
+    (Rel.INTERMEDIATE_STOP, _ALL),
+    (Rel.THEN_IMPLIES_FIRST, _ALL),
+    (Rel.PROMOTED_THEN_IMPLIES_FIRST, Flag.OPTIONAL),
+    (Rel.MIN_RUNNABLE, _ALL),
+    (Rel.NESTED_REMOTE_PROBE, _ALL),
+    (Rel.UNRUNNABLE_FIRST_BLOCKS, _ALL),
+    (Rel.UNMIGRATABLE_THEN_BLOCKS, _ALL),
+    (Rel.FIRST_ELSE_THEN, _ALL),
+    (Rel.ORDERED, _ALL),
+    (Rel.ASYMMETRIC, _ALL),
 )
-"""The kinds that act on flags, in order: which flags are of interest, and which of the first are seen."""
+"""The kinds that act on flags, in order, and which flags of the first are seen."""
+
+
+@lru_cache(maxsize=512)
+def _pushed(rel: int) -> tuple[tuple[int, int], ...]:
+    """Return the kinds that are in a relation; there are few combinations, and they are asked for all day."""
+    return tuple((kind, mask) for kind, mask in _PUSHED if rel & kind)
 
 
 def _push_kind(job: Job, relation: Relation, push: _Push) -> int:
@@ -248,7 +258,7 @@ def _deliver(job: Job, rsc: Resource, push: _Push) -> int:
         for member in push.then.resource.children:
             found = find_first(member, push.then.task, push.node)
             if found is not None:
-                inner = _Push(push.first, found, push.node, push.first_flags, push.filter, push.rel)
+                inner = _Push(push.first, found, push.node, push.first_flags, push.rel)
                 changed |= _deliver(job, member, inner)
         return changed
     return _deliver_to_instances(job, push)
@@ -267,7 +277,7 @@ def _deliver_to_instances(job: Job, push: _Push) -> int:
             continue
         if not instance.variant.action_flags(found, push.node) & Flag.RUNNABLE:
             continue
-        inner = _Push(push.first, found, push.node, push.first_flags, push.filter, push.rel)
+        inner = _Push(push.first, found, push.node, push.first_flags, push.rel)
         now = _deliver(job, instance, inner)
         changed |= now
         if now & _THEN_CHANGED:
@@ -289,7 +299,7 @@ def _deliver_pair(job: Job, push: _Push, first: Action, then: Action) -> int:
     assert then.resource is not None, "an instance's action has a resource"
     assert first.resource is not None, "an instance's action has a resource"
     flags = first.resource.variant.action_flags(first, push.node)
-    inner = _Push(first, then, push.node, flags, push.filter, push.rel)
+    inner = _Push(first, then, push.node, flags, push.rel)
     return _deliver(job, then.resource, inner)
 
 
