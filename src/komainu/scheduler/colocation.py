@@ -100,12 +100,12 @@ def _strength(rsc: Resource) -> tuple[int, int, int, str]:
 
 def sort_this_with(found: list[Colocation]) -> list[Colocation]:
     """Put a resource's own colocations in the order in which they are weighed: by the primary."""
-    return sorted(found, key=lambda c: _strength(c.primary))
+    return sorted(found, key=lambda c: _strength(c.primary)) if len(found) > 1 else found
 
 
 def sort_with_this(found: list[Colocation]) -> list[Colocation]:
     """Put others' colocations with a resource in the order in which they are weighed: by the dependent."""
-    return sorted(found, key=lambda c: _strength(c.dependent))
+    return sorted(found, key=lambda c: _strength(c.dependent)) if len(found) > 1 else found
 
 
 # -- sets -----------------------------------------------------------------------------------------------

@@ -58,15 +58,19 @@ def between(job: Job, first: Side, then: Side, flags: int) -> None:
     then_action, then_resource, then_key = _parts(then)
     if first_action is not None and first_action is then_action:
         return
-    order = Ordering(first_action, first_resource, first_key, then_action, then_resource, then_key, flags)
+    _keep(job, Ordering(first_action, first_resource, first_key, then_action, then_resource, then_key, flags))
+
+
+def _keep(job: Job, order: Ordering) -> None:
     job.orderings.append(order)
-    _add_for_migration(job, order)
+    if order.then_resource is not None and order.then_resource.migratable:
+        _add_for_migration(job, order)
 
 
 def _add_for_migration(job: Job, order: Ordering) -> None:
     """Let an ordering of starts and stops hold for a migration, too, which stands in their place."""
     first, then = order.first_resource, order.then_resource
-    if first is None or then is None or first is then or not then.migratable:
+    if first is None or then is None or first is then:
         return
     if first in _ancestors(then) or then in _ancestors(first):
         return
@@ -110,7 +114,8 @@ Task = tuple[Resource, str]
 
 def tasks(job: Job, first: Task, then: Task, flags: int) -> None:
     """Order one task of a resource before another task."""
-    between(job, (first[0], key_of(first[0].id, first[1])), (then[0], key_of(then[0].id, then[1])), flags)
+    first_key, then_key = key_of(first[0].id, first[1]), key_of(then[0].id, then[1])
+    _keep(job, Ordering(None, first[0], first_key, None, then[0], then_key, flags))
 
 
 def starts(job: Job, first: Resource, then: Resource, flags: int) -> None:

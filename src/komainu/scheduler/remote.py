@@ -14,8 +14,7 @@ def read_nodes(job: Job) -> None:
     section = job.cib.at("configuration", "resources")
     if section is None:
         return
-    known = {e.id for e in section.walk() if e.tag in {"primitive", "group", "clone", "bundle"}}
-    added: list[Element] = []
+    added: dict[str, Element] = {}
     for element in section.children:
         if is_connection(element):
             _add_node(job, element.id)
@@ -23,17 +22,22 @@ def read_nodes(job: Job) -> None:
             if element.tag not in {"primitive", "group"}:
                 continue
             implicit = _guest_connection(job, primitive)
-            if implicit is None:
-                continue
-            _add_node(job, implicit.id)
-            if implicit.id not in known:
-                added.append(implicit)
-                known.add(implicit.id)
-    if not added:
+            if implicit is not None:
+                _add_node(job, implicit.id)
+                added.setdefault(implicit.id, implicit)
+    if added:
+        _add_connections(job, section, added)
+
+
+def _add_connections(job: Job, section: Element, added: dict[str, Element]) -> None:
+    """Put the connections that are implied after all resources, but for those that are configured."""
+    known = {e.id for e in section.walk() if e.tag in {"primitive", "group", "clone", "bundle"}}
+    new = tuple(connection for name, connection in added.items() if name not in known)
+    if not new:
         return
     configuration = job.cib.first("configuration")
     assert configuration is not None, "there is a resources section"
-    renewed = section.with_children((*section.children, *added))
+    renewed = section.with_children((*section.children, *new))
     configuration = configuration.with_children(
         tuple(renewed if child is section else child for child in configuration.children)
     )
@@ -59,6 +63,10 @@ def _add_node(job: Job, name: str) -> None:
 
 
 def _guest_connection(job: Job, primitive: Element) -> Element | None:
+    if not any(
+        pair.get("name") == "remote-node" for b in primitive.all("meta_attributes") for pair in b.walk()
+    ):
+        return None  # most bring no node, and their sets are read later
     meta = attributes.read_sets(primitive, "meta_attributes", RuleContext(job.now_s, job.recheck))
     name = meta.get("remote-node")
     if name is None:

@@ -207,6 +207,9 @@ class _Walk:
         self._table: Table = {}  # that which is walked for
         self._available: frozenset[str] = frozenset()  # its nodes that can take anything
         self._values: dict[str, list[tuple[str, str | None]]] = {}  # by attribute: what its nodes have
+        self._members: dict[
+            str, dict[str, str | None]
+        ] = {}  # the same, of all members met that can take anything
         self.keeps_hopeless = False  # whether a table without any node left counts, too
 
     def start(self, rsc: Resource, table: Table | None) -> Table:
@@ -271,7 +274,7 @@ class _Walk:
         if name not in self._values:
             rows = self._table.items()
             self._values[name] = [(key, attribute_of(row.node, name, self._target)) for key, row in rows]
-        best = _best_scores(colocation, source)
+        best = self._best_scores(colocation, source)
         silent_below = 0 if factor < 0 and not self._outweighs(source, colocation) else -INFINITY
         result = scores.copy()
         for node_id, value in self._values[name]:
@@ -284,6 +287,28 @@ class _Walk:
                 after = _TURNED_NEGATIVE if before > 0 else before
             result[node_id] = after
         return result
+
+    def _best_scores(self, colocation: Colocation, source: Resource) -> dict[str | None, int]:
+        """Return the source's best score among the available nodes, for each value of the colocation's attribute."""
+        name = colocation.node_attribute
+        members = self._members.setdefault(name, {})
+        extra = _group_locations(colocation, source)
+        best: dict[str | None, int] = {}
+        for node_id, row in source.table.items():
+            node, score = row.node, row.score
+            if node_id in members:
+                value = members[node_id]
+            elif node.is_available:
+                value = attribute_of(node, name, source)
+                if not node.is_remote:
+                    members[node_id] = value
+            else:
+                continue
+            if node_id in extra:
+                score = add_scores(score, extra[node_id])
+            if score > best.get(value, -INFINITY):
+                best[value] = score
+        return best
 
     def _outweighs(self, source: Resource, colocation: Colocation) -> bool:
         """A dependent that wants to be apart and has one node only moves a primary that is less sticky."""
@@ -298,19 +323,6 @@ def _round(factor: float, score: int) -> int:
     if delta == 0 and score != 0:
         return 1 if factor > 0 else -1 if factor < 0 else 0
     return delta
-
-
-def _best_scores(colocation: Colocation, source: Resource) -> dict[str | None, int]:
-    """Return the source's best score among the available nodes, for each value of the colocation's attribute."""
-    extra = _group_locations(colocation, source)
-    best: dict[str | None, int] = {}
-    for node_id, row in source.table.items():
-        if row.node.is_available:
-            value = attribute_of(row.node, colocation.node_attribute, source)
-            score = add_scores(row.score, extra[node_id]) if node_id in extra else row.score
-            if score > best.get(value, -INFINITY):
-                best[value] = score
-    return best
 
 
 def _group_locations(colocation: Colocation, source: Resource) -> dict[str, int]:
