@@ -45,7 +45,8 @@ def settle(job: Job) -> None:
             _run(job, _block_dependents(job, action))
     probes.order_with_others(job)
     for action in reversed(list(job.actions)):
-        _run(job, _settle(job, action))
+        if action.before or action.required_runnable_before:
+            _run(job, _settle(job, action))
 
 
 def _run(job: Job, step: Step) -> None:
@@ -112,9 +113,27 @@ def _weigh(job: Job, relation: Relation, first: Action, then: Action) -> int:
         if given.task == "reload-agent":
             given.resource.reload_needed = False
     if first is given:
-        return changed | _apply(job, relation, first, then)
+        return changed if _is_at_rest(flags, first, then) else changed | _apply(job, relation, first, then)
     relation.flags = 0
     return changed | _THEN_CHANGED if actions.relate(first, then, flags) else changed
+
+
+def _is_at_rest(rel: int, first: Action, then: Action) -> bool:
+    """Two single actions that nobody demands and nothing prevents have nothing to tell each other."""
+    if first.flags & then.flags & _AT_REST != _AT_REST or rel & _NEVER_AT_REST:
+        return False
+    mine, theirs = then.resource, first.resource
+    return (
+        mine is not None
+        and theirs is not None
+        and mine.kind is Kind.PRIMITIVE
+        and theirs.kind is Kind.PRIMITIVE
+    )
+
+
+_AT_REST: Final = Flag.OPTIONAL | Flag.RUNNABLE
+_NEVER_AT_REST: Final = Rel.MIN_RUNNABLE | Rel.UNMIGRATABLE_THEN_BLOCKS
+"""What counts what can run, and what asks for more than these two flags."""
 
 
 def _are_apart(first: Action, then: Action) -> bool:
