@@ -25,6 +25,8 @@ _KINDS: Final = {
     "clone": Kind.CLONE,
     "bundle": Kind.BUNDLE,
 }
+_REQUIRES: Final = {requires.name.lower(): requires for requires in Requires}
+_MULTIPLE: Final = {multiple.value: multiple for multiple in MultipleActive}
 _ONE_PER_NODE: Final = frozenset({"lsb", "systemd", "service", "upstart"})
 """Agents of these standards cannot tell one instance from another."""
 
@@ -231,8 +233,7 @@ def _settle_numbers(job: Job, rsc: Resource) -> None:
     if threshold is not None:
         number = int(score.parse(threshold, score.Score(-1)))
         rsc.migration_threshold = number if number >= 0 else score.INFINITY
-    word = (meta.get("multiple-active") or "").lower()
-    rsc.multiple_active = next((m for m in MultipleActive if m.value == word), MultipleActive.RESTART)
+    rsc.multiple_active = _MULTIPLE.get((meta.get("multiple-active") or "").lower(), MultipleActive.RESTART)
     rsc.requires = _requires(job, rsc, meta_value(rsc, "requires"))
     rsc.failure_timeout_ms = duration.parse_ms(meta.get("failure-timeout")) or 0
     if rsc.is_remote_connection:
@@ -247,7 +248,7 @@ def _requires(job: Job, rsc: Resource, value: str | None) -> Requires:
     word = (value or "").lower()
     if word == "unfencing" and (rsc.is_fence_device or not options.fencing_enabled):
         word = "quorum"
-    known = {r.name.lower(): r for r in Requires}.get(word)
+    known = _REQUIRES.get(word)
     if known is not None:
         return known
     if rsc.is_fence_device or rsc.is_remote_connection:
