@@ -68,8 +68,11 @@ def find_all(rsc: Resource, key: str, node: Node | None) -> list[Action]:
 
     An action that has no node yet adopts the one that is asked for.
     """
-    found = []
-    for action in reversed(rsc.actions_by_key.get(key.lower(), ())):
+    found: list[Action] = []
+    known = rsc.actions_by_key.get(key.lower())
+    if known is None:
+        return found
+    for action in reversed(known):
         if node is None or action.node is node:
             found.append(action)
         elif action.node is None:

@@ -5,7 +5,7 @@ A set whose rule does not hold is passed over. Knows nothing of what the names m
 Source: Pacemaker Explained, "Attribute sets", with the order that the scheduler's regression suite demands.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from komainu.cib.element import Element
@@ -19,14 +19,13 @@ LEFT_TO_DEFAULT: Final = "#default"
 
 def read_sets(parent: Element, set_tag: str, context: RuleContext, *, first_id: str = "") -> dict[str, str]:
     """Read all sets with this tag below one element. The set with `first_id` goes before all others."""
-    return merge(parent.all(set_tag), context, first_id=first_id)
+    sets = [child for child in parent.children if child.tag == set_tag]
+    return merge(sets, context, first_id=first_id) if sets else {}
 
 
-def merge(sets: Iterable[Element], context: RuleContext, *, first_id: str = "") -> dict[str, str]:
+def merge(sets: Sequence[Element], context: RuleContext, *, first_id: str = "") -> dict[str, str]:
     """Merge sets of one owner."""
     numbered = list(enumerate(sets))
-    if not numbered:
-        return {}
     numbered.sort(
         key=lambda pair: (
             (pair[1].id != first_id, -score.parse(pair[1].get("score")), -pair[0])

@@ -44,7 +44,6 @@ class Description:
     operations: tuple[Element, ...]
     attribute_xml: tuple[Element, ...]  # elements whose instance_attributes apply, nearest first
     has_parameter_rules: bool  # whether its parameters may differ between nodes
-    is_lasting: bool  # whether it says the same at any time: no rule decides about any of it
     meta: Mapping[str, str] = field(default_factory=dict)
     own_meta: Mapping[str, str] = field(default_factory=dict)  # without rsc_defaults and implied values
     utilization: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +56,15 @@ class Description:
     )  # by node id where rules decide
     digested: dict[Operation, Digested] = field(default_factory=dict)
     recurring: tuple[Recurring, ...] | None = None  # once asked for
+    _is_lasting: bool | None = None
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it says the same at any time: no rule decides about any of it."""
+        if self._is_lasting is None:  # a plan that is not followed by another never asks
+            above = self.parent
+            self._is_lasting = (above is None or above.is_lasting) and is_lasting(self.xml)
+        return self._is_lasting
 
 
 def describe(xml: Element, parent: Description | None) -> Description:
@@ -75,7 +83,6 @@ def describe(xml: Element, parent: Description | None) -> Description:
         () if operations is None else tuple(operations.all("op")),
         attribute_xml,
         has_rules,
-        (parent is None or parent.is_lasting) and is_lasting(xml),
     )
 
 
