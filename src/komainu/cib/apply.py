@@ -126,18 +126,21 @@ def _with_configuration(
         refuse(
             "cib.node-is-here", f"node {missing} is a member, so it cannot be removed", "stop it there first"
         )
-    known = {(report.code, report.message) for report in validate(state.cib, "<configuration>")}
-    errors = tuple(
-        report
-        for report in validate(changed, "<configuration>")
-        if report.severity is Severity.ERROR and (report.code, report.message) not in known
-    )
-    if errors:
-        raise Refused(errors)
+    _check_no_new_errors(state.cib, changed)
     stamped = with_configuration_change(
         changed, at=command.at, origin=NodeName(storable(origin)), user=storable(command.user)
     )
     return Applied(replace(state, cib=stamped, position=position), changes_configuration=True)
+
+
+def _check_no_new_errors(before: Element, changed: Element) -> None:
+    errors = [each for each in validate(changed, "<configuration>") if each.severity is Severity.ERROR]
+    if not errors:
+        return  # nearly always: what was there before need not be looked at again
+    known = {(report.code, report.message) for report in validate(before, "<configuration>")}
+    new = tuple(report for report in errors if (report.code, report.message) not in known)
+    if new:
+        raise Refused(new)
 
 
 def _with_membership(
