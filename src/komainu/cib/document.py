@@ -35,7 +35,8 @@ _ESCAPED: Final = {
     "\n": "&#10;",
     "\r": "&#13;",
 }
-_TO_ESCAPE: Final = re.compile('[&<>"\t\n\r]')
+_TO_WRITE_OTHERWISE: Final = re.compile("[^ !#-%'-;=?-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What is escaped, and what XML cannot hold."""
 _HINTS: Final = {  # by the number of libxml2's error
     4: "the document begins with <cib …> or <configuration>",
     5: "a document has one root element, and nothing after it",
@@ -130,17 +131,18 @@ def is_storable(text: str) -> bool:
 
 def storable(text: str) -> str:
     """Replace what XML cannot hold and cut what is too long, so that a state equals itself after it was stored."""
+    if len(text) <= TEXT_CHARACTERS_MAX and text.isprintable():
+        return text  # nearly always; what is printed can be written
     return _FORBIDDEN.sub("\ufffd", text[:TEXT_CHARACTERS_MAX])
 
 
 def escape(text: str) -> str:
     """Write a text as the inside of an attribute's value."""
-    escaped = _TO_ESCAPE.sub(lambda found: _ESCAPED[found[0]], text)
-    return _FORBIDDEN.sub("\ufffd", escaped)
+    return _TO_WRITE_OTHERWISE.sub(lambda found: _ESCAPED.get(found[0], "\ufffd"), text)
 
 
 def _write(element: Element, indent: str, lines: list[str]) -> None:
-    attributes = "".join(f' {name}="{escape(text)}"' for name, text in element.attributes.items())
+    attributes = "".join([f' {name}="{escape(text)}"' for name, text in element.attributes.items()])
     if not element.children:
         lines.append(f"{indent}<{element.tag}{attributes}/>")
         return

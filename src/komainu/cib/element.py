@@ -6,7 +6,7 @@ Reading and writing XML text is the business of cib/document.py.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Element:
         for name, text in changes.items():
             if text is None:
                 merged.pop(name, None)
-        return replace(self, attributes=merged)
+        return Element(self.tag, merged, self.children, self.line)
 
     def with_attribute(self, name: str, text: str | None) -> "Element":
         """Return a copy with one attribute set, or removed where the text is None."""
@@ -76,19 +76,19 @@ class Element:
             merged.pop(name, None)
         else:
             merged[name] = text
-        return replace(self, attributes=merged)
+        return Element(self.tag, merged, self.children, self.line)
 
     def with_children(self, children: tuple["Element", ...]) -> "Element":
         """Return a copy with other children."""
-        return replace(self, children=children)
+        return Element(self.tag, self.attributes, children, self.line)
 
     def with_child(self, child: "Element") -> "Element":
         """Return a copy in which the child of the same tag and id is replaced, or the child is appended."""
         for index, other in enumerate(self.children):
             if other.tag == child.tag and other.id == child.id:
-                return replace(self, children=(*self.children[:index], child, *self.children[index + 1 :]))
-        return replace(self, children=(*self.children, child))
+                return self.with_children((*self.children[:index], child, *self.children[index + 1 :]))
+        return self.with_children((*self.children, child))
 
     def without(self, unwanted: Callable[["Element"], bool]) -> "Element":
         """Return a copy without the children for which the claim holds."""
-        return replace(self, children=tuple(child for child in self.children if not unwanted(child)))
+        return self.with_children(tuple(child for child in self.children if not unwanted(child)))

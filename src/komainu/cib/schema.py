@@ -61,7 +61,7 @@ def _check_attributes(element: Element, shape: Shape, problems: Problems) -> Non
                 f'{label(element)} has no attribute "{name}"',
                 f'add {name}="…": {shape.required[name].name}',
             )
-    known = {**shape.required, **shape.optional}
+    known = shape.attributes
     for name, text in element.attributes.items():
         kind = known.get(name)
         if kind is not None:
@@ -129,6 +129,8 @@ def _where_instead(tag: str, shape: Shape, problems: Problems) -> str:
 
 def _check_alternatives(element: Element, shape: Shape, problems: Problems) -> None:
     """Of each group exactly one member is there; of attributes that stand for children, too."""
+    if not shape.one_of:
+        return
     tags = {child.tag for child in element.children}
     for group in shape.one_of:
         present = [

@@ -46,10 +46,13 @@ class Shape:
     one_of: tuple[tuple[str, ...], ...] = ()
     needs: tuple[str, ...] = ()
 
-    @property
-    def all_children(self) -> tuple[str, ...]:
-        """Every child that is allowed."""
-        return (*self.children, *self.single)
+    attributes: Mapping[str, Kind] = field(init=False)  # all that are allowed
+    all_children: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Put together what every element is checked by."""
+        object.__setattr__(self, "attributes", {**self.required, **self.optional})
+        object.__setattr__(self, "all_children", (*self.children, *self.single))
 
 
 _ACTION: Final = enum("start", "stop", "promote", "demote")
