@@ -68,12 +68,11 @@ class Leading:
     @property
     def deadline(self) -> Instant | None:
         """When `tend` is to be called."""
-        moments: list[Instant] = []
-        if self._ballot is not None:
-            moments += [self._ballot.ends_at, self._ballot.resend_at]
-        if self._announcement is not None:
-            moments.append(self._announcement.resend_at)
-        return min(moments, default=None)
+        ballot, announcement = self._ballot, self._announcement
+        if ballot is None:
+            return None if announcement is None else announcement.resend_at
+        due = min(ballot.ends_at, ballot.resend_at)
+        return due if announcement is None else min(due, announcement.resend_at)
 
     @property
     def has_ballot(self) -> bool:
