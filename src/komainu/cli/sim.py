@@ -202,7 +202,8 @@ def faults() -> None:
 def run(seeds: range, draw: Draw, each: bool, jobs: int, form: str) -> int:
     """Play many seeds at once and sum up what came of them."""
     sets = tuple((kind,) for kind in draw.kinds) if each else (draw.kinds,)
-    runs = (draw.run(seed, kinds) for kinds in sets for seed in seeds)
+    # Seed by seed: runs of one seed begin alike, and whoever ends it early has played all classes equally often.
+    runs = (draw.run(seed, kinds) for seed in seeds for kinds in sets)
     begun = time.monotonic()
     tally = play_all(runs, processes=jobs, tell=Progress(len(seeds) * len(sets)).tell)
     took_s = time.monotonic() - begun
@@ -215,7 +216,14 @@ def run(seeds: range, draw: Draw, each: bool, jobs: int, form: str) -> int:
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(_as_data(tally, shortest, took_s))))
     else:
-        for line in [*_summary(tally, took_s), *_failures(tally, shortest)]:
+        lines = [*_summary(tally, took_s), *_failures(tally, shortest)]
+        if tally.left:
+            lines += [
+                "",
+                "to play the rest:",
+                f"  {_command_for(range(tally.left[0].seed, seeds.stop), draw, each=each)}",
+            ]
+        for line in lines:
             click.echo(line)
     return 1 if tally.failures else 0
 
@@ -248,16 +256,30 @@ def replay(seed: int, draw: Draw, keep: str | None, shrinks: bool, form: str) ->
 
 def command(run: Run) -> str:
     """Write the shortest command that plays this run again."""
-    words = ["komainu sim replay", str(run.seed), f"--nodes {run.nodes}"]
-    if run.kinds != tuple(KINDS):
-        words.append(f"--faults {','.join(run.kinds)}")
-    if run.count != COUNT_DEFAULT:
-        words.append(f"--count {run.count}")
-    if run.within_ms != WITHIN_S_DEFAULT * 1000:
-        words.append(f"--within {run.within_ms // 1000}")
+    words = [f"komainu sim replay {run.seed} --nodes {run.nodes}", *_draw_of(run)]
     if run.kept is not None:
         words.append(f"--keep {','.join(map(str, run.kept))}")
     return " ".join(words)
+
+
+def _command_for(seeds: range, draw: Draw, *, each: bool) -> str:
+    """Write the shortest command that plays these seeds."""
+    low, high = draw.nodes[0], draw.nodes[-1]
+    nodes = f"--nodes {low}" if low == high else f"--nodes {low}..{high}"
+    words = [f"komainu sim run --seeds {seeds.start}..{seeds.stop - 1}", nodes, *_draw_of(draw)]
+    return " ".join([*words, "--each"] if each else words)
+
+
+def _draw_of(drawn: Run | Draw) -> list[str]:
+    """Write the options that say which faults are drawn, but for those that are so anyhow."""
+    words = []
+    if drawn.kinds != tuple(KINDS):
+        words.append(f"--faults {','.join(drawn.kinds)}")
+    if drawn.count != COUNT_DEFAULT:
+        words.append(f"--count {drawn.count}")
+    if drawn.within_ms != WITHIN_S_DEFAULT * 1000:
+        words.append(f"--within {drawn.within_ms // 1000}")
+    return words
 
 
 def _places(keep: str | None, count: int) -> tuple[int, ...] | None:
@@ -294,7 +316,8 @@ def _summary(tally: Tally, took_s: float) -> Iterator[str]:
     )
     if tally.is_cut_short:
         yield "cut short: not all runs were played"
-    yield f"{len(tally.failures)} failed" if tally.failures else "every rule held in every run"
+    well = "no rule broke in those that were" if tally.is_cut_short else "every rule held in every run"
+    yield f"{len(tally.failures)} failed" if tally.failures else well
 
 
 def _failures(tally: Tally, shortest: Outcome | None) -> Iterator[str]:

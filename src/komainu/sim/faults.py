@@ -6,7 +6,7 @@ same run otherwise, which is what lets sim/shrink.py cut them down. Every fault 
 is whole again, so that the run can also ask whether the cluster is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -69,36 +69,47 @@ def draw(seed: int, kinds: tuple[str, ...], *, count: int, within_ms: int) -> tu
     return tuple(sorted(drawn, key=lambda fault: (fault.at_ms, fault.seed)))
 
 
+def absent(faults: tuple[Fault, ...], nodes: Collection[NodeId]) -> dict[NodeId, Instant]:
+    """Say which nodes join late, and when they are switched on for the first time."""
+    late = [fault for fault in faults if fault.kind == machine_faults.JOIN]
+    # The quorum must be able to form without them; a pair must be whole at its beginning (wait_for_all).
+    most = (len(nodes) - 1) // 2
+    chosen = Random(late[0].seed).sample(sorted(nodes), min(most, len(late))) if late else []
+    return {node: Instant(fault.at_ms) for node, fault in zip(chosen, late[: len(chosen)], strict=True)}
+
+
 class Misfortune:
     """The faults of one world on their way. `struck` counts them by class."""
 
     def __init__(self, world: World, faults: tuple[Fault, ...], resources: tuple[ResourceId, ...]) -> None:
         self.struck: dict[str, int] = {}
         self._world = world
-        self._faults = faults
+        self.faults = faults
         self._resources = resources
         self._options = 0
         self._nodes = sorted(world.machines)
         self._links = sorted({end.link for end in world.settings[self._nodes[0]].of(self._nodes[0]).ends})
 
-    def absent(self) -> dict[NodeId, Instant]:
-        """Say which nodes join late, and when they are switched on for the first time."""
-        late = [fault for fault in self._faults if fault.kind == machine_faults.JOIN]
-        # The quorum must be able to form without them; a pair must be whole at its beginning (wait_for_all).
-        most = (len(self._nodes) - 1) // 2
-        chosen = Random(late[0].seed).sample(self._nodes, min(most, len(late))) if late else []
-        return {node: Instant(fault.at_ms) for node, fault in zip(chosen, late[: len(chosen)], strict=True)}
+    @property
+    def first(self) -> Instant:
+        """When the first fault strikes."""
+        return Instant(min((fault.at_ms for fault in self.faults), default=FIRST_FAULT_MS))
 
-    def schedule(self) -> Instant:
-        """Put every fault on the world's clock; return when the last of them is mended."""
-        self._world.observer.hears_of_all = True
-        for fault in self._faults:
-            self._world.clock.at(Instant(fault.at_ms), partial(self._strike, fault))
-        last = max((fault.at_ms + fault.lasts_ms for fault in self._faults), default=FIRST_FAULT_MS)
+    @property
+    def over(self) -> Instant:
+        """By when the last fault is mended."""
+        last = max((fault.at_ms + fault.lasts_ms for fault in self.faults), default=FIRST_FAULT_MS)
         return Instant(last + 1)
 
-    def _strike(self, fault: Fault) -> None:
+    def schedule(self) -> None:
+        """Put every fault on the world's clock. Which they are may still change before the first, not when they are."""
+        self._world.observer.hears_of_all = True
+        for place, fault in enumerate(self.faults):
+            self._world.clock.at(Instant(fault.at_ms), partial(self._strike, place))
+
+    def _strike(self, place: int) -> None:
         """Let something happen while somebody is changing the configuration: that is when changes get lost."""
+        fault = self.faults[place]
         world, chance = self._world, Random(fault.seed)
         self.struck[fault.kind] = self.struck.get(fault.kind, 0) + 1
         world.checks.last_fault = world.now

@@ -4,6 +4,7 @@ A run ends when the cluster came to rest after the last fault was mended, or whe
 """
 
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from komainu.model.ids import Instant, LinkNumber, NodeId, NodeName, ResourceId
 from komainu.model.link import LinkEnd
 from komainu.ring.settings import NodeSettings, RingSettings
 from komainu.sim.checks import SafetyViolated, fail
-from komainu.sim.faults import KINDS, MIXED, Fault, Misfortune, draw
+from komainu.sim.faults import KINDS, MIXED, Fault, Misfortune, absent, draw
 from komainu.sim.world import Setup, World
 
 NAMES: Final = "abcdefgh"
@@ -150,40 +151,72 @@ def run_seed(
 
 def play(run: Run) -> Outcome:
     """Play a run to its end, or until a rule breaks."""
-    world = make_world(run.nodes, run.seed)
-    world.plans_beside = run.plans_beside
-    misfortune = Misfortune(world, run.faults, RESOURCES)
-    failure = ""
-    try:
-        _live(world, misfortune)
-    except SafetyViolated as error:
-        failure = str(error)
-    except AssertionError as error:
-        # An invariant of a core: in production it would have ended the daemon.
-        failure = f"assertion violated at {world.now / 1000:.3f} s: {error} ({_place(error)})"
-    except Exception as error:  # noqa: BLE001 - whatever a core throws would have ended its daemon
-        failure = (
-            f"crash violated at {world.now / 1000:.3f} s: {type(error).__name__}: {error} ({_place(error)})"
+    return Begun(run).finish(run)
+
+
+def beginning_of(run: Run) -> tuple[object, ...]:
+    """Say what decides a run until its first fault: runs for which this is equal are one run until then."""
+    faults = run.faults
+    late = absent(faults, [NodeId(number) for number in range(1, run.nodes + 1)])
+    moments = tuple(fault.at_ms for fault in faults)
+    return run.seed, run.nodes, run.plans_beside, moments, tuple(sorted(late.items()))
+
+
+class Begun:
+    """A run that was played until just before its first fault, and is finished once: with its faults or a like run's."""
+
+    def __init__(self, run: Run) -> None:
+        self._world = make_world(run.nodes, run.seed)
+        self._world.plans_beside = run.plans_beside
+        self._misfortune = Misfortune(self._world, run.faults, RESOURCES)
+        self._beginning = beginning_of(run)
+        self._failure = self._failing(_begin)
+
+    def finish(self, run: Run) -> Outcome:
+        """Play the rest with the faults of this run, which begins like ours."""
+        assert beginning_of(run) == self._beginning, "only a run that begins alike goes on from here"
+        self._misfortune.faults = run.faults
+        failure = self._failure or self._failing(_go_on)
+        world = self._world
+        return Outcome(
+            run=run,
+            failure=failure,
+            plans=world.plans_made,
+            acknowledged=len(world.checks.acknowledged),
+            view_changes=world.observer.view_changes,
+            events=world.events,
+            lived_ms=world.now,
+            struck=tuple(sorted(self._misfortune.struck.items())),
+            trace=tuple(world.trace),
         )
-    return Outcome(
-        run=run,
-        failure=failure,
-        plans=world.plans_made,
-        acknowledged=len(world.checks.acknowledged),
-        view_changes=world.observer.view_changes,
-        events=world.events,
-        lived_ms=world.now,
-        struck=tuple(sorted(misfortune.struck.items())),
-        trace=tuple(world.trace),
-    )
+
+    def _failing(self, live: Callable[[World, Misfortune], None]) -> str:
+        """Play a part; say which rule broke in it."""
+        world = self._world
+        try:
+            live(world, self._misfortune)
+        except SafetyViolated as error:
+            return str(error)
+        except AssertionError as error:
+            # An invariant of a core: in production it would have ended the daemon.
+            return f"assertion violated at {world.now / 1000:.3f} s: {error} ({_place(error)})"
+        except Exception as error:  # noqa: BLE001 - whatever a core throws would have ended its daemon
+            name = type(error).__name__
+            return f"crash violated at {world.now / 1000:.3f} s: {name}: {error} ({_place(error)})"
+        return ""
 
 
-def _live(world: World, misfortune: Misfortune) -> None:
-    absent = misfortune.absent()
+def _begin(world: World, misfortune: Misfortune) -> None:
+    late = absent(misfortune.faults, world.machines)
     for node in world.machines:
-        moment = absent.get(node, Instant(world.chance.randrange(START_STAGGER_MS)))
+        moment = late.get(node, Instant(world.chance.randrange(START_STAGGER_MS)))
         world.clock.at(moment, partial(world.boot, node))
-    world.run_until(misfortune.schedule())
+    misfortune.schedule()
+    world.run_until(Instant(misfortune.first - 1))
+
+
+def _go_on(world: World, misfortune: Misfortune) -> None:
+    world.run_until(misfortune.over)
     misfortune.heal()
     end = world.now + SETTLE_MS
     while trouble(world):

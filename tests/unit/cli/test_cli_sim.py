@@ -1,6 +1,7 @@
 """`komainu sim`: what is misused is refused with its remedy, and what is shown can be played again."""
 
 import json
+from collections.abc import Iterable
 
 import pytest
 
@@ -8,6 +9,7 @@ from komainu.cli.commands import run as komainu
 from komainu.cli.sim import command
 from komainu.sim.faults import KINDS
 from komainu.sim.scenario import Run
+from komainu.sim.seeds import Tally
 
 SHORT = ["--count", "1", "--within", "1", "--nodes", "2"]
 
@@ -57,6 +59,20 @@ def test_a_run_sums_up_by_class_of_faults(capsys: pytest.CaptureFixture[str]) ->
     assert "loss                   2        2       0" in shown
     assert "crash                  2        2       0" in shown
     assert shown.splitlines()[-1] == "every rule held in every run"
+
+
+def test_a_run_that_was_cut_short_says_how_to_go_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_short(runs: Iterable[Run], **_: object) -> Tally:
+        return Tally(runs=3, is_cut_short=True, left=(list(runs)[3],))
+
+    monkeypatch.setattr("komainu.cli.sim.play_all", cut_short)
+    assert komainu(["sim", "run", "--seeds", "7..9", "--each", "--faults", "loss,crash", *SHORT]) == 0
+    shown = capsys.readouterr().out
+    assert "cut short: not all runs were played\nno rule broke in those that were\n" in shown
+    rest = "komainu sim run --seeds 8..9 --nodes 2 --faults loss,crash --count 1 --within 1 --each"
+    assert shown.endswith(f"to play the rest:\n  {rest}\n")
 
 
 def test_a_run_can_be_read_by_programs(capsys: pytest.CaptureFixture[str]) -> None:

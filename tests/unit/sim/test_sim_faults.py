@@ -6,7 +6,7 @@ from komainu.model.ids import Instant, NodeId
 from komainu.model.link import LinkState
 from komainu.network import link_ends
 from komainu.sim.agents import Devices
-from komainu.sim.faults import FIRST_FAULT_MS, KINDS, LASTING_MS, Misfortune, draw
+from komainu.sim.faults import FIRST_FAULT_MS, KINDS, LASTING_MS, Misfortune, absent, draw
 from komainu.sim.machine import Agents, Machine
 from komainu.sim.scenario import RESOURCES, make_world
 
@@ -24,11 +24,12 @@ def test_the_same_seed_draws_the_same_faults_in_order_of_time() -> None:
 def test_every_class_of_faults_is_over_in_the_end(kind: str) -> None:
     world = make_world(3, 1)
     misfortune = Misfortune(world, draw(3, (kind,), count=2, within_ms=2_000), RESOURCES)
-    late = misfortune.absent()
+    late = absent(misfortune.faults, world.machines)
     for node in world.machines:
         if node not in late:
             world.boot(node)
-    world.run_until(misfortune.schedule())
+    misfortune.schedule()
+    world.run_until(misfortune.over)
     assert misfortune.struck == {kind: 2}
     assert world.network.is_clean
     assert world.devices is Devices.WELL
@@ -71,6 +72,5 @@ def view_of(machine: Machine) -> tuple[int, ...]:
 
 def test_a_pair_begins_whole_and_others_begin_with_a_majority() -> None:
     drawn = draw(3, ("join",), count=6, within_ms=2_000)
-    assert [
-        len(Misfortune(make_world(nodes, 1), drawn, RESOURCES).absent()) for nodes in (2, 3, 4, 5, 7)
-    ] == [0, 1, 1, 2, 3]
+    sizes = (2, 3, 4, 5, 7)
+    assert [len(absent(drawn, [*map(NodeId, range(nodes))])) for nodes in sizes] == [0, 1, 1, 2, 3]
