@@ -360,6 +360,21 @@ def test_a_fence_agent_may_be_missing_or_hang(play: Play) -> None:
     play(scene)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may go before others")
+def test_a_fence_agent_goes_before_ordinary_work(play: Play) -> None:
+    async def scene(stage: Stage) -> None:
+        niceness = 'cut -d " " -f 19 /proc/self/stat'
+        fence_agent(
+            stage, f"until [ $({niceness}) = {agents.FENCE_NICENESS} ]; do sleep 0.01; done; {niceness}"
+        )
+        stage.runner.run(RunFenceAgent(FenceRunId(1), "fence_test", (), 4000))
+        ended = await stage.next()
+        assert isinstance(ended, FenceAgentFinished)
+        assert (ended.exit_code, ended.output.strip()) == (0, str(agents.FENCE_NICENESS))
+
+    play(scene)
+
+
 def test_a_fence_device_is_monitored_through_its_agent(play: Play) -> None:
     async def scene(stage: Stage) -> None:
         fence_agent(stage, "cat")
