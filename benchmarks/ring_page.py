@@ -227,14 +227,18 @@ def _sizes(found: Figures) -> Iterator[str]:
     yield "Rings alone, two links, made-up time (benchmarks/ring_sizes.py). What one idle node sends, and how soon the last of"
     yield f"the others is in a view without a node that died, {found['times']} times."
     yield ""
-    yield "| nodes | packets sent a second | bytes a second | CPU of the core, % of a core | noticed, ms: median / worst | promise, ms |"
-    yield "|---|---|---|---|---|---|"
+    yield "| nodes | packets sent a second | bytes a second | to each peer | events a second | CPU of the core, % of a core | noticed, ms: median / worst | promise, ms |"
+    yield "|---|---|---|---|---|---|---|---|"
     for row in rows:
         missed = row["missed_ms"]
         noticed = f"{statistics.median(missed):.0f} / {max(missed)}" if missed else "-"
         yield (
-            f"| {row['nodes']} | {row['packets']:.0f} | {row['bytes']:,.0f} | {row['cpu']:.2f} | {noticed} | {row['promised_ms']} |"
+            f"| {row['nodes']} | {row['packets']:.0f} | {row['bytes']:,.0f} | {row['bytes'] / (row['nodes'] - 1):,.0f} "
+            f"| {row['events']:.0f} | {row['cpu']:.2f} | {noticed} | {row['promised_ms']} |"
         )
+    yield ""
+    yield "Each node sends its beats to every other, and each beat names the lives that it hears: so what one node sends grows with"
+    yield "the nodes in packets, and beyond that in bytes; what all send, with the square and more."
     missing = [str(nodes) for nodes in found["wanted"] if nodes not in {row["nodes"] for row in rows}]
     if missing:
         yield ""

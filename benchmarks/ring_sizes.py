@@ -54,7 +54,7 @@ class Rings:
         }
         self.views: list[tuple[Instant, NodeId, tuple[NodeId, ...]]] = []
         self.counted: Wire | None = None  # seals what node 1 sends while it is measured
-        self.datagrams = self.bytes = 0
+        self.datagrams = self.bytes = self.events = 0
         self._wakes: dict[NodeId, Instant] = {}
         for me in self.rings:
             self._plan(me)
@@ -80,6 +80,7 @@ class Rings:
         ring = self.rings.get(me)
         if ring is None:
             return
+        self.events += self.counted is not None and me == 1
         for effect in ring.handle(event, self.clock.now):
             if isinstance(effect, SendPacket):
                 if self.counted is not None and me == 1:
@@ -117,6 +118,7 @@ class Idle:
     nodes: int
     packets: float  # a second
     bytes: float  # a second, with the headers of Ethernet, IPv4 and UDP
+    events: float  # a second that the core takes in: packets and its own deadlines
     cpu: float  # of the ring's core alone, % of one of this machine's cores
     missed_ms: list[int]  # from the death of a node to the view without it, on the last of the others
     promised_ms: int
@@ -134,7 +136,8 @@ def measure_size(nodes: int, times: int, seconds: int = 10) -> Idle | None:
     world.run(seconds * 1000)
     missed = [took for seed in range(times) if (took := time_of_detection(nodes, seed)) is not None]
     promised = derive(world.settings[NodeId(1)]).detect_within_ms
-    return Idle(nodes, world.datagrams / seconds, world.bytes / seconds, cpu, missed, promised)
+    sent = (world.datagrams / seconds, world.bytes / seconds, world.events / seconds)
+    return Idle(nodes, *sent, cpu, missed, promised)
 
 
 def time_of_detection(nodes: int, seed: int) -> int | None:
