@@ -248,7 +248,7 @@ def _order_replica(job: Job, rsc: Resource, replica: Replica) -> None:
     ordering.tasks(job, (container, "stop"), (rsc, "stopped"), after)
     if replica.ip is not None:
         replica.ip.variant.add_internal_constraints(job, replica.ip)
-        up = Rel.ORDERED | Rel.FIRST_IMPLIES_THEN | Rel.UNRUNNABLE_FIRST_BLOCKS | Rel.GUEST_ALLOWED
+        up = Rel.ORDERED | Rel.UNRUNNABLE_FIRST_BLOCKS | Rel.GUEST_ALLOWED
         ordering.starts(job, replica.ip, container, up)
         ordering.stops(job, container, replica.ip, Rel.ORDERED | Rel.THEN_IMPLIES_FIRST | Rel.GUEST_ALLOWED)
         _bind(job, "#ip-with-container", replica.ip, container)

@@ -129,6 +129,9 @@ class _Maker:
                 connect_timeout=None,
             )
         )
+        for row in replica.connection.table.values() if replica.connection is not None else ():
+            if row.node.is_remote:  # whatever becomes of the connection: none goes through another
+                row.score = -INFINITY
 
     def _add(self, element: Element) -> Resource | None:
         rsc = resources.make(self._job, element, self._bundle)

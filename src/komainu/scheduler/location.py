@@ -14,7 +14,7 @@ from komainu.model.role import parse as parse_role
 from komainu.scheduler import operations, rules
 from komainu.scheduler.job import Candidate, Job, Location, Node, Resource
 from komainu.scheduler.rules import RuleContext
-from komainu.scheduler.words import Discovery, add_scores
+from komainu.scheduler.words import INFINITY, Discovery, add_scores
 
 _DISCOVERY: Final = {"always": Discovery.ALWAYS, "never": Discovery.NEVER, "exclusive": Discovery.EXCLUSIVE}
 
@@ -135,6 +135,13 @@ def apply_all(job: Job) -> None:
         location.resource.variant.apply_location(location.resource, location)
 
 
+def _new_row(wish: Candidate) -> Candidate:
+    """Let a node in that was not in the table. A rule may hold for a bundle's node, too: that takes only its own."""
+    is_closed = wish.node.default_discovery is Discovery.NEVER
+    value = -INFINITY if is_closed else wish.score
+    return Candidate(wish.node, value, discovery=wish.node.default_discovery)
+
+
 def apply(rsc: Resource, location: Location) -> None:
     """Add a location's scores to one table. A node that was not in it gets a row."""
     if location.role is not Role.UNKNOWN and location.role is not rsc.next_role:
@@ -142,7 +149,7 @@ def apply(rsc: Resource, location: Location) -> None:
     for node_id, wish in location.rows.items():
         row = rsc.table.get(node_id)
         if row is None:
-            row = rsc.table[node_id] = Candidate(wish.node, wish.score)
+            row = rsc.table[node_id] = _new_row(wish)
         else:
             row.score = add_scores(row.score, wish.score)
         if row.discovery < location.discovery:

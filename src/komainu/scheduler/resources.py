@@ -274,12 +274,15 @@ def target_role(rsc: Resource) -> Role | None:
 
 
 def _fill_table(job: Job, rsc: Resource) -> None:
-    """Allow every node known so far, in a cluster where every node is welcome unless excluded."""
+    """Allow every node known so far, in a cluster where every node is welcome unless excluded.
+
+    The connection of a guest goes where its machine goes, in every cluster: nothing has to name a node for it.
+    """
     is_guest_connection = rsc.is_remote_connection and "container" in rsc.meta
     if not job.options.symmetric and not is_guest_connection:
         return
     for node in job.nodes:
-        if node.default_discovery is not Discovery.NEVER:
+        if node.default_discovery is not Discovery.NEVER or not job.options.symmetric:
             rsc.table[node.id] = Candidate(node, node.base_score, discovery=node.default_discovery)
 
 

@@ -82,3 +82,51 @@ def test_parts_stopped_by_a_fencing_say_so_to_a_bundle_that_is_notified() -> Non
     (stop,) = (a for a in job.by_id["box-podman-0"].actions if a.task == "stop" and a.is_pseudo)
     assert stop.meta["notify_stop_resource"] == "box-podman-0"
     assert stop.meta["notify_stop_uname"] == "b"
+
+
+def test_no_connection_of_a_bundle_goes_through_another_even_where_nothing_is_managed() -> None:
+    guest = dummy("vm", meta("vm", remote_node="g"))
+    for options in ({"symmetric-cluster": "false"}, {"maintenance-mode": "true"}):
+        cib = whole("a", guest + BUNDLE.format(dummy("x")), state("a"), options=options)
+        job = recipe.read(cib, 1000)
+        recipe.schedule(job)
+        rows = {name: row.score for name, row in job.by_id["box-0"].table.items()}
+        assert rows["a"] == 0, options
+        assert rows["g"] == -1_000_000, options
+    # What follows its machine is let in everywhere, also where nodes have to be named: a bundle's node is one to refuse.
+    asymmetric = whole("a", BUNDLE.format(dummy("x")), state("a"), options={"symmetric-cluster": "false"})
+    assert recipe.read(asymmetric, 1000).by_id["box-0"].table["box-0"].score == -1_000_000
+
+
+def test_a_rule_that_holds_for_a_bundles_node_lets_nothing_in_there() -> None:
+    rule = (
+        '<rsc_location id="l" rsc="early"><rule id="r" score="50">'
+        '<expression id="e" attribute="colour" operation="not_defined"/></rule></rsc_location>'
+    )
+    running = (
+        '<lrm_resource id="box-podman-0" class="ocf" provider="heartbeat" type="podman">'
+        f"{entry('box-podman-0', 'a', 'start', 3)}</lrm_resource>"
+        '<lrm_resource id="box-0" class="ocf" provider="pacemaker" type="remote">'
+        f"{entry('box-0', 'a', 'start', 4)}</lrm_resource>"
+    )
+    cib = whole("a", dummy("early") + BUNDLE.format(dummy("x")), state("a", running), constraints=rule)
+    job = recipe.read(cib, 1000)
+    recipe.schedule(job)
+    assert {n: row.score for n, row in job.by_id["early"].table.items()} == {"a": 50, "box-0": -1_000_000}
+    assert [a.node.name for a in job.by_id["early"].actions if a.task == "monitor" and a.node] == ["a"]
+
+
+def test_a_probe_for_an_address_does_not_hold_up_the_stop_of_its_container() -> None:
+    """The container waits for its address; that the address starts does not say that the container has to."""
+    addressed = BUNDLE.replace("<network ", '<network ip-range-start="10.0.0.1" ').format(dummy("x"))
+    parts = (
+        past("box-ip-10.0.0.1", entry("box-ip-10.0.0.1", "a", "start", 2)),
+        past("box-podman-0", entry("box-podman-0", "a", "start", 3)),
+        past("box-0", entry("box-0", "a", "start", 4)),
+    )
+    cib = whole("ab", addressed, state("a", *parts, standby="on") + state("b"))
+    actions = {action.label: action for action in plan(cib, 1000).actions}
+    names = {action.action_id: label for label, action in actions.items()}
+    needs = {names[number] for number in actions["stop box-podman-0 on a"].needs}
+    assert "monitor box-ip-10.0.0.1 on b" in actions
+    assert "monitor box-ip-10.0.0.1 on b" not in needs
