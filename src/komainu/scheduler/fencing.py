@@ -72,7 +72,7 @@ def _fence_guest(job: Job, node: Node) -> None:
         # The launcher is gone without a stop; the connection's stop tells when it is over.
         gone = find_first(connection, "stop", None)
         if gone is not None:
-            relate(gone, fencing, Rel.UNRUNNABLE_FIRST_BLOCKS)
+            relate(gone, fencing, Rel.ORDERED)
     order_around(job, fencing)
 
 

@@ -4,6 +4,7 @@ import pytest
 from whole_text import dummy, entry, meta, past, state, whole
 
 from komainu.model.plan import Action, Plan
+from komainu.scheduler import recipe
 from komainu.scheduler.plan import plan
 
 DEVICE = '<primitive id="fence" class="stonith" type="fence_lab"/>'
@@ -59,3 +60,21 @@ def test_a_single_resource_that_needs_only_quorum_waits_for_the_fencing_of_a_nod
         action for action in planned.actions if action.operation == "start" and action.resource == "x"
     )
     assert "reboot on c" in _needs(planned, start.label)
+
+
+def test_a_guest_whose_machine_is_gone_is_reset_even_if_nobody_may_close_its_connection() -> None:
+    """Fencing is on and there is no device: what is active is not managed, and the connection stays as it is."""
+    guest = dummy("vm", meta("vm", remote_node="g")) + f'<clone id="c">{dummy("x")}</clone>'
+    gone = past("vm", entry("vm", "a", "start", 3), entry("vm", "a", "monitor", 4, rc_code="5"))
+    connected = (
+        '<lrm_resource id="g" class="ocf" provider="pacemaker" type="remote" container="vm">'
+        f"{entry('g', 'a', 'start', 5)}</lrm_resource>"
+    )
+    inside = (
+        '<node_state id="g" uname="g" remote_node="true"><lrm id="g"><lrm_resources>'
+        f"{past('x', entry('x', 'g', 'start', 6))}</lrm_resources></lrm></node_state>"
+    )
+    cib = whole("ab", guest, state("a", gone, connected) + state("b") + inside, options={"fencing-enabled": "true"})
+    job = recipe.read(cib, 1000)
+    graph = recipe.schedule(job)
+    assert [s.action.node.name for s in graph.synapses if s.action.task == "stonith" and s.action.node] == ["g"]
