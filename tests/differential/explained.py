@@ -69,7 +69,7 @@ def _reason_of_graph(cib: Element, found: Sequence[Disagreement]) -> str | None:
         ends = _EDGE.match(line)
         if ends is None:
             return None
-        if ends["first"] == ends["then"] and ends["task"] == ends["next"]:
+        if ends["first"] == ends["then"]:
             if not _is_ordered_instance(cib, ends["first"]):
                 return None
             reasons.add("instances of an ordered clone wait for all before them")

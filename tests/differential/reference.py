@@ -24,6 +24,7 @@ _STOPPED = "Stopped: [ "
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _BOLD = re.compile(r"style ?= ?bold")
 _INSTANCE = re.compile(r"\b(r\w*?):\d+(?=_)")
+_CONTAINER = re.compile(r"-(?:docker|podman)-\d+$")
 _PREFIX = re.compile(r"^pcmk__\w+: ")
 
 
@@ -93,7 +94,10 @@ def _scores(lines: list[str]) -> Counter[str]:
     # 2.1.5 tries other assignments of instances before the last, and writes down each; and it also writes down
     # that an instance that runs nowhere is not promoted there.
     found = (_PREFIX.sub("", line) for line in lines if " score on " in line and " on none:" not in line)
-    return Counter(_squeeze(line) for line in found if ":" not in line.split(" ", 1)[0])
+    named = ((line.split(" ", 1)[0], line) for line in found)
+    return Counter(
+        _squeeze(line) for name, line in named if ":" not in name and _CONTAINER.search(name) is None
+    )
 
 
 def _graph(dot: str) -> tuple[Counter[str], Counter[str]]:

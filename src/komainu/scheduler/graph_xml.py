@@ -190,6 +190,10 @@ def label(action: Action) -> str:
     return f"{action.task}{node}" if action.node is not None else action.key
 
 
+def _is_left_alone(action: Action) -> bool:
+    return action.resource is not None and not action.resource.managed
+
+
 def write_dot(job: Job, graph: Graph, *, shows_optional: bool = False) -> str:
     """Write the graph for `dot`: what is carried out bold, what cannot run (or need not) dashed."""
     lines = [' digraph "g" {']
@@ -199,10 +203,12 @@ def write_dot(job: Job, graph: Graph, *, shows_optional: bool = False) -> str:
         font, style, colour = "orange" if action.is_pseudo else "black", "dashed", "black"
         if action.is_dumped:
             style, colour = "bold", "green"
-        elif action.is_optional and shows_optional:
-            colour = "blue"
-        elif action.is_optional or (action.resource is not None and not action.resource.managed):
+        elif not shows_optional and (action.is_optional or _is_left_alone(action)):
             continue
+        elif _is_left_alone(action):
+            colour, font = "red", "purple"
+        elif action.is_optional:
+            colour = "blue"
         else:
             colour = "red"
         drawn.add(action.number)
