@@ -19,8 +19,11 @@ _UNMANAGED = re.compile(
 )
 _BLOCKED_BY_STOP = re.compile(r"Start (\S+) .* due to unrunnable (\S+) stop \(blocked\)")
 _EDGE = re.compile(
-    r"(?P<first>\S+)_(?P<task>start|stop|monitor)_0 \S+ -> (?P<then>\S+)_(?P<next>start|stop|monitor)_0 "
+    r"(?P<first>\S+)_(?P<task>start|stop|monitor|running|stopped)_0(?: \S+)? -> "
+    r"(?P<then>\S+)_(?P<next>start|stop|running|stopped)_0(?: |$)"
 )
+_MONITOR = re.compile(r"(?:Cancel )?\S+_monitor_[1-9]\d* \S+")
+_CONTAINER = re.compile(r"(\S+)-(?:docker|podman)-\d+_start_0 \S+ -> (.+)")
 Pair = tuple[str, str, str]
 """A dependent, its primary, the score between them."""
 
@@ -29,6 +32,8 @@ def reason(cib: Element, found: Sequence[Disagreement]) -> str | None:
     """Return the reason, None when there is none."""
     if all(part.part in {"actions", "edges"} for part in found):
         return _reason_of_graph(cib, found)
+    if _is_unfinished(cib, found):
+        return "what only one of them finishes, with guests"
     pairs = list(_colocations(cib))
     ours = [line for part in found for line in part.only_ours]
     words = {word for part in found for line in part.only_ours + part.only_reference for word in line.split()}
@@ -40,7 +45,8 @@ def reason(cib: Element, found: Sequence[Disagreement]) -> str | None:
         return "a collective that is active, unmanaged, on a lost node only"
     if _blocks_for_group(cib, pairs, found):
         return "dependents of a group that cannot start"
-    if any("due to colocation with" in line for line in ours) and _has_circle(pairs):
+    is_in_circle = bool(words & _circle(pairs))
+    if is_in_circle or (any("due to colocation with" in line for line in ours) and _circle(pairs)):
         return "mandatory colocations in a circle"
     if _has_chain(pairs):
         return "wishes along a chain of colocations"
@@ -55,6 +61,10 @@ def reason(cib: Element, found: Sequence[Disagreement]) -> str | None:
         return "a wish and a demand of one dependent"
     if _needs_room_for_instances(cib, words):
         return "room for instances that are active elsewhere"
+    if _counts_unseen_as_one(cib, words):
+        return "guests that were never seen are told apart"
+    if _adds_own_score(cib, found):
+        return "a rule with or, and a node that is lost"
     if _has_rival_capacities(cib):
         return "balanced by capacities that cannot be compared"
     return None
@@ -62,6 +72,12 @@ def reason(cib: Element, found: Sequence[Disagreement]) -> str | None:
 
 def _reason_of_graph(cib: Element, found: Sequence[Disagreement]) -> str | None:
     """Return why only what waits for what differs: each line has to have its reason."""
+    lines = [line for part in found for line in part.only_ours + part.only_reference]
+    if lines and all(_MONITOR.fullmatch(line) for line in lines):
+        is_known = _has_maintenance_node(cib)
+        return "monitors of what is also active on a node in maintenance" if is_known else None
+    if _waits_for_contained(cib, found):
+        return "what follows a bundle waits for what is in it"
     if any(part.part != "edges" or part.only_reference for part in found):
         return None
     reasons = set()
@@ -78,6 +94,23 @@ def _reason_of_graph(cib: Element, found: Sequence[Disagreement]) -> str | None:
         else:
             return None
     return ", ".join(sorted(reasons))
+
+
+def _waits_for_contained(cib: Element, found: Sequence[Disagreement]) -> bool:
+    """Tell whether the same waits for a container there, and here for what runs in it."""
+    left = sorted(
+        match[1] + match[2] if (match := _CONTAINER.fullmatch(line)) else line
+        for part in found
+        for line in part.only_reference
+    )
+    inside = {
+        e.id: bundle.id for bundle in cib.walk() if bundle.tag == "bundle" for e in bundle.all("primitive")
+    }
+    right = []
+    for line in (line for part in found for line in part.only_ours):
+        first, _, then = line.partition("_start_0 ")
+        right.append(inside.get(first, "") + then.partition(" -> ")[2])
+    return left == sorted(right)
 
 
 def _is_ordered_instance(cib: Element, name: str) -> bool:
@@ -122,7 +155,9 @@ def _has_chain(pairs: list[Pair]) -> bool:
     )
 
 
-def _has_circle(pairs: list[Pair]) -> bool:
+def _circle(pairs: list[Pair]) -> set[str]:
+    """Return what must be, through others, with itself."""
+    found = set()
     follows: dict[str, set[str]] = {}
     for dependent, primary, score in pairs:
         if score == "INFINITY":
@@ -135,8 +170,8 @@ def _has_circle(pairs: list[Pair]) -> bool:
             seen.add(here)
             waiting |= follows.get(here, set())
         if start in seen:
-            return True
-    return False
+            found.add(start)
+    return found
 
 
 def _owners(cib: Element, words: set[str]) -> set[str]:
@@ -190,6 +225,42 @@ def _hides_collective(cib: Element, found: Sequence[Disagreement]) -> bool:
         child.id: e.id for e in cib.walk() if e.id in shown for child in e.walk() if child.tag == "primitive"
     }
     return bool(shown) and bool(members & set(inside))
+
+
+def _is_unfinished(cib: Element, found: Sequence[Disagreement]) -> bool:
+    """Tell whether only the end differs of a transition that the reference does in part, where there are guests."""
+    parts = {part.part for part in found}
+    has_guests = any(e.get("name") == "remote-node" or e.get("remote_node") for e in cib.walk())
+    return (
+        "what cannot be finished" in parts and parts <= {"status", "what cannot be finished"} and has_guests
+    )
+
+
+def _counts_unseen_as_one(cib: Element, words: set[str]) -> bool:
+    """Tell whether what differs names a guest or a remote node of which there is no state."""
+    status = cib.first("status")
+    known = {state.get("uname") for state in (() if status is None else status.all("node_state"))}
+    names = {e.get("value") for e in cib.walk() if e.get("name") == "remote-node"}
+    names |= {e.id for e in cib.walk() if e.tag == "primitive" and e.get("type") == "remote"}
+    bare = {word.rstrip(":") for word in words}
+    return len(names - known) > 1 and bool(bare & (names - known))
+
+
+def _adds_own_score(cib: Element, found: Sequence[Disagreement]) -> bool:
+    """Tell whether only scores of lost nodes differ, and a rule joins its conditions by "or"."""
+    status = cib.first("status")
+    lost = {
+        state.get("uname")
+        for state in (() if status is None else status.all("node_state"))
+        if _is_lost(state)
+    }
+    scores = [
+        line for part in found if part.part == "scores" for line in part.only_ours + part.only_reference
+    ]
+    has_rule = any(e.tag == "rule" and e.get("boolean-op") == "or" for e in cib.walk())
+    others = {part.part for part in found} - {"scores", "what cannot be finished"}
+    nodes = {line.rpartition(" on ")[2].split(":")[0] for line in scores}
+    return has_rule and not others and bool(nodes) and nodes <= lost
 
 
 def _is_lost(state: Element) -> bool:

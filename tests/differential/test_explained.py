@@ -86,3 +86,54 @@ def test_what_waits_for_later_members_and_earlier_instances() -> None:
     assert explained.reason(_cib(members), waits) is None
     only_done = [Disagreement("actions", (), ("a_start_0 n2",))]
     assert explained.reason(_cib(members), only_done) is None
+
+
+def test_monitors_on_a_node_in_maintenance() -> None:
+    found = [Disagreement("actions", ("a_monitor_10000 n1",), ("Cancel a_monitor_10000 n1",))]
+    pair = '<nvpair id="p" name="maintenance" value="true"/>'
+    why = "monitors of what is also active on a node in maintenance"
+    assert explained.reason(_cib(GROUP, status=f'<node_state uname="n1">{pair}</node_state>'), found) == why
+    assert explained.reason(_cib(GROUP, status='<node_state uname="n1"/>'), found) is None
+
+
+def test_what_follows_a_bundle() -> None:
+    bundle = '<bundle id="b"><podman/><primitive id="x"/></bundle><primitive id="a"/>'
+    edges = ("b-podman-0_start_0 n1 -> a_start_0 n2",), ("x_start_0 b-0 -> a_start_0 n2",)
+    why = "what follows a bundle waits for what is in it"
+    assert explained.reason(_cib(bundle), [Disagreement("edges", *edges)]) == why
+    other = ("y_start_0 b-0 -> a_start_0 n2",)
+    assert explained.reason(_cib(bundle), [Disagreement("edges", edges[0], other)]) is None
+    assert explained.reason(_cib(bundle), [Disagreement("edges", edges[0], ())]) is None
+
+
+def test_guests_that_were_never_seen() -> None:
+    machine = '<primitive id="{0}"><meta_attributes id="{0}-m"><nvpair id="{0}-n" name="remote-node" value="g{0}"/></meta_attributes></primitive>'
+    two = machine.format("r") + machine.format("s")
+    found = [
+        Disagreement("scores", ("a allocation score on gr: 0",), ("a allocation score on gr: -INFINITY",))
+    ]
+    why = "guests that were never seen are told apart"
+    assert explained.reason(_cib(two), found) == why
+    assert explained.reason(_cib(two, status='<node_state uname="gr"/>'), found) is None
+    assert explained.reason(_cib(machine.format("r")), found) is None
+
+
+def test_a_rule_with_or_and_a_lost_node() -> None:
+    rule = '<rsc_location id="l" rsc="a"><rule id="r" score="5" boolean-op="or"/></rsc_location>'
+    found = [
+        Disagreement("scores", ("a allocation score on n2: -INFINITY",), ("a allocation score on n2: 5",))
+    ]
+    lost = '<node_state uname="n2" in_ccm="false"/>'
+    why = "a rule with or, and a node that is lost"
+    assert explained.reason(_cib(GROUP, constraints=rule, status=lost), found) == why
+    assert explained.reason(_cib(GROUP, status=lost), found) is None
+    assert explained.reason(_cib(GROUP, constraints=rule), found) is None
+
+
+def test_what_only_one_of_them_finishes() -> None:
+    guest = '<primitive id="r"><meta_attributes id="m"><nvpair id="n" name="remote-node" value="g"/></meta_attributes></primitive>'
+    unfinished = Disagreement("what cannot be finished", ("an invalid transition was produced",), ())
+    found = [Disagreement("status", ("a: Stopped",), ("a: Started n1",)), unfinished]
+    assert explained.reason(_cib(guest), found) == "what only one of them finishes, with guests"
+    assert explained.reason(_cib(GROUP), found) is None
+    assert explained.reason(_cib(guest), found[:1]) is None

@@ -38,6 +38,11 @@ class WideMaker(Maker):
         """Change the primitive of this name, wherever it is."""
         self.tops = [_changed(top, name, change) for top in self.tops]
 
+    def _is_clone(self, name: str) -> bool:
+        """Tell whether it is a clone, or the template of what is in one."""
+        owner = next((leaf for leaf, template in self.templates.items() if template == name), name)
+        return super()._is_clone(self.inside.get(owner, owner) if owner != name else name)
+
     # -- resources
 
     def resources(self) -> None:

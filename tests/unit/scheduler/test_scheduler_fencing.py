@@ -74,7 +74,11 @@ def test_a_guest_whose_machine_is_gone_is_reset_even_if_nobody_may_close_its_con
         '<node_state id="g" uname="g" remote_node="true"><lrm id="g"><lrm_resources>'
         f"{past('x', entry('x', 'g', 'start', 6))}</lrm_resources></lrm></node_state>"
     )
-    cib = whole("ab", guest, state("a", gone, connected) + state("b") + inside, options={"fencing-enabled": "true"})
+    cib = whole(
+        "ab", guest, state("a", gone, connected) + state("b") + inside, options={"fencing-enabled": "true"}
+    )
     job = recipe.read(cib, 1000)
     graph = recipe.schedule(job)
-    assert [s.action.node.name for s in graph.synapses if s.action.task == "stonith" and s.action.node] == ["g"]
+    assert [s.action.node.name for s in graph.synapses if s.action.task == "stonith" and s.action.node] == [
+        "g"
+    ]
