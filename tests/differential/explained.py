@@ -22,6 +22,7 @@ _EDGE = re.compile(
     r"(?P<first>\S+)_(?P<task>start|stop|monitor|running|stopped)_0(?: \S+)? -> "
     r"(?P<then>\S+)_(?P<next>start|stop|running|stopped)_0(?: |$)"
 )
+_BEGINNING = re.compile(r"(?:\S+_stopped_0 -> )?(\S+)_start_0")
 _MONITOR = re.compile(r"(?:Cancel )?\S+_monitor_[1-9]\d* \S+")
 _CONTAINER = re.compile(r"(\S+)-(?:docker|podman)-\d+_start_0 \S+ -> (.+)")
 Pair = tuple[str, str, str]
@@ -76,6 +77,8 @@ def _reason_of_graph(cib: Element, found: Sequence[Disagreement]) -> str | None:
     if lines and all(_MONITOR.fullmatch(line) for line in lines):
         is_known = _has_maintenance_node(cib)
         return "monitors of what is also active on a node in maintenance" if is_known else None
+    if _begins_group(cib, lines, found):
+        return "dependents of a group that cannot start"
     if _waits_for_contained(cib, found):
         return "what follows a bundle waits for what is in it"
     if any(part.part != "edges" or part.only_reference for part in found):
@@ -94,6 +97,16 @@ def _reason_of_graph(cib: Element, found: Sequence[Disagreement]) -> str | None:
         else:
             return None
     return ", ".join(sorted(reasons))
+
+
+def _begins_group(cib: Element, lines: list[str], found: Sequence[Disagreement]) -> bool:
+    """Tell whether only the reference begins groups, none of whose members starts, that must be with something."""
+    if any(part.only_ours for part in found):
+        return False
+    groups = {e.id for e in cib.walk() if e.tag == "group"}
+    held = {end for one, other, score in _colocations(cib) if score == "INFINITY" for end in (one, other)}
+    matches = [_BEGINNING.fullmatch(line) for line in lines]
+    return bool(matches) and all(match is not None and match[1] in groups & held for match in matches)
 
 
 def _waits_for_contained(cib: Element, found: Sequence[Disagreement]) -> bool:
@@ -288,9 +301,9 @@ def _blocks_for_group(cib: Element, pairs: list[Pair], found: Sequence[Disagreem
 
 
 def _weighs_wish_first(pairs: list[Pair], words: set[str]) -> bool:
-    """Tell whether a dependent has a wish about one primary and a demand about another that comes later by its id."""
+    """Tell whether a dependent has a wish about one primary and a demand about another that does not come earlier by its id."""
     return any(
-        dependent == other and wished < demanded and words & {dependent, wished, demanded}
+        dependent == other and wished <= demanded and words & {dependent, wished, demanded}
         for dependent, wished, wish in pairs
         for other, demanded, demand in pairs
         if not wish.endswith("INFINITY") and demand.endswith("INFINITY")

@@ -137,3 +137,12 @@ def test_what_only_one_of_them_finishes() -> None:
     assert explained.reason(_cib(guest), found) == "what only one of them finishes, with guests"
     assert explained.reason(_cib(GROUP), found) is None
     assert explained.reason(_cib(guest), found[:1]) is None
+
+
+def test_a_group_that_begins_and_starts_nothing() -> None:
+    begun = Disagreement("actions", ("g_start_0",), ())
+    edge = Disagreement("edges", ("g_stopped_0 -> g_start_0",), ())
+    held = _cib(GROUP, constraints=WITH_GROUP.format("INFINITY"))
+    assert explained.reason(held, [begun, edge]) == "dependents of a group that cannot start"
+    assert explained.reason(_cib(GROUP), [begun, edge]) is None
+    assert explained.reason(held, [Disagreement("actions", ("g_start_0", "b_start_0 n1"), ())]) is None
