@@ -197,7 +197,7 @@ def promotion(rsc: Resource) -> str:
         return "it is not promoted: no promotion score is set for it there"
     if rsc.sort_index < 0:
         return f"it is not promoted: {worth}"
-    promoted = sum(part.next_role is Role.PROMOTED for part in rsc.top.primitives())
+    promoted = sum(instance.next_role is Role.PROMOTED for instance in rsc.top.children)
     if promoted < clone.promoted_max:
         return f"it is not promoted, though {worth} and promoted-max ({clone.promoted_max}) would allow it"
     return f"it is not promoted: {worth}, and promoted-max ({clone.promoted_max}) is used up by better ones"

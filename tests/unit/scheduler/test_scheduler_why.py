@@ -164,6 +164,13 @@ def test_instances_have_their_limits_and_promotions(up: Element) -> None:
     assert "it is not promoted: no promotion score is set for it there" in promoted
 
 
+def test_what_is_not_promoted_because_others_are_is_told_so(up: Element) -> None:
+    less = injection.set_node_attribute(up, "a", "master-role", "5")
+    promoted = [part.promotion for part in ask(less, "roles").parts]
+    why = "it is not promoted: its promotion is worth 5, and promoted-max (1) is used up by better ones"
+    assert why in promoted
+
+
 def test_a_lost_node_is_fenced_by_a_rule(up: Element) -> None:
     answer = ask(injection.lose(up, "a"), "a")
     assert answer.kind == "node"
