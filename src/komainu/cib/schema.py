@@ -2,7 +2,8 @@
 
 Decides which configurations are accepted: those without an error. Must not know what the scheduler makes of
 one. The parts: elements and attributes here, by the tables of cib/vocabulary.py; what refers to what in
-cib/references.py; what makes no sense together in cib/consistency.py; what leads in a circle in cib/circles.py.
+cib/references.py; what makes no sense together in cib/consistency.py; what leads in a circle in cib/circles.py;
+what is said of roles that nothing has in cib/roles.py.
 Source: see the tables. The status section is not looked at: only the cluster writes it.
 """
 
@@ -12,6 +13,7 @@ from komainu.cib.document import DEPTH_MAX, depth_of
 from komainu.cib.element import Element
 from komainu.cib.problem import Problems, label
 from komainu.cib.references import check_references
+from komainu.cib.roles import check_roles
 from komainu.cib.value import Kind
 from komainu.cib.vocabulary import SHAPES, Shape
 from komainu.model.report import Report
@@ -34,6 +36,7 @@ def validate(cib: Element, file: str) -> tuple[Report, ...]:
             check_references(configuration, problems)
             check_consistency(configuration, problems)
             check_circles(configuration, problems)
+            check_roles(configuration, problems)
     return (*sorted(problems.errors, key=_line), *sorted(problems.warnings, key=_line))
 
 
