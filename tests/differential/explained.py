@@ -23,6 +23,7 @@ _EDGE = re.compile(
     r"(?P<then>\S+)_(?P<next>start|stop|running|stopped)_0(?: |$)"
 )
 _BEGINNING = re.compile(r"(?:\S+_stopped_0 -> )?(\S+)_start_0")
+_LEAVING = re.compile(r"(\S+)_stop_0 \S+ -> \S+_stop_0 (\S+)")
 _MONITOR = re.compile(r"(?:Cancel )?\S+_monitor_[1-9]\d* \S+")
 _CONTAINER = re.compile(r"(\S+)-(?:docker|podman)-\d+_start_0 \S+ -> (.+)")
 Pair = tuple[str, str, str]
@@ -79,6 +80,8 @@ def _reason_of_graph(cib: Element, found: Sequence[Disagreement]) -> str | None:
         return "monitors of what is also active on a node in maintenance" if is_known else None
     if _begins_group(cib, lines, found):
         return "dependents of a group that cannot start"
+    if _leaves_machine_first(cib, found):
+        return "an ordering between a guest's inside and its machine"
     if _waits_for_contained(cib, found):
         return "what follows a bundle waits for what is in it"
     if any(part.part != "edges" or part.only_reference for part in found):
@@ -97,6 +100,20 @@ def _reason_of_graph(cib: Element, found: Sequence[Disagreement]) -> str | None:
         else:
             return None
     return ", ".join(sorted(reasons))
+
+
+def _leaves_machine_first(cib: Element, found: Sequence[Disagreement]) -> bool:
+    """Tell whether something in a guest waits, only there, for the stop of the guest's machine."""
+    machines = {
+        (machine.id, pair.get("value"))
+        for machine in cib.walk()
+        if machine.tag == "primitive"
+        for pair in machine.walk()
+        if pair.get("name") == "remote-node"
+    }
+    ends = [_LEAVING.fullmatch(line) for part in found for line in part.only_reference]
+    is_all = bool(ends) and all(end is not None and (end[1], end[2]) in machines for end in ends)
+    return is_all and not any(part.only_ours for part in found)
 
 
 def _begins_group(cib: Element, lines: list[str], found: Sequence[Disagreement]) -> bool:
@@ -204,8 +221,8 @@ def _waits_for_later_member(cib: Element, ours: list[str]) -> bool:
 
 
 def _has_maintenance_node(cib: Element) -> bool:
-    status = cib.first("status")
-    pairs = () if status is None else (e for e in status.walk() if e.tag == "nvpair")
+    parts = (cib.first("status"), cib.at("configuration", "nodes"))
+    pairs = (e for part in parts if part is not None for e in part.walk() if e.tag == "nvpair")
     return any(e.get("name") == "maintenance" and e.get("value") == "true" for e in pairs)
 
 
@@ -265,7 +282,7 @@ def _adds_own_score(cib: Element, found: Sequence[Disagreement]) -> bool:
     lost = {
         state.get("uname")
         for state in (() if status is None else status.all("node_state"))
-        if _is_lost(state)
+        if _is_lost(state) or state.get("crmd") == "offline"
     }
     scores = [
         line for part in found if part.part == "scores" for line in part.only_ours + part.only_reference

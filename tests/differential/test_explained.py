@@ -146,3 +146,14 @@ def test_a_group_that_begins_and_starts_nothing() -> None:
     assert explained.reason(held, [begun, edge]) == "dependents of a group that cannot start"
     assert explained.reason(_cib(GROUP), [begun, edge]) is None
     assert explained.reason(held, [Disagreement("actions", ("g_start_0", "b_start_0 n1"), ())]) is None
+
+
+def test_what_leaves_a_guest_after_its_machine() -> None:
+    machine = '<primitive id="r"><meta_attributes id="m"><nvpair id="n" name="remote-node" value="g"/></meta_attributes></primitive>'
+    waits = Disagreement("edges", ("r_stop_0 n1 -> a_stop_0 g",), ())
+    why = "an ordering between a guest's inside and its machine"
+    assert explained.reason(_cib(machine), [waits]) == why
+    assert (
+        explained.reason(_cib(machine), [Disagreement("edges", ("r_stop_0 n1 -> a_stop_0 n2",), ())]) is None
+    )
+    assert explained.reason(_cib(GROUP), [waits]) is None
