@@ -314,11 +314,14 @@ def test_an_agent_in_flight_is_not_what_it_leaves_behind(play: Play) -> None:
     async def scene(stage: Stage) -> None:
         stage.agent(DAEMON)
         await stage.run("start")
-        stage.agent('echo $$ > "$OCF_RESKEY_folder/agent"; sleep 0.2')
+        stage.agent(
+            'echo $$ > "$OCF_RESKEY_folder/agent"; until [ -e "$OCF_RESKEY_folder/go" ]; do sleep 0.05; done'
+        )
         stage.begin("monitor")
         await stage.read("agent")
         await stage.kill_watched()
         assert await stage.next() == ProcessesGone(ResourceId("res"))
+        (stage.folder / "go").touch()
         assert isinstance(await stage.next(), AgentFinished)
         assert stage.events.empty()
 

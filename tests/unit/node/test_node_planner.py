@@ -104,12 +104,12 @@ def test_a_process_that_hangs_or_dies_is_replaced() -> None:
 
     async def body(bench: Bench) -> None:
         hung = await bench.plan(Element("cib", {"do": "hang"}))
-        assert hung == PlanArrived(1, None, "a plan was not made within 0.2 s", is_passing=True)
+        assert hung == PlanArrived(1, None, "a plan was not made within 1 s", is_passing=True)
         died = await bench.plan(Element("cib", {"do": "die"}))
         assert died == PlanArrived(2, None, "the process that plans ended", is_passing=True)
         assert (await bench.plan(Element("cib"))).plan == EMPTY
 
-    run(body, make, timeout_s=0.2)
+    run(body, make, timeout_s=1.0)
 
 
 def test_of_those_that_wait_only_the_newest_is_made() -> None:
