@@ -2,7 +2,7 @@
 
 from komainu.model.ids import Instant, NodeId
 from komainu.sim.agents import Devices
-from komainu.sim.machine_faults import stop_daemon
+from komainu.sim.machine_faults import stand_still, stop_daemon
 from komainu.sim.network import Quality
 from komainu.sim.scenario import RESOURCES, make_world, trouble
 from komainu.sim.world import World
@@ -114,3 +114,18 @@ def lacks_state(world: World) -> bool:
     drive = world.machines[B].drive
     assert drive is not None
     return drive.ring.view is not None and len(drive.ring.view.members) == 2 and not drive.replica.is_synced
+
+
+def test_who_stood_still_accuses_nobody_of_that_time() -> None:
+    """Back after a long stall, the coordinator said that its peer took nothing of the order, for as long as it slept."""
+    for seed in range(4):
+        world = settled(2, seed)
+        world.devices = Devices.DEAD  # else it is fenced
+        world.clients.set_option(A, "kept")
+        world.run_until(Instant(world.now + 1))  # it is ordered, and the peer has not said that it has it
+        stand_still(world, world.machines[A], 12_000)
+        world.run_until(Instant(world.now + 13_000))
+        assert [line for line in world.trace if "goes on" in line]
+        assert not [line for line in world.trace if "takes nothing of what is ordered" in line]
+        world.devices = Devices.WELL
+        assert world.run_while(lambda world=world: trouble(world) != "", at_most_ms=30_000)  # type: ignore[misc]  # binds now

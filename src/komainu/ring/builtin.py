@@ -311,6 +311,8 @@ class BuiltinRing:
         assert self._deadline is not None, "who waits for nothing is never late"
         late_ms = now - self._deadline
         self._links.spare(now, late_ms)
+        if self._formation.passage.current is not None:
+            self._formation.passage.current.order.tally.spare(late_ms)
         self._deadline = now
         text = f"this node stood still for {show_ms(late_ms)}; no peer is accused for that time"
         return Note(Level.WARNING, "ring.stalled", text, {"milliseconds": late_ms})

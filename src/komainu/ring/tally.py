@@ -58,6 +58,12 @@ class Tally:
             least = min(least, known.stored)
         return least
 
+    def spare(self, late_ms: int) -> None:
+        """This node itself stood still for so long: nobody was behind for that time."""
+        for known in self.others.values():
+            if known.behind_since is not None:
+                known.behind_since = Instant(known.behind_since + late_ms)
+
     def notice_stalled(self, now: Instant, after_ms: int, names: Mapping[NodeId, NodeName]) -> list[Note]:
         """Name, once, the members that for so long took nothing of what was ordered: they hold all up."""
         stalled = [
