@@ -50,6 +50,7 @@ def stand_still(world: World, machine: Machine, for_ms: int) -> None:
     def go_on() -> None:
         missed, machine.waiting = machine.waiting or [], None
         world.say(f"{machine.name} goes on")
+        world.observer.disturbed()  # only now do others hear it again, and it hears them
         for event in missed:
             world.give(machine, event)
         if machine.drive is not None:
