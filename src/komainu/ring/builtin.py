@@ -74,6 +74,7 @@ from komainu.ring.packet import (
 from komainu.ring.passage import Installed
 from komainu.ring.quorum_report import report
 from komainu.ring.relay import Relays
+from komainu.ring.rhythm import Rhythm
 from komainu.ring.routes import Routes
 from komainu.ring.settings import RingSettings, derive
 from komainu.ring.telling import Telling
@@ -111,7 +112,7 @@ class BuiltinRing:
         self._telling = Telling(self._links, self._routes, self._watch, self._relays, self._formation)
         self._telling.follow(settings)
         self._seen_at = now
-        self._beat_at = now
+        self._rhythm = Rhythm(now, self._timing.heartbeat_ms)
         self._check_at: Instant | None = None
         self._checked = -1  # the watch's changes at that time
         self._deadline: Instant | None = now
@@ -213,16 +214,16 @@ class BuiltinRing:
                 self._watch.reconfigure(settings, self._timing)
                 self._formation.reconfigure(settings, self._timing)
                 self._telling.follow(settings)
-                self._beat_at = now  # over the new ways at once
+                self._rhythm = Rhythm(now, self._timing.heartbeat_ms)  # over the new ways at once
             case Leave():
-                return self._effects([*out, *self._say_farewell(now)], now)
+                return _on_ways([*out, *self._say_farewell(now)], self._relays, now)
             case (
                 DeadlinePassed() | GroupChanged() | GroupMessage() | QuorumSeen() | PathsSeen() | EngineLost()
             ):
                 pass  # whatever is due is done below, after every event; another engine's events tell nothing
             case _:
                 assert_never(event)
-        return self._effects(self._settle(out, now, is_idle=isinstance(event, DeadlinePassed)), now)
+        return _on_ways(self._settle(out, now, is_idle=isinstance(event, DeadlinePassed)), self._relays, now)
 
     def _receive(self, event: PacketReceived, now: Instant) -> list[Out] | None:
         """Take in a packet; None when it told nothing new."""
@@ -249,6 +250,10 @@ class BuiltinRing:
     def _take_in(self, peer: Peer, path: Path, packet: Packet, now: Instant) -> list[Out] | None:
         if isinstance(packet, Heartbeat):
             changed, notes = self._watch.heartbeat(packet, path, now)
+            current = self._formation.passage.current
+            if current is not None and peer.node == current.members[0].node:
+                self._rhythm.follow(now)
+                self._deadline = self._next_deadline()
             if not changed:
                 return None
             return [*notes, *self._take_beat(peer.node, now)]
@@ -321,9 +326,8 @@ class BuiltinRing:
 
     def _settle(self, out: list[Out], now: Instant, *, is_idle: bool) -> list[Out]:
         """Do what is due, tell what changed, and set the deadline. `is_idle`: nothing but time went on."""
-        is_beat = now >= self._beat_at
+        is_beat = self._rhythm.is_due(now)
         if is_beat:
-            self._beat_at = Instant(now + self._timing.heartbeat_ms)
             out += self._links.tick(now)
             out += self._relays.tick(now)
             out += self._telling.tell_layout(self._life)
@@ -348,10 +352,13 @@ class BuiltinRing:
         ):
             # What is heard until the next beat can only make this moment later.
             self._check_at, self._checked = self._watch.next_check(), self._watch.changes
-        first = earliest(self._beat_at, self._check_at, due, self._telling.wake_at)
+        first = self._next_deadline()
         # Never earlier than the next millisecond: a deadline that stays in the past would never let go.
         self._deadline = first if first is not None and first > now else Instant(now + 1)
         return out
+
+    def _next_deadline(self) -> Instant | None:
+        return earliest(self._rhythm.at, self._check_at, self._formation.deadline, self._telling.wake_at)
 
     def _catch_up(self, now: Instant) -> list[Out]:
         """As a view begins, use what its members said in heartbeats before we were in it: they may not repeat it."""
@@ -377,15 +384,16 @@ class BuiltinRing:
         self._stable = stable
         return [Stable(stable)]
 
-    def _effects(self, out: Iterable[Out], now: Instant) -> list[RingEffect]:
-        """Put each packet on the best link of its peer; on a detour, when there is none but that."""
-        effects: list[RingEffect] = []
-        for each in out:
-            if isinstance(each, Mail):
-                effects += self._relays.carry(each.packet, each.peer, now)
-            else:
-                effects.append(each)
-        return effects
+
+def _on_ways(out: Iterable[Out], relays: Relays, now: Instant) -> list[RingEffect]:
+    """Put each packet on the best link of its peer; on a detour, when there is none but that."""
+    effects: list[RingEffect] = []
+    for each in out:
+        if isinstance(each, Mail):
+            effects += relays.carry(each.packet, each.peer, now)
+        else:
+            effects.append(each)
+    return effects
 
 
 def _learn(packet: Agreed, settings: RingSettings, *, is_known: bool) -> list[Out] | None:

@@ -1,6 +1,7 @@
 """ring/builtin.py, formation.py, leading.py: whole rings talk to each other; each test takes one fault."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -32,7 +33,7 @@ from komainu.ring.interface import (
     Submit,
 )
 from komainu.ring.packet import Agreed, Heartbeat, Install, Packet, Propose
-from komainu.ring.settings import NodeSettings, QuorumOptions, RingSettings, layout_of
+from komainu.ring.settings import NodeSettings, QuorumOptions, RingSettings, derive, layout_of
 
 Loses = Callable[[NodeId, SendPacket], bool]
 
@@ -389,3 +390,26 @@ def test_who_is_no_node_any_more_believes_it_of_lives_that_never_name_it() -> No
     assert told(stranger, Layout(2, nodes)) == []  # who has a place waits until a life names it
     assert told(2, Layout(2, nodes)) == [LayoutLearned(Layout(2, nodes))]
     assert told(stranger, Layout(0, nodes[1:])) == []  # as old as what is known here
+
+
+@pytest.mark.parametrize("late_ms", [10, 40, 62, 63, 90, 124])
+def test_beats_find_their_step(late_ms: int) -> None:
+    """Whatever lies between their starts: soon a node beats as the first member's beat arrives, and no more often."""
+    every_ms = derive(settings(1, 2)).heartbeat_ms
+    bench = Bench(2, starts=(1,))
+    bench.run(late_ms)
+    bench.start(2)
+    beats: dict[NodeId, list[Instant]] = {NodeId(1): [], NodeId(2): []}
+
+    def note(sender: NodeId, sent: SendPacket) -> bool:
+        if isinstance(sent.packet, Heartbeat) and sent.link == 0:
+            beats[sender].append(bench.now)
+        return False
+
+    bench.run(2 * every_ms)
+    bench.loses = note
+    bench.run(20 * every_ms)
+    first, follower = beats[NodeId(1)], beats[NodeId(2)]
+    assert {later - earlier for earlier, later in pairwise(first)} == {every_ms}
+    assert len(first) <= len(follower) <= len(first) + 1
+    assert {beat - 1 for beat in follower[-5:]} <= set(first)
