@@ -95,6 +95,7 @@ from komainu.node.reconfiguration import LayoutKeeper, change_for, is_removed
 from komainu.node.replica import (
     Broadcast,
     CommandApplied,
+    Missed,
     Reached,
     Replica,
     ReplicaEffect,
@@ -312,15 +313,9 @@ class Drive:
 
     def _take_ring(self, effect: ring.RingEffect) -> None:
         match effect:
-            case (
-                ring.SendPacket()
-                | ring.AskWitness()
-                | ring.KeepPromise()
-                | corosync.Multicast()
-                | corosync.LeaveGroup()
-                | corosync.Reconnect()
-                | Note()
-            ):
+            case ring.SendPacket() | ring.AskWitness() | ring.KeepPromise() | Note():
+                self._out.append(effect)
+            case corosync.Multicast() | corosync.LeaveGroup() | corosync.Reconnect():
                 self._out.append(effect)
             case ring.Deliver(payload=payload) if groups.is_word(payload):
                 self._take_replica(self.groups.deliver(payload, effect.position))
@@ -349,7 +344,7 @@ class Drive:
             case ring.LineRaised(position=position):
                 self._take_replica(self.replica.raise_line(position))
             case ring.Stable():
-                pass  # _keep_promises looks at the ring's mark after every event
+                pass  # _settle looks at the ring's mark after every event
             case ring.LayoutLearned(layout=layout):
                 members = self.ring.view.members if self.ring.view else ()
                 if cause := self.layouts.turned_away(layout, members):
@@ -377,14 +372,14 @@ class Drive:
                 case groups.SubmitWord(payload=payload):
                     self._token += 1
                     self._to_ring.append(ring.Submit(payload, self._token))
-                case groups.TellProgram():
-                    self._out.append(effect)
+                case Missed(token=token):
+                    self._out += self.desk.absorbed(token)
                 case CommandApplied():
                     self._observe(effect)
                 case SnapshotAdopted(records=lines):
                     self._out += [AppendRecord(record) for record in self.index.adopt(lines)]
                     self._change_configuration()
-                case Note():
+                case groups.TellProgram() | Note():
                     self._out.append(effect)
                 case _:
                     assert_never(effect)

@@ -76,7 +76,14 @@ class SnapshotAdopted:
     records: tuple[str, ...]
 
 
-ReplicaEffect = Broadcast | Store | Reached | CommandApplied | SnapshotAdopted | Note
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A submission of this node had its turn in a view whose snapshot never came: its outcome is not known here."""
+
+    token: int
+
+
+ReplicaEffect = Broadcast | Store | Reached | CommandApplied | SnapshotAdopted | Missed | Note
 
 
 class Replica:
@@ -95,11 +102,11 @@ class Replica:
 
     def install(self, begun: InstallView, wall: WallTime) -> list[ReplicaEffect]:
         """Begin a view: go on with the state, or wait for the owner's."""
+        effects: list[ReplicaEffect] = [Missed(kept.token) for kept in self._kept if kept.token is not None]
         self._begun = begun
         self._kept = []
         self.has_adopted = False
         self.is_synced = self._me in begun.keeps_state
-        effects: list[ReplicaEffect] = []
         if self.is_synced:
             self.state = replace(self.state, position=begun.position)
             # The lineage must be on disk before anything of this view counts as stored (S3).

@@ -1,5 +1,6 @@
 """One node's drive on its own: clients, promises, and the ways a daemon ends."""
 
+from komainu.cib.command import encode
 from komainu.cib.initial import empty_cib
 from komainu.cib.state import ClusterState
 from komainu.model.edit import SetOption
@@ -19,6 +20,8 @@ from komainu.model.request import (
     Status,
     Why,
 )
+from komainu.model.view import Position, View, ViewId
+from komainu.node.desk import UNKNOWN, command_of
 from komainu.node.drive import Drive
 from komainu.node.interface import (
     Answer,
@@ -34,7 +37,7 @@ from komainu.node.interface import (
     PersistFailed,
     StopAsked,
 )
-from komainu.ring.interface import KeepPromise, PromiseKept
+from komainu.ring.interface import Deliver, InstallView, KeepPromise, PromiseKept
 from komainu.ring.settings import NodeSettings, RingSettings
 
 WALL = WallTime(1_700_000_000_000)
@@ -186,3 +189,17 @@ def test_every_applied_command_becomes_a_record() -> None:
     (record,) = [effect.record for effect in bench.seen if isinstance(effect, AppendRecord)]
     assert record.kind == "edit-configuration"
     assert record.cause.text == "root ran: set colour"
+
+
+def test_a_change_that_had_its_turn_without_the_snapshot_is_answered_as_unknown() -> None:
+    bench = Bench(nodes=2)
+    me, owner = NodeId(1), NodeId(2)
+    view = View(ViewId(7, owner), (me, owner), quorate=True, quorum_reason="2 of 2 votes")
+    begun = InstallView(view, Position(7, 0), owner, (owner,), departures=(), arrivals=(me,))
+    drive = bench.drive
+    drive.desk.expect(4, ClientId(9))
+    drive.replica.install(begun, WALL)
+    drive.replica.deliver(Deliver(Position(7, 1), me, encode(command_of(SET, "root", WALL)), 4))
+    drive._take_ring(begun)  # another view begins; the snapshot of the one before never came
+    (answer,) = [effect for effect in drive._out if isinstance(effect, Answer)]
+    assert answer == Answer(ClientId(9), UNKNOWN)

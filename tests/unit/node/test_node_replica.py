@@ -20,7 +20,7 @@ from komainu.model.cause import Cause
 from komainu.model.fencing import FenceRecord, FenceState
 from komainu.model.ids import Incarnation, NodeId, NodeName, WallTime
 from komainu.model.view import Delivered, Position, View, ViewId
-from komainu.node.replica import Broadcast, CommandApplied, Reached, Replica, SnapshotAdopted, Store
+from komainu.node.replica import Broadcast, CommandApplied, Missed, Reached, Replica, SnapshotAdopted, Store
 from komainu.ring.interface import Deliver, Departure, InstallView
 
 A, B = NodeId(1), NodeId(2)
@@ -91,6 +91,16 @@ def test_a_member_without_the_state_waits_for_it_and_then_catches_up() -> None:
     assert any(isinstance(effect, CommandApplied) for effect in effects)
     assert other.state == owner.state
     assert is_member(node_state(other.state.cib, NAMES[B]))
+
+
+def test_what_was_kept_for_a_snapshot_that_never_came_is_named_when_it_is_one_of_ours() -> None:
+    one = replica(B)
+    one.install(begun(), WALL)
+    one.deliver(replace(deliver(attribute("red"), 1, B), token=4))
+    one.deliver(deliver(attribute("blue"), 2))  # of another node, which knows how it went
+    effects = one.install(begun(), WALL)
+    assert effects == [Missed(4)]
+    assert one.install(begun(), WALL) == []  # once
 
 
 def test_a_snapshot_of_another_view_or_from_another_node_is_not_taken() -> None:
