@@ -15,6 +15,7 @@ from komainu.cib.command import (
     CancelAction,
     ChangeLayout,
     ChangeMembership,
+    ConfirmKey,
     ConfirmOff,
     EditConfiguration,
     ForgetOperations,
@@ -215,6 +216,7 @@ _StatusCommand = (
     | RecordFencing
     | ConfirmOff
     | RotateKey
+    | ConfirmKey
 )
 
 
@@ -241,7 +243,7 @@ def _status_after(cib: Element, command: _StatusCommand, origin: NodeName) -> El
             return with_join(cib, command)
         case LeaveNode():
             return with_leave(cib, command)
-        case StartTransition() | ReleaseNode() | RotateKey():
+        case StartTransition() | ReleaseNode() | RotateKey() | ConfirmKey():
             return cib
         case StartAction():
             _check_request(cib, command.request)

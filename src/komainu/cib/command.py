@@ -150,6 +150,13 @@ class RotateKey(Command, frozen=True, tag="rotate-key"):
     fingerprint: str
 
 
+class ConfirmKey(Command, frozen=True, tag="confirm-key"):
+    """Its origin has stored this new cluster key and opens with it, or says why it cannot (`fault`): then nobody uses it."""
+
+    fingerprint: str
+    fault: str
+
+
 class ChangeLayout(Command, frozen=True, tag="change-layout"):
     """Change the nodes and links of the ring. Refused when the layout is not at version `expected` any more.
 
@@ -190,6 +197,7 @@ AnyCommand = (
     | RecordFencing
     | ConfirmOff
     | RotateKey
+    | ConfirmKey
     | ChangeLayout
     | AdoptSnapshot
 )

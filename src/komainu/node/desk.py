@@ -115,13 +115,17 @@ class Desk:
 
     def settle(self, done: CommandApplied) -> list[Answer]:
         """Refuse a client's command at once, or promise an answer for when it is stored everywhere."""
-        client = None if done.token is None else self._questions.pop(done.token, None)
+        client = self.hand_over(done.token)
         if client is None:
             return []
         if done.applied.is_accepted:
             self._promised.append((done.position, client))
             return []
         return [Answer(client, refused_for(done.applied.refusals))]
+
+    def hand_over(self, token: int | None) -> ClientId | None:
+        """Leave the answer to somebody else, who knows more than that the command was applied."""
+        return None if token is None else self._questions.pop(token, None)
 
     def absorbed(self, token: int) -> list[Answer]:
         """A command took effect where this node could not see with which outcome."""

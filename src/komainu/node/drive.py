@@ -19,6 +19,7 @@ from komainu.cib.command import (
     CancelAction,
     ChangeLayout,
     ChangeMembership,
+    ConfirmKey,
     ConfirmOff,
     EditConfiguration,
     ForgetOperations,
@@ -72,6 +73,7 @@ from komainu.node.interface import (
     DriveEffect,
     DriveEvent,
     Exit,
+    KeyAccepted,
     KeyDrawn,
     MachineSeen,
     Persist,
@@ -226,6 +228,8 @@ class Drive:
                 self._take_replica(self.groups.handle(event))
             case KeyDrawn(client=client):
                 self._broadcast(Rotation.command(event, wall), client)
+            case KeyAccepted():
+                self._broadcast(Rotation.confirmation(self.me, event, wall))
             case MachineSeen():
                 self.joining.workload.saw(event)
             case ResetComing(reason=reason):
@@ -286,7 +290,6 @@ class Drive:
             self._out += self.desk.keep(self.ring.stable)
         if self._released is not None and not self._has_ended and have_heard(self.ring, self._released):
             self._end(0, "left the cluster, as it was asked to")
-        self._out += self.rotation.due(self.ring.stable)
         cores = (self.executor, self.fencer, self.coordination, self.network)
         self._others_due = earliest(self._stop_by, *(core.deadline for core in cores))
         out, self._out = self._out, []
@@ -455,9 +458,10 @@ class Drive:
         record = record_of(done.command, position=done.position, node=done.origin, applied=done.applied)
         self.index.add(record)
         self._out.append(AppendRecord(record))
-        self._out += [*self.desk.settle(done), *self.last_resort.settle(done)]
+        self._out += self.last_resort.settle(done)
         if done.applied.is_accepted:
             self._carry_out(done)
+        self._out += self.desk.settle(done)
         effects = self.coordination.observe(done, self.replica.state, self._now, self._wall)
         self._take_coordination(effects)
 
@@ -490,7 +494,9 @@ class Drive:
             case ConfirmOff(node=node) if self.lone_start.confirmed(node, self.ring.view):
                 self._to_ring.append(ring.StartAlone())
             case RotateKey() as rotate:
-                self._out.append(self.rotation.applied(rotate, done.position))
+                self._out += self.rotation.begin(rotate, self.desk.hand_over(done.token))
+            case ConfirmKey() as confirm:
+                self._out += self.rotation.confirmed(confirm, done.origin, done.position)
             case _:
                 pass
 

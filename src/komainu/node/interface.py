@@ -101,6 +101,14 @@ class KeyDrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyAccepted:
+    """What came of an AcceptKey: this node opens with the key, also after a restart; or `fault` says why not."""
+
+    fingerprint: str
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PlanArrived:
     """The plan of this number is made, or could not be: then `fault` says why.
 
@@ -123,6 +131,7 @@ class MachineSeen:
 
 DriveEvent = (
     KeyDrawn
+    | KeyAccepted
     | MachineSeen
     | PlanArrived
     | PacketReceived
@@ -185,7 +194,7 @@ class DrawKey:
 
 @dataclass(frozen=True, slots=True)
 class AcceptKey:
-    """Open with this key from now on, too, and store it, before anything that follows is sent."""
+    """Open with this key from now on, too, and store it, before anything that follows is sent; then say KeyAccepted."""
 
     sealed: bytes
     fingerprint: str

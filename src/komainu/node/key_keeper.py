@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from komainu.model.report import Level, Note
-from komainu.node.interface import AcceptKey, DrawKey, KeyDrawn, KeyEffect, UseKey
+from komainu.node.interface import AcceptKey, DrawKey, KeyAccepted, KeyDrawn, KeyEffect, UseKey
 from komainu.node.key import KEY_BYTES, write_keys
 from komainu.ring.wire import Wire
 
@@ -29,7 +29,7 @@ class KeyKeeper:
         self,
         wire: Wire,
         path: str,
-        report: Callable[[KeyDrawn], None],
+        report: Callable[[KeyDrawn | KeyAccepted], None],
         note: Callable[[Note], None],
     ) -> None:
         self._wire = wire
@@ -45,29 +45,34 @@ class KeyKeeper:
                 sealed = seal_key(key, self._wire.keys[0])
                 self._report(KeyDrawn(client, user, sealed, fingerprint(key)))
             case AcceptKey(sealed=sealed, fingerprint=name):
-                opened = open_key(sealed, self._wire.keys)
-                if opened is None or fingerprint(opened) != name:
-                    text = f"the new cluster key {name} does not open: this node will lose the others"
-                    self._note(Note(Level.ERROR, "key.unopened", text))
-                    return
-                self._wire.accept(opened)
-                self._store()
+                self._report(KeyAccepted(name, self._accept(sealed, name)))
             case UseKey(fingerprint=name):
                 known = [key for key in self._wire.keys if fingerprint(key) == name]
                 if known:
                     self._wire.use(known[0])
-                    self._store()
+                    if fault := self._store():
+                        text = (
+                            f"{fault}: after a restart this node seals with the key before, which the others still open. "
+                            f"Mend that, then: komainu key rotate"
+                        )
+                        self._note(Note(Level.ERROR, "key.unwritable", text))
                     self._note(Note(Level.NOTICE, "key.in-use", f"the cluster key {name} is in use"))
 
-    def _store(self) -> None:
+    def _accept(self, sealed: bytes, name: str) -> str:
+        """Open with one more key, now and after a restart; return why that cannot be, or nothing."""
+        opened = open_key(sealed, self._wire.keys)
+        if opened is None or fingerprint(opened) != name:
+            return f"it cannot be opened with the keys in {self._path}: copy that file from another node and restart komainu"
+        self._wire.accept(opened)
+        return self._store()
+
+    def _store(self) -> str:
+        """Write the keys to the file; return why that cannot be, or nothing."""
         try:
             write_keys(self._path, self._wire.keys)
         except OSError as error:
-            text = (
-                f"{self._path} cannot be written ({error.strerror}): after a restart this node has the old key. "
-                f"Copy the file from another node before that"
-            )
-            self._note(Note(Level.ERROR, "key.unwritable", text))
+            return f"{self._path} cannot be written ({error.strerror})"
+        return ""
 
 
 def fingerprint(key: bytes) -> str:

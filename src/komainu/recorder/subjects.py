@@ -14,6 +14,7 @@ from komainu.cib.command import (
     CancelAction,
     ChangeLayout,
     ChangeMembership,
+    ConfirmKey,
     ConfirmOff,
     EditConfiguration,
     ForgetOperations,
@@ -104,7 +105,7 @@ def _subjects(command: AnyCommand) -> tuple[str, ...]:
         case ChangeLayout(layout=layout, removed=removed):
             links = dict.fromkeys(f"link{end.link}" for node in layout.nodes for end in node.ends)
             return (*links, *(node.name for node in layout.nodes), removed or "")
-        case AdoptSnapshot() | RotateKey():
+        case AdoptSnapshot() | RotateKey() | ConfirmKey():
             return ()
         case _:
             assert_never(command)

@@ -36,6 +36,7 @@ from komainu.cib.command import (
     CancelAction,
     ChangeLayout,
     ChangeMembership,
+    ConfirmKey,
     ConfirmOff,
     EditConfiguration,
     ForgetOperations,
@@ -171,6 +172,7 @@ _COMMANDS: st.SearchStrategy[AnyCommand] = st.one_of(
         layout=st.builds(Layout, version=st.integers(0, 4), nodes=st.just(())),
     ),
     st.builds(RotateKey, **_COMMON, sealed=st.binary(max_size=60), fingerprint=st.text(max_size=16)),
+    st.builds(ConfirmKey, **_COMMON, fingerprint=st.text(max_size=16), fault=st.text(max_size=16)),
     st.builds(ReplaceConfiguration, **_COMMON, xml=_XML, expected=_EXPECTED),
     st.builds(
         EditConfiguration, **_COMMON, edits=st.lists(_EDITS, max_size=3).map(tuple), expected=_EXPECTED
@@ -259,7 +261,7 @@ def test_commands_survive_the_ring(command: AnyCommand) -> None:
 
 
 def test_every_command_is_tried() -> None:
-    assert len(get_args(AnyCommand)) == 17
+    assert len(get_args(AnyCommand)) == 18
 
 
 # -- configuration --------------------------------------------------------------------------------------

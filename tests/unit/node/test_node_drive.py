@@ -17,6 +17,7 @@ from komainu.model.request import (
     RefusedReply,
     Reply,
     Request,
+    RotateClusterKey,
     Status,
     Why,
 )
@@ -24,6 +25,7 @@ from komainu.model.view import Position, View, ViewId
 from komainu.node.desk import UNKNOWN, command_of
 from komainu.node.drive import Drive
 from komainu.node.interface import (
+    AcceptKey,
     Answer,
     AppendRecord,
     ClientAsked,
@@ -32,10 +34,13 @@ from komainu.node.interface import (
     DriveEffect,
     DriveEvent,
     Exit,
+    KeyAccepted,
+    KeyDrawn,
     Persist,
     Persisted,
     PersistFailed,
     StopAsked,
+    UseKey,
 )
 from komainu.ring.interface import Deliver, InstallView, KeepPromise, PromiseKept
 from komainu.ring.settings import NodeSettings, RingSettings
@@ -203,3 +208,16 @@ def test_a_change_that_had_its_turn_without_the_snapshot_is_answered_as_unknown(
     drive._take_ring(begun)  # another view begins; the snapshot of the one before never came
     (answer,) = [effect for effect in drive._out if isinstance(effect, Answer)]
     assert answer == Answer(ClientId(9), UNKNOWN)
+
+
+def test_a_replaced_key_is_done_when_it_is_used_and_refused_when_a_node_cannot_take_it() -> None:
+    bench = joined()
+    for fault in ("the disk is full", ""):
+        assert bench.ask(RotateClusterKey()) is None
+        accept = bench.give(KeyDrawn(ClientId(1), "root", b"sealed", "f00"))
+        assert AcceptKey(b"sealed", "f00") in accept
+        assert not any(isinstance(effect, Answer) for effect in accept)
+        effects = bench.give(KeyAccepted("f00", fault))
+        (answer,) = [effect for effect in effects if isinstance(effect, Answer)]
+        assert isinstance(answer.reply, RefusedReply if fault else Done)
+        assert (UseKey("f00") in effects) is not bool(fault)
