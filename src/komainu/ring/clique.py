@@ -7,7 +7,7 @@ holds itself, since all of its members are nodes that it hears and that tell it 
 of the best clique find it, each for itself.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from komainu.model.ids import NodeId
@@ -18,18 +18,17 @@ STEPS_MAX: Final = 2000
 
 def best_clique(
     me: NodeId,
-    friends: Collection[NodeId],
-    knows: Callable[[NodeId, NodeId], bool],
+    friends: Mapping[NodeId, set[NodeId]],
     votes: Mapping[NodeId, int],
     current: Collection[NodeId],
 ) -> tuple[NodeId, ...]:
     """Return the best set of nodes with `me` in which all hear each other, sorted.
 
-    `friends` hear `me` and are heard; `knows(a, b)` says whether two of them hear each other. Most votes win, then
-    most nodes, then most nodes of the current view (no change without need), then the lowest ids.
+    `friends` hear `me` and are heard; for each, it says which of the others it hears. Most votes win, then most nodes,
+    then most nodes of the current view (no change without need), then the lowest ids.
     """
     members = sorted(friends)
-    near = {node: {other for other in members if other != node and knows(node, other)} for node in members}
+    near = {node: {other for other in heard if node in friends[other]} for node, heard in friends.items()}
     if all(len(near[node]) == len(members) - 1 for node in members):
         return tuple(sorted([me, *members]))
 

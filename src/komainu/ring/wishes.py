@@ -86,7 +86,8 @@ class Wishes:
 
     def is_successor(self, members: tuple[Member, ...]) -> bool:
         """Whether one of these is a later life of a member of our view."""
-        return any(old.node == new.node and old.life != new.life for old in self._view for new in members)
+        lives = {old.node: old.life for old in self._view}
+        return any(lives.get(new.node, new.life) != new.life for new in members)
 
     def consider(self, now: Instant) -> None:
         """Compute anew what is wanted, if anything may have changed it."""
@@ -98,17 +99,17 @@ class Wishes:
         self._watch_leader(friends, now)
         inward = self.is_successor(tuple(friends))
         usable = {
-            member.node: beat
+            member: beat
             for member, beat in friends.items()
             if not self._is_left_out(member.node, now) and (not inward or self._is_of_my_view(member, beat))
         }
-        lives = {member.node: member for member in friends}
-
-        def knows(one: NodeId, other: NodeId) -> bool:
-            return lives[other] in usable[one].hears and lives[one] in usable[other].hears
-
+        # As sets: this is done at each news of each peer, and a look through what each hears, pair by pair, is cubic.
+        hears = {
+            member.node: {other.node for other in beat.hears if other in usable and other != member}
+            for member, beat in usable.items()
+        }
         current = tuple(member.node for member in self._view)
-        nodes = best_clique(self._me.node, usable.keys(), knows, self._votes, current)
+        nodes = best_clique(self._me.node, hears, self._votes, current)
         if nodes != self.nodes:
             self.nodes, self.since = nodes, now
             self._watch_leader(friends, now)  # another one may lead now
