@@ -51,6 +51,7 @@ def carried_out(cib: Element) -> tuple[Job, Rehearsal, bool]:
     rehearsal = Rehearsal(job, recipe.schedule(job), cib)
     is_whole = rehearsal.run()
     forget_reset_guests(rehearsal)
+    forget_cleared_failures(rehearsal)
     after = copies(recipe.read(rehearsal.cib, NOW_S, is_simulated=True))
     for name, count in after.items():
         assert count <= max(1, before.get(name, 0)), f"{name} is active {count} times"
@@ -69,6 +70,28 @@ def forget_reset_guests(rehearsal: Rehearsal) -> None:
         rehearsal.cib = _without(rehearsal.cib, reset, {pair for pair in back if pair[0] in reset}, "")
 
 
+def forget_cleared_failures(rehearsal: Rehearsal) -> None:
+    """Forget the failures that were cleared, as a cluster does: the field's tool only says that it would."""
+    for action in rehearsal.done:
+        if action.task == "clear_failcount" and action.resource is not None and action.node is not None:
+            name = graph_details.run_name(action.resource)
+            rehearsal.cib = _without_failures(rehearsal.cib, action.node.id, name, is_here=False)
+
+
+def _without_failures(element: Element, node_id: str, name: str, *, is_here: bool) -> Element:
+    is_here = is_here or (element.tag == "node_state" and element.id == node_id)
+    counts = (f"fail-count-{name}#", f"last-failure-{name}#")
+    kept = (
+        child
+        for child in element.children
+        if not is_here
+        or (child.id != f"{name}_last_failure_0" and not (child.get("name") or "").startswith(counts))
+    )
+    return element.with_children(
+        tuple(_without_failures(child, node_id, name, is_here=is_here) for child in kept)
+    )
+
+
 def _without(element: Element, reset: set[str], back: set[tuple[str, str]], node_id: str) -> Element:
     node_id = element.id if element.tag == "node_state" else node_id
     kept = (
@@ -79,7 +102,7 @@ def _without(element: Element, reset: set[str], back: set[tuple[str, str]], node
     return element.with_children(tuple(_without(child, reset, back, node_id) for child in kept))
 
 
-_UNRECORDED = frozenset({"cancel", "do_shutdown", "clear_failcount", "notify"})
+_UNRECORDED = frozenset({"cancel", "do_shutdown", "notify"})
 """What a simulation does not write into the CIB, so that it is wanted again."""
 
 _ONCE_STUCK: Final = (
@@ -90,7 +113,14 @@ _ONCE_STUCK: Final = (
 were taken for active twice, in a guest that was reset and where it went."""
 
 
-@pytest.mark.parametrize(("depth", "seed"), [*((1, seed) for seed in range(COUNT)), *_ONCE_STUCK])
+_ONCE_ENDLESS: Final = ((1, 234), (1, 397), (1, 803), (2, 250))
+"""Depths and seeds where plan followed plan without end: instances whose stop had failed once, and was to restart them;
+and failures that were to be cleared."""
+
+
+@pytest.mark.parametrize(
+    ("depth", "seed"), [*((1, seed) for seed in range(COUNT)), *_ONCE_STUCK, *_ONCE_ENDLESS]
+)
 def test_a_plan_that_was_carried_out_leaves_nothing_to_do(depth: int, seed: int) -> None:
     cib = cibs.make(Random(seed), depth=depth)
     for _ in range(ROUNDS_MAX):

@@ -205,6 +205,8 @@ def _read_resource(job: Job, node: Node, history: History) -> Resource | None:
         reading = Reading(job, rsc, node)
         for entry in history.ordered:
             results.read(reading, entry)
+        if reading.has_failed_stop:
+            tree.ban(rsc, node)
         _note_recurring(job, rsc, node, history)
         _settle(job, rsc, node, reading.on_fail)
     wanted = rsc.target_role

@@ -36,6 +36,7 @@ class Reading:
     node: Node
     on_fail: OnFail = OnFail.IGNORE
     last_failure: Entry | None = None
+    has_failed_stop: bool = False  # and it was not started here since
     rc: int = 0  # of the entry at hand, after remapping
     status: int = 0
     is_expired: bool = False
@@ -220,6 +221,7 @@ def _succeed(reading: Reading, entry: Entry, rc: int) -> None:
                 rsc.role = up_role(rsc)
         case "start" | "migrate_from":
             rsc.role = Role.STARTED
+            reading.has_failed_stop = False
         case "stop":
             rsc.role = Role.STOPPED
         case "promote":
@@ -253,7 +255,7 @@ def _fail(reading: Reading, entry: Entry, demand: OnFail) -> None:
     reading.on_fail = max(reading.on_fail, demand)
     match entry.task:
         case "stop":
-            tree.ban(rsc, node)
+            reading.has_failed_stop = True
         case "migrate_from":
             migration_history.read_migrate_from_failure(job, rsc, entry)
         case "migrate_to":

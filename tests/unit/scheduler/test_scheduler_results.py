@@ -58,3 +58,21 @@ def test_what_is_configured_wrongly_is_forbidden_everywhere() -> None:
     wrong = entry("r", "a", "start", 4, rc_code="6")
     found = plan(whole("ab", dummy("r"), state("a", past("r", wrong)) + state("b")), 1000)
     assert not [action for action in found.actions if action.operation == "start"]
+
+
+RESTART = '<operations><op id="s" name="stop" interval="0" on-fail="restart"/></operations>'
+
+
+def test_a_stop_that_failed_forbids_the_node_until_it_was_started_there_since() -> None:
+    failed = entry("r", "a", "stop", 4, rc_code="1")
+    again = entry("r", "a", "start", 6)
+
+    def labels(*entries: str) -> list[str]:
+        clone = f'<clone id="c">{dummy("r", RESTART)}</clone>'
+        states = state("a", past("r", *entries)) + state("b", past("r", entry("r", "b", "start", 3)))
+        made = plan(whole("ab", clone, states), 1000).actions
+        return [action.label for action in made if action.request is not None]
+
+    assert "stop r on a" in labels(UP, failed)
+    assert labels(failed, again) == []
+    assert "stop r on a" in labels(again, entry("r", "a", "stop", 7, rc_code="1"))
