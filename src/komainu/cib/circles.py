@@ -2,7 +2,7 @@
 
 Decides that a circle is a warning: a cluster that has one works, but nothing in a circle of orderings is ever
 started, and in one of colocations it is left open which resource is placed first. A sequential resource set is followed
-from member to member, and a group by its members; what one set demands of another is not.
+from member to member, a group by its members, and sets from one to the next.
 Source: Pacemaker Explained, "Ordering Constraints", "Colocation Constraints".
 """
 
@@ -18,6 +18,8 @@ CIRCLES_MAX: Final = 20
 """Circles that are told, of each kind; who has more of them opens these first."""
 NAMES_MAX: Final = 8
 """Names of a circle that are written out; a longer sentence is not read."""
+_BETWEEN: Final = " "
+"""Begins the name of a point between two sets, which no id does: through it few edges say what many pairs would."""
 _NO_DEMAND: Final = frozenset({"optional", "serialize"})
 
 
@@ -44,7 +46,7 @@ def check_circles(configuration: Element, problems: Problems) -> None:
         _Edge(e.constraint, _end(e.start, ends, 1), _end(e.end, ends, 0)) for e in orderings
     ] + inside
     for circle in islice(_circles(orderings), CIRCLES_MAX):
-        names = _some([*(edge.start for edge in circle), circle[-1].end], ", then ")
+        names = _some(_members(circle), ", then ")
         _report(circle, "cib.order-circle", f"{names}: none of them is ever started", problems)
     colocations = [edge for child in children for edge in _colocation(child)]
     follow = [_Edge(e.constraint, e.end, e.start) for e in inside]
@@ -52,13 +54,19 @@ def check_circles(configuration: Element, problems: Problems) -> None:
         _Edge(e.constraint, _end(e.start, ends, 0), _end(e.end, ends, 1)) for e in colocations
     ] + follow
     for circle in islice(_circles(colocations), CIRCLES_MAX):
-        names = _some([f"{edge.start} with {edge.end}" for edge in circle], ", ")
+        names = _some([f"{one} with {other}" for one, other in pairwise(_members(circle))], ", ")
         _report(circle, "cib.colocation-circle", f"{names}: they do not say which is placed first", problems)
 
 
 def _end(name: str, ends: dict[str, tuple[str, str]], index: int) -> str:
     """Return the member that stands for a group; any other resource stands for itself."""
     return ends[name][index] if name in ends else name
+
+
+def _members(circle: list[_Edge]) -> list[str]:
+    """Return the resources of a circle in their order, the first of them once more at the end."""
+    names = [edge.start for edge in circle if not edge.start.startswith(_BETWEEN)]
+    return [*names, names[0]]
 
 
 def _report(circle: list[_Edge], code: str, what: str, problems: Problems) -> None:
@@ -83,6 +91,9 @@ def _ordering(element: Element) -> Iterator[_Edge]:
         return
     for members in _sequences(element):
         yield from (_Edge(element, one, other) for one, other in pairwise(members))
+    for number, (left, right) in enumerate(_neighbours(element)):
+        if _is_true(left, "require-all"):  # else another member may do
+            yield from _across(element, number, _standing(left, -1), _standing(right, 0))
     first_action = element.get("first-action", "start")
     are_starts = first_action == "start" and element.get("then-action", first_action) == "start"
     if first is not None and then is not None and first != then and are_starts:
@@ -92,10 +103,40 @@ def _ordering(element: Element) -> Iterator[_Edge]:
 def _sequences(element: Element) -> Iterator[list[str]]:
     """Give the members of each set in which one follows the other, by being started."""
     for one in element.all("resource_set"):
-        is_sequential = (one.get("sequential") or "true").lower() == "true"
         demands = one.get("score", "INFINITY") in {"INFINITY", "+INFINITY"} and one.get("ordering") is None
-        if is_sequential and demands and one.get("role") is None and one.get("action", "start") == "start":
-            yield [reference.id for reference in one.all("resource_ref")]
+        if demands and _is_true(one, "sequential") and _is_about_starts(one):
+            yield _names(one)
+
+
+def _neighbours(element: Element) -> Iterator[tuple[Element, Element]]:
+    """Give each set with the next, where both are about being started."""
+    pairs = pairwise(element.all("resource_set"))
+    return ((left, right) for left, right in pairs if _is_about_starts(left) and _is_about_starts(right))
+
+
+def _across(element: Element, number: int, starts: list[str], ends: list[str]) -> Iterator[_Edge]:
+    """Lead from each of one set to each of the next."""
+    point = f"{_BETWEEN}{element.id} {number}"
+    yield from (_Edge(element, name, point) for name in starts)
+    yield from (_Edge(element, point, name) for name in ends)
+
+
+def _standing(one: Element, index: int) -> list[str]:
+    """Return the members that stand for a set: one end of a sequential set, else all of them."""
+    names = _names(one)
+    return [names[index]] if names and _is_true(one, "sequential") else names
+
+
+def _names(one: Element) -> list[str]:
+    return [reference.id for reference in one.all("resource_ref")]
+
+
+def _is_true(one: Element, name: str) -> bool:
+    return (one.get(name) or "true").lower() == "true"
+
+
+def _is_about_starts(one: Element) -> bool:
+    return one.get("role") is None and one.get("action", "start") == "start"
 
 
 def _colocation(element: Element) -> Iterator[_Edge]:
@@ -108,6 +149,8 @@ def _colocation(element: Element) -> Iterator[_Edge]:
         return
     for members in _sequences(element):  # each with the one before it
         yield from (_Edge(element, other, one) for one, other in pairwise(members))
+    for number, (left, right) in enumerate(_neighbours(element)):  # each set with the one after it
+        yield from _across(element, number, _standing(left, 0), _standing(right, -1))
     if dependent is not None and primary is not None and dependent != primary:
         yield _Edge(element, dependent, primary)
 

@@ -96,3 +96,60 @@ def test_a_circle_through_a_group() -> None:
     problems = Problems("x")
     check_circles(configuration(f"{twice}<constraints/>").children[0], problems)
     assert problems.warnings == []
+
+
+def sets(kind: str, *members: str | list[str], more: str = "") -> str:
+    """Write a constraint of sets; each is told by the names of its members."""
+    text = ""
+    for number, one in enumerate(members):
+        references = "".join(f'<resource_ref id="{name}"/>' for name in one)
+        text += f'<resource_set id="x{number}" {more}>{references}</resource_set>'
+    return f'<rsc_{kind} id="s">{text}</rsc_{kind}>'
+
+
+LOOSE = 'sequential="false"'
+
+
+def test_a_circle_from_one_set_to_the_next() -> None:
+    ((message, hint),) = found(sets("order", "ab", "cd"), order("o", "d", "a"))
+    assert message.endswith(
+        "closes a circle: a, then b, then c, then d, then a: none of them is ever started"
+    )
+    assert hint == "remove one of s, o"
+    ((message, _),) = found(sets("order", "ab", "cd", more=LOOSE), order("o", "d", "a"))
+    assert "circle: a, then d, then a:" in message
+    ((message, _),) = found(sets("order", "a", "b", "c"), order("o", "c", "a"))
+    assert "circle: a, then b, then c, then a:" in message
+    ((message, hint),) = found(sets("order", "ab", "a"))
+    assert "circle: a, then b, then a:" in message
+    assert hint == "remove one of s"
+    assert found(sets("order", "ab", "cd", more=LOOSE), order("o", "b", "a")) == []
+
+
+def test_sets_that_demand_something_else_close_no_circle() -> None:
+    for more in ('action="stop"', 'role="Promoted"', f'{LOOSE} require-all="false"'):
+        assert found(sets("order", "ab", "cd", more=more), order("o", "d", "a")) == []
+
+
+def test_a_circle_of_colocated_sets() -> None:
+    # Each set depends on the one after it: a on d; in a set each member on the one before it.
+    ((message, hint),) = found(sets("colocation", "ab", "cd"), with_("c", "c", "b"))
+    for pair in ("b with a", "a with d", "d with c", "c with b"):
+        assert pair in message
+    assert hint == "remove one of s, c"
+    assert found(sets("colocation", "ab", "cd"), with_("c", "b", "c")) == []
+    ((message, _),) = found(sets("colocation", "ab", "cd", more=LOOSE), with_("c", "c", "b"))
+    assert "c with b, b with c" in message
+    assert found(sets("colocation", "ab", "cd", more='role="Promoted"'), with_("c", "c", "b")) == []
+
+
+def test_a_circle_of_sets_through_a_group() -> None:
+    ((message, hint),) = found_with_group(sets("order", ["a"], ["g"], more=LOOSE), order("o", "n", "a"))
+    assert "a, then m, then n, then a" in message or "m, then n, then a, then m" in message
+    assert hint == "remove one of s, o"
+
+
+def test_sets_of_many_are_walked_quickly() -> None:
+    many = [[f"{side}{number}" for number in range(2_000)] for side in "ab"]
+    ((message, _),) = found(sets("order", *many, more=LOOSE), order("o", "b7", "a5"))
+    assert "circle: b7, then a5, then b7:" in message
