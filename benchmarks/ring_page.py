@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 CALLED = {"builtin": "builtin ring", "corosync": "komainu on Corosync", "libcpg": "Corosync alone"}
@@ -102,19 +102,19 @@ def _detection(found: Figures) -> Iterator[str]:
     yield "(docs/guides/corosync-engine.md). A signal is sent to komainu's daemon: a Corosync beside it lives on and tells of"
     yield "its end. The cable is both of the node's."
     yield ""
-    yield "| fault | builtin ring | komainu on Corosync |"
-    yield "|---|---|---|"
-    for fault in dict.fromkeys(key.split(" ", 1)[1] for key in rows):
-        cells = [_spread([one["ms"] for one in rows.get(f"{kind} {fault}", [])]) for kind in ENGINES]
-        yield f"| {fault} | {cells[0]} | {cells[1]} |"
+    yield from _by_fault(rows, lambda kills: _spread([one["ms"] for one in kills]))
     yield ""
     yield "Views that began on that other node, each time; two are needed, one without the node and one with it again. A machine"
     yield "whose daemon was stopped is reset, in which its Corosync ends as well: that is a third one."
     yield ""
+    yield from _by_fault(rows, lambda kills: _counted([one["views"] for one in kills]))
+
+
+def _by_fault(rows: Figures, cell: Callable[[list[Figures]], str]) -> Iterator[str]:
     yield "| fault | builtin ring | komainu on Corosync |"
     yield "|---|---|---|"
     for fault in dict.fromkeys(key.split(" ", 1)[1] for key in rows):
-        cells = [_counted([one["views"] for one in rows.get(f"{kind} {fault}", [])]) for kind in ENGINES]
+        cells = [cell(rows.get(f"{kind} {fault}", [])) for kind in ENGINES]
         yield f"| {fault} | {cells[0]} | {cells[1]} |"
 
 

@@ -17,7 +17,7 @@ ME, PEER = NodeId(2), NodeId(1)
 NOW = Instant(0)
 
 
-def passage(position: Position | None = None, past: Past | None = None) -> tuple[Passage, Outbox]:
+def begun(past: Past) -> tuple[Passage, Outbox]:
     nodes = tuple(
         NodeSettings(node, NodeName(f"n{node}"), (LinkEnd(LinkNumber(0), f"10.0.0.{node}"),))
         for node in (PEER, ME)
@@ -25,9 +25,12 @@ def passage(position: Position | None = None, past: Past | None = None) -> tuple
     settings = RingSettings("test", ME, nodes)
     timing = derive(settings)
     watch = Watch(settings, timing, Links(settings, timing, NOW), Incarnation(20))
-    past = past or Past(position or Position())
     outbox = Outbox.after(past.delivered, ME, Incarnation(20))
-    core = Passage(settings, timing, watch, outbox, past)
+    return Passage(settings, timing, watch, outbox, past), outbox
+
+
+def passage(position: Position | None = None, past: Past | None = None) -> tuple[Passage, Outbox]:
+    core, outbox = begun(past or Past(position or Position()))
     core._promised, core.kept = 0, 5_000  # small counters are easier to read
     return core, outbox
 
@@ -90,14 +93,7 @@ def test_nothing_is_promised_that_the_disk_does_not_have() -> None:
 
 
 def test_a_life_answers_no_ballot_that_an_earlier_one_may_have_promised() -> None:
-    nodes = tuple(
-        NodeSettings(node, NodeName(f"n{node}"), (LinkEnd(LinkNumber(0), f"10.0.0.{node}"),))
-        for node in (PEER, ME)
-    )
-    settings = RingSettings("test", ME, nodes)
-    timing = derive(settings)
-    watch = Watch(settings, timing, Links(settings, timing, NOW), Incarnation(20))
-    core = Passage(settings, timing, watch, Outbox(ME, Incarnation(20)), Past(Position(5, 0), promised=7_000))
+    core, _ = begun(Past(Position(5, 0), promised=7_000))
     core.kept = 9_000
     assert not core.may_follow(ViewId(7_000, PEER))
     assert core.may_follow(ViewId(7_001, PEER))
