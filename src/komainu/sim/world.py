@@ -334,27 +334,29 @@ class World:
         self.clock.after(delay_ms, lambda: act() if machine.life == life else None)
 
     def wake(self, machine: Machine) -> None:
-        """Arm the one timer of a daemon."""
+        """See that a daemon is woken in time. One that is woken too early, as its deadline moved, is armed anew then."""
         assert machine.drive is not None, "only a living daemon has a timer"
         deadline = machine.drive.deadline
-        if deadline is None or self._wakes.get(machine.node_id) == deadline:
+        if deadline is None:
             return
-        self._wakes[machine.node_id] = deadline
-        life = machine.life
+        moment = max(machine.clock.when(deadline), self.now)
+        armed = self._wakes.get(machine.node_id)
+        if armed is None or moment < armed:
+            self._wakes[machine.node_id] = moment
+            self.clock.at(moment, partial(self._ring, machine, moment))
 
-        def ring() -> None:
-            if self._wakes.get(machine.node_id) == deadline:
-                del self._wakes[machine.node_id]
-            if machine.life == life and machine.drive is not None:
-                due = machine.drive.deadline
-                if machine.waiting is not None:
-                    return  # it stands still, and looks at its clock when it goes on
-                if due is not None and due <= machine.clock.read(self.now):
-                    self.give(machine, DeadlinePassed())
-                else:
-                    self.wake(machine)
-
-        self.clock.at(max(machine.clock.when(deadline), self.now), ring)
+    def _ring(self, machine: Machine, armed: Instant) -> None:
+        """Wake a daemon, if this is its newest timer, and it does not stand still: then it looks when it goes on."""
+        if self._wakes.get(machine.node_id) != armed:
+            return
+        del self._wakes[machine.node_id]
+        if machine.drive is None or machine.waiting is not None:
+            return
+        due = machine.drive.deadline
+        if due is not None and due <= machine.clock.read(self.now):
+            self.give(machine, DeadlinePassed())
+        else:
+            self.wake(machine)
 
     # -- the rest ---------------------------------------------------------------------------------------
 
