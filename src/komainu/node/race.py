@@ -67,6 +67,9 @@ QUERY_FACTOR: Final = 2
 FENCINGS_REMEMBERED: Final = 5
 """So many fencings of each device make the lead: one that a busy machine made slow is forgotten after as many others."""
 
+PILL_AGENT: Final = "fence_sbd"
+"""It leaves no pill while one lies in the slot of its own node: who comes second never strikes back."""
+
 _ACTIVE_CODES: Final = {("start", "0"), ("monitor", "0"), ("monitor", "8"), ("promote", "0"), ("demote", "0")}
 _PROMOTED: Final = {("monitor", "8"), ("promote", "0")}
 
@@ -206,9 +209,14 @@ def _keeper(settings: RingSettings) -> NodeName:
 
 
 def fencing_takes_ms(state: ClusterState) -> int:
-    """Return how long a fencing takes as far as both sides know: by the history, else by what the devices took."""
+    """Return how long a fencing takes as far as both sides know: by the history, else by what the devices took.
+
+    Where there are pills only, one binds the other side as soon as it lies there, not when it counts as swallowed
+    (decision 29).
+    """
     by_device: dict[str, list[int]] = {}
-    for record in state.fencing:
+    has_pills_only = {device.agent for device in fence_devices(state.cib)} == {PILL_AGENT}
+    for record in state.fencing if not has_pills_only else ():
         if record.state is FenceState.DONE:
             by_device.setdefault(record.device, []).append(record.took_ms)
     took = [ms for known in by_device.values() for ms in known[-FENCINGS_REMEMBERED:]]

@@ -21,6 +21,7 @@ from komainu.node.race import (
     FENCINGS_REMEMBERED,
     GOES_FIRST,
     LOST,
+    QUERY_FACTOR,
     Split,
     fencing_takes_ms,
     naming,
@@ -215,6 +216,21 @@ def test_a_fencing_that_was_slow_is_forgotten_after_as_many_of_its_device_as_are
     assert fencing_takes_ms(state(None, done("disk", 10_000), *quick)) == 10_000, (
         "another device stays as slow"
     )
+
+
+def test_a_pill_binds_the_other_side_long_before_it_counts_as_swallowed() -> None:
+    def takes_ms(*agents: str) -> int:
+        devices = "".join(f'<primitive id="{agent}" class="stonith" type="{agent}"/>' for agent in agents)
+        configuration = parse_cib(
+            f"<configuration><crm_config/><nodes/><resources>{devices}</resources><constraints/></configuration>"
+        )
+        monitor = operation("monitor", "0", 4).with_attribute("exec-time", "20")
+        disk = Element("lrm_resource", {"id": "fence_sbd", "class": "stonith"}, (monitor,))
+        swallowed = FenceRecord("1", B, "off", FenceState.DONE, A, "fence_sbd", "", "", WALL, took_ms=10_000)
+        return fencing_takes_ms(state(with_history(disk, configuration=configuration), swallowed))
+
+    assert takes_ms("fence_sbd") == QUERY_FACTOR * 20
+    assert takes_ms("fence_sbd", "fence_ipmilan") == 10_000, "who has another device does not look for a pill"
 
 
 def test_a_device_that_is_slow_to_answer_is_taken_to_be_slow_to_act() -> None:
