@@ -27,6 +27,14 @@ def key_of(name: str, task: str, interval_ms: int = 0) -> str:
     return f"{name}_{task}_{interval_ms}"
 
 
+def key_of_task(rsc: Resource, task: str) -> str:
+    """Write the key of a resource's single operation; it is asked for all day."""
+    keys = rsc.description.keys
+    if task not in keys:
+        keys[task] = key_of(rsc.id, task)
+    return keys[task]
+
+
 def make(
     job: Job,
     rsc: Resource | None,
@@ -38,7 +46,11 @@ def make(
     interval_ms: int = 0,
 ) -> Action:
     """Return the action with this key on this node, made if need be; `optional=False` makes it required."""
-    key = key or key_of(rsc.id if rsc else "", task, interval_ms)
+    if not key:
+        if rsc is None or interval_ms:
+            key = key_of("" if rsc is None else rsc.id, task, interval_ms)
+        else:
+            key = key_of_task(rsc, task)
     action = _existing(job, rsc, key, node) or _new(
         job, rsc, (task, key, interval_ms), node, optional=optional
     )
@@ -68,10 +80,10 @@ def find_all(rsc: Resource, key: str, node: Node | None) -> list[Action]:
 
     An action that has no node yet adopts the one that is asked for.
     """
-    found: list[Action] = []
-    known = rsc.actions_by_key.get(key.lower())
+    known = rsc.actions_by_key.get(key) or rsc.actions_by_key.get(key.lower())
     if known is None:
-        return found
+        return []
+    found: list[Action] = []
     for action in reversed(known):
         if node is None or action.node is node:
             found.append(action)
@@ -90,7 +102,7 @@ def find_exact(rsc: Resource, key: str, node: Node | None) -> list[Action]:
 
 def find_task(rsc: Resource, task: str, node: Node | None = None) -> list[Action]:
     """Return the resource's single actions of this task, newest first."""
-    return find_all(rsc, key_of(rsc.id, task), node)
+    return find_all(rsc, key_of_task(rsc, task), node)
 
 
 def find_first(rsc: Resource, task: str, node: Node | None) -> Action | None:
@@ -115,19 +127,15 @@ def _new(
     optional: bool,
 ) -> Action:
     task, key, interval_ms = operation
-    action = Action(
-        len(job.actions) + 1, key, task, rsc, node, Flag.RUNNABLE | (Flag.OPTIONAL if optional else 0)
-    )
-    action.interval_ms = interval_ms
+    flags = Flag.RUNNABLE | (Flag.OPTIONAL if optional else 0)
+    meta = {} if rsc is None else dict(operations.meta_of(job, rsc, task, interval_ms))
+    action = Action(len(job.actions) + 1, key, task, rsc, node, flags, interval_ms, meta=meta)
     action.is_on_dc = task in {"lrm_delete", "clear_failcount"} or (task == "delete" and rsc is None)
     job.actions.append(action)
     if rsc is None:
         job.cluster_actions.setdefault(key, []).append(action)
         return action
     action.config = operations.find(job, rsc, task, interval_ms)
-    action.meta = dict(operations.meta_of(job, rsc, task, interval_ms))
-    action.on_fail = operations.on_fail(job, rsc, (task, interval_ms), action.meta)
-    action.fail_role = operations.role_after_failure(rsc, task, action.on_fail)
     action.needs = rsc.requires if task in PROTECTED else Requires.NOTHING
     rsc.actions.append(action)
     rsc.actions_by_key.setdefault(key.lower(), []).append(action)
@@ -148,7 +156,7 @@ def _settle_runnable(job: Job, action: Action, rsc: Resource) -> None:
     elif not action.is_on_dc and node.pending:
         action.clear(Flag.RUNNABLE)
     elif action.needs is Requires.NOTHING:
-        action.give_reason(None, overwrite=True)
+        action.reason = None
         if node.is_guest and not can_fence(job, node):
             action.clear(Flag.RUNNABLE)
         else:

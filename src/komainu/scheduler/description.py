@@ -56,6 +56,7 @@ class Description:
     )  # by node id where rules decide
     digested: dict[Operation, Digested] = field(default_factory=dict)
     recurring: tuple[Recurring, ...] | None = None  # once asked for
+    keys: dict[str, str] = field(default_factory=dict)  # of its single operations, by task
     _is_lasting: bool | None = None
 
     @property

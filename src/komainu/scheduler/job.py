@@ -14,7 +14,7 @@ from komainu.model.role import Role
 from komainu.scheduler.description import Description, Descriptions
 from komainu.scheduler.entry import Entry, History
 from komainu.scheduler.options import Options, is_true
-from komainu.scheduler.words import INFINITY, Discovery, Flag, Kind, MultipleActive, OnFail, Requires, Step
+from komainu.scheduler.words import INFINITY, Discovery, Flag, Kind, MultipleActive, Requires, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,6 @@ class Relation:
 
     action: "Action"
     flags: int
-    is_duplicate: bool = False
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -143,10 +142,7 @@ class Action:
     reason: str | None = None
     because: "Action | None" = None  # the action that demands or prevents this one
     meta: dict[str, str] = field(default_factory=dict)
-    parameters: dict[str, str] = field(default_factory=dict)
     needs: Requires = Requires.NOTHING
-    on_fail: OnFail = OnFail.RESTART
-    fail_role: Role = Role.UNKNOWN
     config: Element | None = None
     priority: int = 0
     is_forced_into_graph: bool = False
@@ -428,6 +424,7 @@ class Resource:
     locations: list[Location] = field(default_factory=list)
     this_with: list[Colocation] = field(default_factory=list)
     with_this: list[Colocation] = field(default_factory=list)
+    dependents: list[Colocation] | None = None  # those that count for it, sorted, once asked for
     tickets: list[TicketConstraint] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)  # newest last
     actions_by_key: dict[str, list[Action]] = field(default_factory=dict)

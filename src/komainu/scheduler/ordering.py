@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from komainu.cib.element import Element
 from komainu.model import score
 from komainu.scheduler import actions
-from komainu.scheduler.actions import key_of
+from komainu.scheduler.actions import key_of, key_of_task
 from komainu.scheduler.job import Action, Job, Ordering, Resource
 from komainu.scheduler.options import parse_bool
 from komainu.scheduler.words import Flag, Kind, Rel
@@ -114,7 +114,7 @@ Task = tuple[Resource, str]
 
 def tasks(job: Job, first: Task, then: Task, flags: int) -> None:
     """Order one task of a resource before another task."""
-    first_key, then_key = key_of(first[0].id, first[1]), key_of(then[0].id, then[1])
+    first_key, then_key = key_of_task(*first), key_of_task(*then)
     _keep(job, Ordering(None, first[0], first_key, None, then[0], then_key, flags))
 
 

@@ -6,7 +6,7 @@ Source: Pacemaker Explained, "Operations: recurring", "Monitoring Resources When
 from komainu.model.role import Role
 from komainu.model.role import parse as parse_role
 from komainu.scheduler import actions, operations, ordering
-from komainu.scheduler.actions import find_exact, key_of
+from komainu.scheduler.actions import find_exact, key_of, key_of_task
 from komainu.scheduler.description import Recurring
 from komainu.scheduler.job import Action, Job, Node, Resource
 from komainu.scheduler.words import Flag, Rel
@@ -82,7 +82,7 @@ def _for_active(job: Job, rsc: Resource, start: Action, node: Node, op: Recurrin
         return
     blocks = Rel.UNRUNNABLE_FIRST_BLOCKS
     for task in ("start", "reload-agent"):
-        ordering.between(job, (rsc, key_of(rsc.id, task)), monitor, Rel.FIRST_IMPLIES_THEN | blocks)
+        ordering.between(job, (rsc, key_of_task(rsc, task)), monitor, Rel.FIRST_IMPLIES_THEN | blocks)
     if rsc.next_role is Role.PROMOTED:
         ordering.between(job, (rsc, key_of(rsc.id, "promote")), monitor, Rel.ORDERED | blocks)
     elif rsc.role is Role.PROMOTED:

@@ -21,7 +21,7 @@ _COMPOUND: Final = ("migrate_to", "migrate_from", "clear_failcount", "lrm_delete
 
 def parse_key(key: str) -> tuple[str, str, int]:
     """Take an operation key apart, from the right: resource, task, interval."""
-    notification = _KEY.match(key)
+    notification = _KEY.match(key) if "_notify_" in key else None
     if notification:
         return notification[1], f"{notification[2]}_{notification[3]}", int(notification[4])
     rest, _, interval = key.rpartition("_")
@@ -50,15 +50,15 @@ def _find(rsc: Resource, key: str) -> list[Action]:
     found = actions.find_all(rsc, key, None)
     if found:
         return found
-    _, task, interval_ms = parse_key(key)
-    return actions.find_all(rsc, key_of(rsc.id, task, interval_ms), None)
+    owner, task, interval_ms = parse_key(key)
+    return [] if owner == rsc.id else actions.find_all(rsc, key_of(rsc.id, task, interval_ms), None)
 
 
 def _bind_first(job: Job, order: Ordering, first_rsc: Resource) -> None:
     firsts = _find(first_rsc, order.first_key)
+    if not firsts and first_rsc is order.then_resource:
+        return
     if not firsts:
-        if first_rsc is order.then_resource:
-            return
         _, task, interval_ms = parse_key(order.first_key)
         role = tree.role(first_rsc, current=True)
         if (role is Role.STOPPED and task == "stop") or (role is Role.UNPROMOTED and task == "demote"):
