@@ -37,11 +37,15 @@ def handle(job: Job) -> None:
         if node is None or not (node.is_available or node.maintenance):
             continue
         for known_as, history in histories.items():
-            for rsc in by_name.get(known_as, ()) if history.xml.children else ():
-                _check(job, rsc, node, history)
+            for rsc in by_name.get(known_as, ()):
+                is_idle = node not in rsc.active and history.agent == rsc.description.agent
+                if rsc.removed or not is_idle:
+                    _check(job, rsc, node, history)
 
 
 def _check(job: Job, rsc: Resource, node: Node, history: History) -> None:
+    if not history.xml.children:
+        return
     if rsc.removed:
         if not rsc.top.is_anonymous_clone:
             schedule_cleanup(job, rsc, node, optional=False)

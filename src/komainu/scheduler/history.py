@@ -21,9 +21,10 @@ def read_status(job: Job, remembered: Remembered) -> None:
     states = [] if status is None else list(status.all("node_state"))
     job.history = remembered.histories(_holders(job, states))
     nodes.read_states(job)
-    while _pass(job, states, takes_all=False):
+    steady = _steady(job)
+    while _pass(job, states, steady, takes_all=False):
         pass
-    _pass(job, states, takes_all=job.options.fencing_enabled)
+    _pass(job, states, steady, takes_all=job.options.fencing_enabled)
     for launcher in job.stop_needed:
         host = tree.current_node(launcher)
         if host is not None:
@@ -48,7 +49,18 @@ def _holders(job: Job, states: list[Element]) -> dict[str, Element]:
     return holders
 
 
-def _pass(job: Job, states: list[Element], *, takes_all: bool) -> bool:
+def _steady(job: Job) -> dict[str, Resource]:
+    """Return those of which a node that has nothing to tell tells nothing: their names and failures do not change."""
+    return {
+        name: rsc
+        for name, rsc in job.by_id.items()
+        if rsc.kind is Kind.PRIMITIVE
+        and rsc.unique
+        and not (rsc.failure_timeout_ms or rsc.is_remote_connection or job.options.shutdown_lock)
+    }
+
+
+def _pass(job: Job, states: list[Element], steady: dict[str, Resource], *, takes_all: bool) -> bool:
     """Read the histories that can be read now; tell whether any was."""
     has_read = False
     for state in states:
@@ -58,7 +70,7 @@ def _pass(job: Job, states: list[Element], *, takes_all: bool) -> bool:
         if node.is_remote:
             nodes.settle_remote(node)
             nodes.read_remote(job, node, state)
-        _read_node(job, node)
+        _read_node(job, node, steady)
         node.is_unpacked = has_read = True
     return has_read
 
@@ -74,9 +86,15 @@ def _is_readable(job: Job, node: Node) -> bool:
     return job.options.fencing_enabled or job.options.shutdown_lock or node.online
 
 
-def _read_node(job: Job, node: Node) -> None:
+def _read_node(job: Job, node: Node, steady: dict[str, Resource]) -> None:
     launched: list[Element] = []
-    for history in job.history.get(node.name, {}).values():
+    for name, history in job.history.get(node.name, {}).items():
+        idle = steady.get(name) if history.is_plainly_inactive else None
+        if idle is not None and not (idle.history_name or idle.partial_source or _may_stop(idle)):
+            # Most of all histories; to read the entry would come to the same.
+            idle.known.setdefault(node.id, node)
+            idle.next_role = idle.target_role or Role.UNKNOWN
+            continue
         rsc = _read_resource(job, node, history)
         if rsc is not None and rsc.is_removed_launched:
             launched.append(history.xml)
@@ -85,6 +103,10 @@ def _read_node(job: Job, node: Node) -> None:
         if rsc is not None and launcher is not None and rsc.launcher is None:
             rsc.launcher = launcher
             launcher.launched.append(rsc)
+
+
+def _may_stop(rsc: Resource) -> bool:
+    return bool(rsc.actions) and any(action.task == "stop" for action in rsc.actions)
 
 
 # -- which resource an entry belongs to -----------------------------------------------------------------
@@ -195,20 +217,14 @@ def _read_resource(job: Job, node: Node, history: History) -> Resource | None:
     if job.options.shutdown_lock:
         shutdown_lock.read(job, rsc, node, element)
     before = rsc.role
-    if history.is_plainly_inactive and not rsc.failure_timeout_ms and not rsc.is_remote_connection:
-        # Most of all histories; to read the entry would come to the same.
-        rsc.role, rsc.next_role = Role.STOPPED, Role.UNKNOWN
-        _note_known(rsc, node)
-        _settle_stopped(rsc, node)
-    else:
-        rsc.role = Role.UNKNOWN
-        reading = Reading(job, rsc, node)
-        for entry in history.ordered:
-            results.read(reading, entry)
-        if reading.has_failed_stop:
-            tree.ban(rsc, node)
-        _note_recurring(job, rsc, node, history)
-        _settle(job, rsc, node, reading.on_fail)
+    rsc.role = Role.UNKNOWN
+    reading = Reading(job, rsc, node)
+    for entry in history.ordered:
+        results.read(reading, entry)
+    if reading.has_failed_stop:
+        tree.ban(rsc, node)
+    _note_recurring(job, rsc, node, history)
+    _settle(job, rsc, node, reading.on_fail)
     wanted = rsc.target_role
     if wanted is not None and (rsc.next_role is Role.UNKNOWN or wanted < rsc.next_role):
         rsc.next_role = wanted
