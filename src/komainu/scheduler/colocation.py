@@ -69,6 +69,8 @@ def add(job: Job, new: Colocation) -> None:
     """Keep a colocation on both of its sides; two that must be apart also wait for each other to go."""
     if new.score == 0 or new.dependent is new.primary:
         return
+    for part in new.primary.top_with_bundle.walk():
+        part.dependents = None
     new.dependent.this_with.append(new)
     new.primary.with_this.append(new)
     job.colocations.append(new)

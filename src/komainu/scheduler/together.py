@@ -17,6 +17,9 @@ from komainu.scheduler.words import INFINITY, Kind, add_scores
 _TURNED_NEGATIVE: Final = -100 * INFINITY
 """Marks a node that would have become negative where that is not allowed; it ends as 1."""
 
+_BY_NODE: Final = "#uname"
+"""The attribute by which resources are together on one node: its own name, but for what runs in a bundle."""
+
 
 class Effect(Enum):
     """What a colocation acts upon."""
@@ -35,9 +38,14 @@ def this_with(rsc: Resource) -> list[Colocation]:
 
 def with_this(rsc: Resource) -> list[Colocation]:
     """Return the colocations in which others depend on the resource, strongest first."""
+    if rsc.dependents is not None:
+        return rsc.dependents
     found: list[Colocation] = []
     rsc.variant.collect_with_this(rsc, rsc, found)
-    return sorting.sort_with_this(found)
+    found = sorting.sort_with_this(found)
+    if rsc.top_with_bundle.kind is not Kind.BUNDLE:  # there it depends on what has been decided
+        rsc.dependents = found
+    return found
 
 
 def is_mandatory(colocation: Colocation) -> bool:
@@ -231,7 +239,7 @@ class _Walk:
 
     def _begin(self, table: Table) -> Scores:
         self._table = table
-        self._available = frozenset(node_id for node_id, row in table.items() if row.node.is_available)
+        self._available = frozenset([node_id for node_id, row in table.items() if row.node.is_available])
         return {node_id: row.score for node_id, row in table.items()}
 
     def _as_table(self, scores: Scores) -> Table:
@@ -256,7 +264,10 @@ class _Walk:
 
     def _spread(self, source: Resource, work: Scores, factor: float) -> Scores | None:
         """Go on to what is colocated with the source; None when no node is left."""
-        if not any(work[node_id] >= 0 for node_id in self._available):
+        for node_id in self._available:
+            if work[node_id] >= 0:
+                break
+        else:
             return work if self.keeps_hopeless else None
         colocations = this_with(source) if self._follows_primaries else with_this(source)
         for colocation in colocations:
@@ -270,17 +281,14 @@ class _Walk:
         self, scores: Scores, source: Resource, colocation: Colocation, factor: float
     ) -> Scores:
         """Return the scores with those that the source gives to nodes of the same value."""
-        name = colocation.node_attribute
-        if name not in self._values:
-            rows = self._table.items()
-            self._values[name] = [(key, attribute_of(row.node, name, self._target)) for key, row in rows]
-        best = self._best_scores(colocation, source)
+        wishes = self._wishes(colocation, source)
+        if not wishes:
+            return scores
         silent_below = 0 if factor < 0 and not self._outweighs(source, colocation) else -INFINITY
         result = scores.copy()
-        for node_id, value in self._values[name]:
-            score = best.get(value, -INFINITY)
+        for node_id, score in wishes:
             before = result[node_id]
-            if score == 0 or score < silent_below or before == _TURNED_NEGATIVE:
+            if score < silent_below or before == _TURNED_NEGATIVE:
                 continue
             after = add_scores(score if factor == 1 else _round(factor, score), before)
             if self._keeps_positive and after < 0 and before >= 0:
@@ -288,11 +296,32 @@ class _Walk:
             result[node_id] = after
         return result
 
-    def _best_scores(self, colocation: Colocation, source: Resource) -> dict[str | None, int]:
-        """Return the source's best score among the available nodes, for each value of the colocation's attribute."""
+    def _wishes(self, colocation: Colocation, source: Resource) -> list[tuple[str, int]]:
+        """Return the scores that the source has for nodes of the same value, but for those that are nothing."""
         name = colocation.node_attribute
-        members = self._members.setdefault(name, {})
         extra = _group_locations(colocation, source)
+        if name == _BY_NODE and not (extra or source.bundle_owner or self._target.bundle_owner):
+            return self._wishes_by_node(source.table)
+        if name not in self._values:
+            rows = self._table.items()
+            self._values[name] = [(key, attribute_of(row.node, name, self._target)) for key, row in rows]
+        best = self._best_scores(name, source, extra)
+        wishes = [(node_id, best.get(value, -INFINITY)) for node_id, value in self._values[name]]
+        return [(node_id, score) for node_id, score in wishes if score]
+
+    def _wishes_by_node(self, table: Table) -> list[tuple[str, int]]:
+        """Return the same where each node stands for itself alone."""
+        wishes = []
+        for node_id in self._table:
+            row = table.get(node_id)
+            score = row.score if row is not None and node_id in self._available else -INFINITY
+            if score:
+                wishes.append((node_id, score))
+        return wishes
+
+    def _best_scores(self, name: str, source: Resource, extra: dict[str, int]) -> dict[str | None, int]:
+        """Return the source's best score among the available nodes, for each value of a node attribute."""
+        members = self._members.setdefault(name, {})
         best: dict[str | None, int] = {}
         for node_id, row in source.table.items():
             node, score = row.node, row.score
