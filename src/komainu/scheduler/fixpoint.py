@@ -45,8 +45,24 @@ def settle(job: Job) -> None:
             _run(job, _block_dependents(job, action))
     probes.order_with_others(job)
     for action in reversed(list(job.actions)):
-        if action.before or action.required_runnable_before:
+        if action.required_runnable_before or _has_news(action):
             _run(job, _settle(job, action))
+
+
+def _has_news(then: Action) -> bool:
+    """Tell whether some input may change an action, or be changed by it: most of all actions are at rest."""
+    if not _may_rest(then):
+        return bool(then.before)
+    for relation in then.before:
+        if relation.flags & (_NEVER_AT_REST | Rel.IF_ON_SAME_NODE) or not _may_rest(relation.action):
+            return True
+    return False
+
+
+def _may_rest(action: Action) -> bool:
+    """Tell whether it is a single action that nobody demands and nothing prevents."""
+    rsc = action.resource
+    return action.flags & _AT_REST == _AT_REST and rsc is not None and rsc.kind is Kind.PRIMITIVE
 
 
 def _run(job: Job, step: Step) -> None:
@@ -120,15 +136,7 @@ def _weigh(job: Job, relation: Relation, first: Action, then: Action) -> int:
 
 def _is_at_rest(rel: int, first: Action, then: Action) -> bool:
     """Two single actions that nobody demands and nothing prevents have nothing to tell each other."""
-    if first.flags & then.flags & _AT_REST != _AT_REST or rel & _NEVER_AT_REST:
-        return False
-    mine, theirs = then.resource, first.resource
-    return (
-        mine is not None
-        and theirs is not None
-        and mine.kind is Kind.PRIMITIVE
-        and theirs.kind is Kind.PRIMITIVE
-    )
+    return not rel & _NEVER_AT_REST and _may_rest(first) and _may_rest(then)
 
 
 _AT_REST: Final = Flag.OPTIONAL | Flag.RUNNABLE

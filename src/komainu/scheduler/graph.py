@@ -93,6 +93,8 @@ def _priority_of(rsc: Resource) -> int:
 
 def _merge_inputs(action: Action) -> None:
     """Make one input of several relations with the same first action, in the order of their numbers."""
+    if len(action.before) < 2:
+        return
     merged: dict[int, Relation] = {}
     for relation in sorted(action.before, key=_first_number):
         known = merged.get(relation.action.number)
