@@ -4,13 +4,14 @@ Decides where, not what is done about it. Groups, clones and bundles come here f
 Source: Pacemaker Explained, "Colocation Constraints", "Utilization and Placement Strategy".
 """
 
+from collections.abc import Iterable
 from functools import cmp_to_key
 
 from komainu.model.role import Role
 from komainu.scheduler import scores, together, tree, utilization
 from komainu.scheduler.actions import quorum_policy
 from komainu.scheduler.job import Candidate, Colocation, Job, Node, Resource, Table, copy_table
-from komainu.scheduler.words import Flag, Kind, Step
+from komainu.scheduler.words import INFINITY, Flag, Kind, Step
 
 
 def primitive(job: Job, rsc: Resource, prefer: Node | None, *, final: bool) -> Node | None:
@@ -82,7 +83,7 @@ def _choose(job: Job, rsc: Resource, prefer: Node | None, *, final: bool) -> Non
     job.ledger.weighed(rsc, Step.ROOM)
     job.ledger.decided(job, rsc)
     prefer = prefer or roomiest
-    rows = sort_nodes(job, rsc.table, tree.current_node(rsc))
+    rows = sort_nodes(job, _best_rows(rsc.table), tree.current_node(rsc))
     chosen = rows[0] if rows else None
     if chosen is not None:
         preferred = None if prefer is None else rsc.table.get(prefer.id)
@@ -105,18 +106,35 @@ def _prefer_current(rsc: Resource, best: Candidate, rows: list[Candidate]) -> Ca
     return next(equal, best)
 
 
-def sort_nodes(job: Job, table: Table, active: Node | None) -> list[Candidate]:
-    """Put a table's nodes in order of preference."""
+def _best_rows(table: Table) -> list[Candidate]:
+    """Return the rows with the greatest score; only between them there is anything left to choose."""
+    if not table:
+        return []
+    scores_ = [_score_now(row) for row in table.values()]
+    best = max(scores_)
+    return [row for row, score in zip(table.values(), scores_, strict=True) if score == best]
+
+
+def _score_now(row: Candidate) -> int:
+    return row.score if row.node.is_available else -INFINITY
+
+
+def sort_nodes(job: Job, rows: Iterable[Candidate], active: Node | None) -> list[Candidate]:
+    """Put rows in order of preference."""
     strategy = job.options.placement_strategy
     spreads = strategy != "minimal"
 
     def rank(row: Candidate) -> tuple[int, int, bool, str]:
         node = row.node
-        score = row.score if node.is_available else -1_000_000
-        return (-score, node.assigned_count if spreads else 0, spreads and node is not active, node.name)
+        return (
+            -_score_now(row),
+            node.assigned_count if spreads else 0,
+            spreads and node is not active,
+            node.name,
+        )
 
     if strategy != "balanced":
-        return sorted(table.values(), key=rank)
+        return sorted(rows, key=rank)
 
     def compare(left: Candidate, right: Candidate) -> int:
         """Room comes between score and number of resources; it is no number, but a comparison."""
@@ -124,7 +142,7 @@ def sort_nodes(job: Job, table: Table, active: Node | None) -> list[Candidate]:
         roomier = utilization.compare_capacity(left.node, right.node) if ranks[0][0] == ranks[1][0] else 0
         return roomier or (ranks[0] > ranks[1]) - (ranks[0] < ranks[1])
 
-    return sorted(table.values(), key=cmp_to_key(compare))
+    return sorted(rows, key=cmp_to_key(compare))
 
 
 def settle(job: Job, rsc: Resource, where: Node | Candidate | None, *, force: bool, final: bool) -> None:

@@ -8,7 +8,7 @@ from functools import cmp_to_key
 
 from komainu.scheduler import assign as choice
 from komainu.scheduler import together, tree
-from komainu.scheduler.job import Candidate, Job, Resource, Table
+from komainu.scheduler.job import Candidate, Job, Resource
 from komainu.scheduler.words import INFINITY
 
 
@@ -54,5 +54,5 @@ def _sort_for_room(job: Job) -> None:
     job.resources.sort(key=cmp_to_key(compare))
 
 
-def _everywhere(job: Job) -> Table:
-    return {node.id: Candidate(node, node.base_score) for node in job.nodes}
+def _everywhere(job: Job) -> list[Candidate]:
+    return [Candidate(node, node.base_score) for node in job.nodes]

@@ -50,7 +50,7 @@ def compatible(
     node = place(match, current=current)
     if node is not None:
         return _on(collective, node, role, current=current)
-    for row in assign.sort_nodes(job, match.table, None):
+    for row in assign.sort_nodes(job, match.table.values(), None):
         found = _on(collective, row.node, role, current=current)
         if found is not None:
             return found

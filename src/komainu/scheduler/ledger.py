@@ -71,7 +71,7 @@ class Record(Ledger):
 
     def decided(self, job: Job, rsc: Resource) -> None:
         """Keep the nodes in the order of preference."""
-        rows = assign.sort_nodes(job, rsc.table, tree.current_node(rsc))
+        rows = assign.sort_nodes(job, rsc.table.values(), tree.current_node(rsc))
         self.ranking[rsc.id] = [
             Ranked(row.node, row.score, row.node.assigned_count, row.node.is_available) for row in rows
         ]
