@@ -94,8 +94,14 @@ def _of_resource(rsc: Resource) -> list[Change]:
         return []
     if not rsc.managed or (current is None and rsc.assigned_to is None):
         return []
+    if rsc.role is rsc.next_role and not rsc.reload_needed and all(map(_is_at_rest, rsc.actions)):
+        return []
     view = _View(rsc, current)
     return view.same_role() if rsc.role is rsc.next_role else view.other_role()
+
+
+def _is_at_rest(action: Action) -> bool:
+    return bool(action.flags & Flag.OPTIONAL) and action.task != "migrate_from"
 
 
 class _View:
