@@ -30,7 +30,15 @@ class SetLike(Protocol):
 
     @property
     def members(self) -> tuple[Resource, ...]:
-        """Its members in order."""
+        """Its members in order, up to a name that means nothing."""
+
+    @property
+    def last(self) -> Resource | None:
+        """Its last member, also after such a name."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its names mean something."""
 
 
 def read_pair(job: Job, element: Element, dependent: Resource, primary: Resource) -> None:
@@ -114,7 +122,11 @@ def sort_with_this(found: list[Colocation]) -> list[Colocation]:
 
 
 def read_sets(job: Job, element: Element, sets: Sequence[SetLike]) -> None:
-    """Read a constraint of resource sets; each set depends on the one after it."""
+    """Read a constraint of resource sets; each set depends on the one after it.
+
+    Sets are compared by the names of nodes: another attribute can be given for a pair of resources only.
+    """
+    element = element.with_attribute("node-attribute", None)
     value = int(score.parse(element.get("score")))
     before: SetLike | None = None
     for resource_set in sets:
@@ -149,7 +161,11 @@ def _between(job: Job, element: Element, left: SetLike, right: SetLike) -> None:
     value = int(score.parse(element.get("score")))
     roles = (_role(left.xml.get("role")), _role(right.xml.get("role")))
     dependents = left.members[:1] if _is_sequential(left) else left.members
-    primaries = right.members[-1:] if _is_sequential(right) else right.members
+    primaries = right.members
+    if _is_sequential(right):
+        primaries = () if right.last is None else (right.last,)
+    elif not right.is_whole:
+        dependents = dependents[:1]  # a name that means nothing ends the reading, not only the set
     for dependent in dependents:
         for primary in primaries:
             make(job, element, value, (dependent, primary), roles)

@@ -4,7 +4,9 @@ What each kind of constraint means is said in location.py, colocation.py, orderi
 Source: Pacemaker Explained, "Resource Constraints", "Reusing Parts of the Configuration".
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from komainu.cib.element import Element
 from komainu.scheduler import colocation, location, ordering, tickets
@@ -13,10 +15,21 @@ from komainu.scheduler.job import Job, Resource
 
 @dataclass(frozen=True, slots=True)
 class ResourceSet:
-    """A set as a constraint has it: its members, and the element that says how they belong together."""
+    """A set as a constraint has it: its members, and the element that says how they belong together.
+
+    A name that means nothing ends it: no member after that counts, but as the last.
+    """
 
     xml: Element
     members: tuple[Resource, ...]
+    last: Resource | None
+    is_whole: bool
+
+
+def _make_set(job: Job, xml: Element, names: list[str]) -> ResourceSet:
+    found = [find_resource(job, name) for name in names]
+    members = tuple(member for member in takewhile(lambda member: member is not None, found) if member)
+    return ResourceSet(xml, members, found[-1] if found else None, is_whole=len(members) == len(found))
 
 
 def read_tags(job: Job) -> None:
@@ -67,17 +80,24 @@ def read_sets(job: Job, element: Element) -> list[ResourceSet]:
     sets = []
     for xml in element.all("resource_set"):
         names = [name for reference in xml.all("resource_ref") for name in _expand(job, reference.id)]
-        members = [find_resource(job, name) for name in names]
-        sets.append(ResourceSet(xml, tuple(member for member in members if member is not None)))
+        sets.append(_make_set(job, xml, names))
     return sets
+
+
+def _known_members(sets: list[ResourceSet]) -> Iterator[tuple[Resource, Element]]:
+    """Give the members of sets with their set, one by one, up to a name that means nothing."""
+    for resource_set in sets:
+        for member in resource_set.members:
+            yield member, resource_set.xml
+        if not resource_set.is_whole:
+            return
 
 
 def _side(job: Job, name: str, **attributes: str | None) -> ResourceSet:
     """Make one side of a simple constraint a set whose members are independent of each other."""
-    members = [find_resource(job, one) for one in _expand(job, name)]
     given = {key: text for key, text in attributes.items() if text is not None}
     xml = Element("resource_set", {"id": name, "sequential": "false", **given})
-    return ResourceSet(xml, tuple(member for member in members if member is not None))
+    return _make_set(job, xml, _expand(job, name))
 
 
 def _read_location(job: Job, element: Element) -> None:
@@ -91,9 +111,8 @@ def _read_location(job: Job, element: Element) -> None:
     if pattern is not None:
         location.read_pattern(job, element, pattern)
         return
-    for resource_set in read_sets(job, element):
-        for rsc in resource_set.members:
-            location.read(job, element, rsc, resource_set.xml)
+    for rsc, xml in _known_members(read_sets(job, element)):
+        location.read(job, element, rsc, xml)
 
 
 def _read_colocation(job: Job, element: Element) -> None:
@@ -146,6 +165,5 @@ def _read_ticket(job: Job, element: Element) -> None:
             if rsc is not None:
                 tickets.read(job, element, rsc, element.get("rsc-role"))
         return
-    for resource_set in read_sets(job, element):
-        for rsc in resource_set.members:
-            tickets.read(job, element, rsc, resource_set.xml.get("role"))
+    for rsc, xml in _known_members(read_sets(job, element)):
+        tickets.read(job, element, rsc, xml.get("role"))

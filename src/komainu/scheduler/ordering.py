@@ -6,7 +6,7 @@ Source: Pacemaker Explained, "Ordering Constraints", "Resource Sets", "clone-min
 
 from collections.abc import Sequence
 from enum import Enum
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Final, Protocol
 
 from komainu.cib.element import Element
@@ -33,7 +33,11 @@ class SetLike(Protocol):
 
     @property
     def members(self) -> tuple[Resource, ...]:
-        """Its members in order."""
+        """Its members in order, up to a name that means nothing."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its names mean something."""
 
 
 class OrderKind(Enum):
@@ -212,11 +216,11 @@ def _after_enough(
 
 
 def read_sets(job: Job, element: Element, sets: Sequence[SetLike]) -> None:
-    """Read a constraint of resource sets, each before the next."""
+    """Read a constraint of resource sets, each before the next, up to one with a name that means nothing."""
     kind = _kind_of(element)
     symmetry = _symmetry_of(element, kind)
     before: SetLike | None = None
-    for resource_set in sets:
+    for resource_set in takewhile(lambda one: one.is_whole, sets):
         _within(job, element, resource_set, kind)
         if before is not None:
             _sets(job, before, resource_set, kind, symmetry)

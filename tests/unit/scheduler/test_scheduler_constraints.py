@@ -1,8 +1,11 @@
-"""Constraints that cannot be heeded are said to be passed over."""
+"""What constraints name: tags, templates, and what there is not."""
 
+import pytest
 from whole_text import dummy, state, whole
 
 from komainu.cib import document as reader
+from komainu.scheduler import recipe
+from komainu.scheduler.job import Job
 from komainu.scheduler.plan import plan
 
 TAGS = (
@@ -22,3 +25,76 @@ def test_two_tags_cannot_be_colocated_and_the_plan_says_so() -> None:
     assert len(found.warnings) == 1
     assert found.warnings[0].startswith("c: two templates or tags cannot be colocated")
     assert "start x on a" in [action.label for action in found.actions]
+
+
+def _scheduled(constraint: str) -> Job:
+    job = recipe.read(
+        whole("ab", "".join(map(dummy, "uvwxyz")), state("a") + state("b"), constraints=constraint), 1000
+    )
+    recipe.schedule(job)
+    return job
+
+
+def _sets(*sets: str, sequential: str = "") -> str:
+    given = f' sequential="{sequential}"' if sequential else ""
+    return "".join(
+        f'<resource_set id="s{number}"{given}>'
+        + "".join(f'<resource_ref id="{name}"/>' for name in names.split())
+        + "</resource_set>"
+        for number, names in enumerate(sets)
+    )
+
+
+@pytest.mark.parametrize(
+    ("sets", "pairs"),
+    [
+        (("u nobody v", "w x", "y z"), ""),
+        (("u v", "w nobody x", "y z"), "uv"),
+        (("u v", "w x", "y nobody z"), "uv uw ux vw vx wx"),
+    ],
+)
+def test_sets_are_ordered_up_to_one_that_names_what_there_is_not(sets: tuple[str, ...], pairs: str) -> None:
+    job = _scheduled(f'<rsc_order id="o">{_sets(*sets)}</rsc_order>')
+    starts = {
+        order.first_resource.id + order.then_resource.id
+        for order in job.orderings
+        if order.first_resource
+        and order.then_resource
+        and order.first_resource is not order.then_resource
+        and order.first_key.endswith("_start_0")
+        and order.then_key.endswith("_start_0")
+    }
+    assert starts == set(pairs.split())
+
+
+@pytest.mark.parametrize(
+    ("sequential", "sets", "pairs"),
+    [
+        ("true", ("u nobody v", "w x", "y z"), "ux xw wz zy"),
+        ("true", ("u v", "w nobody x", "y z"), "vu ux wz zy"),
+        ("true", ("u v", "w x", "y z nobody"), "vu ux xw zy"),
+        ("false", ("u nobody v", "w x"), "uw ux"),
+        ("false", ("u v", "w nobody x", "y z"), "uw wy wz"),
+    ],
+)
+def test_sets_are_colocated_up_to_a_name_that_means_nothing(
+    sequential: str, sets: tuple[str, ...], pairs: str
+) -> None:
+    inside = _sets(*sets, sequential=sequential)
+    job = _scheduled(f'<rsc_colocation id="k" score="INFINITY">{inside}</rsc_colocation>')
+    assert {c.dependent.id + c.primary.id for c in job.colocations} == set(pairs.split())
+
+
+def test_a_set_has_nodes_and_tickets_up_to_a_name_that_means_nothing() -> None:
+    sets = _sets("u v", "w nobody x", "y")
+    job = _scheduled(f'<rsc_location id="l" node="a" score="7">{sets}</rsc_location>')
+    assert "".join(top.id for top in job.resources if top.table["a"].score == 7) == "uvw"
+    job = _scheduled(f'<rsc_ticket id="t" ticket="T">{sets}</rsc_ticket>')
+    assert "".join(top.id for top in job.resources if top.table["a"].score < 0) == "uvw"
+
+
+def test_only_a_pair_is_compared_by_another_attribute_than_the_name() -> None:
+    pair = '<rsc_colocation id="k" rsc="u" with-rsc="v" score="1" node-attribute="colour"/>'
+    assert [c.node_attribute for c in _scheduled(pair).colocations] == ["colour"]
+    sets = f'<rsc_colocation id="k" score="1" node-attribute="colour">{_sets("u v")}</rsc_colocation>'
+    assert [c.node_attribute for c in _scheduled(sets).colocations] == ["#uname"]
