@@ -113,8 +113,7 @@ class _View:
         self.next = rsc.assigned_to
         self.is_moving = current is not None and self.next is not None and current is not self.next
         self.start = actions.first_of(rsc, "start", self.next)
-        can_start = self.start is not None and self.start.is_runnable
-        self.stop = actions.first_of(rsc, "stop", current if can_start else None)
+        self.stop = actions.first_of(rsc, "stop", current)
         if self.stop is None and rsc.multiple_active.value == "stop_unexpected":
             self.stop = actions.first_of(rsc, "stop", None)
         self.promote = actions.first_of(rsc, "promote", self.next)
