@@ -130,7 +130,7 @@ def _new(
     flags = Flag.RUNNABLE | (Flag.OPTIONAL if optional else 0)
     meta = {} if rsc is None else dict(operations.meta_of(job, rsc, task, interval_ms))
     action = Action(len(job.actions) + 1, key, task, rsc, node, flags, interval_ms, meta=meta)
-    action.is_on_dc = task in {"lrm_delete", "clear_failcount"} or (task == "delete" and rsc is None)
+    action.is_on_dc = task == "lrm_delete" or (task == "delete" and rsc is None)
     job.actions.append(action)
     if rsc is None:
         job.cluster_actions.setdefault(key, []).append(action)

@@ -198,7 +198,7 @@ def _apply(job: Job, relation: Relation, first: Action, then: Action) -> int:
     for kind, mask in _pushed(rel):
         changed |= _push_kind(job, relation, _Push(first, then, node, first_flags & mask, kind))
     if (
-        first_flags & Flag.RUNNABLE
+        first.is_runnable  # itself: a group that may not begin may look as if it could, member by member
         and rel & Rel.FIRST_IMPLIES_THEN_GRAPHED
         and not first_flags & Flag.OPTIONAL
     ):
