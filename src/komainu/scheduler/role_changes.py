@@ -55,9 +55,9 @@ def create(job: Job, rsc: Resource) -> None:
     may_migrate = is_moving and migration.is_possible(rsc, current)
     may_migrate = _settle_partial(rsc, current, may_migrate=may_migrate)
     is_multiple, is_unexpected = _settle_multiple(rsc, continues=rsc.partial_target is not None)
-    if rsc.start_pending and current is not None and current is rsc.assigned_to:
-        # It is under way: what waits for it waits for this one, unless it is in the wrong place.
-        start = actions.make(job, rsc, "start", current, optional=True)
+    if rsc.start_pending:
+        # It is under way: what waits for a start waits for this one.
+        start = actions.make(job, rsc, "start", rsc.assigned_to, optional=True)
         start.is_forced_into_graph = True
     need_stop, need_promote = _needs(job, rsc, current, is_moving=is_moving)
     change = _Change(job, rsc, is_unexpected=is_unexpected)
@@ -195,7 +195,7 @@ class _Change:
         start = actions.make(self._job, rsc, "start", node, optional=True)
         if node is not None:
             unfencing.order_before(self._job, rsc, node, start, Rel.FIRST_IMPLIES_THEN)
-        if start.is_runnable and not optional:
+        if start.is_runnable and not optional and rsc.managed:
             start.clear(Flag.OPTIONAL)
         if self._is_expected(node):
             start.set(Flag.PSEUDO)
