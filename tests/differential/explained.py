@@ -32,6 +32,8 @@ Pair = tuple[str, str, str]
 
 def reason(cib: Element, found: Sequence[Disagreement]) -> str | None:
     """Return the reason, None when there is none."""
+    if _is_with_itself(cib, found):
+        return "a resource that must be with itself"
     if all(part.part in {"actions", "edges"} for part in found):
         return _reason_of_graph(cib, found)
     if _is_unfinished(cib, found):
@@ -47,9 +49,11 @@ def reason(cib: Element, found: Sequence[Disagreement]) -> str | None:
         return "a collective that is active, unmanaged, on a lost node only"
     if _blocks_for_group(cib, pairs, found):
         return "dependents of a group that cannot start"
-    is_in_circle = bool(words & _circle(pairs))
-    if is_in_circle or (any("due to colocation with" in line for line in ours) and _circle(pairs)):
+    circle = _circle(pairs) | _circle(_between_owners(cib, pairs))
+    if words & circle or (any("due to colocation with" in line for line in ours) and circle):
         return "mandatory colocations in a circle"
+    if _counts_for_group(cib, pairs, found):
+        return "colocations of a group's members count for the group"
     if _has_chain(pairs):
         return "wishes along a chain of colocations"
     apart = {"-INFINITY"}
@@ -80,6 +84,10 @@ def _reason_of_graph(cib: Element, found: Sequence[Disagreement]) -> str | None:
         return "monitors of what is also active on a node in maintenance" if is_known else None
     if _begins_group(cib, lines, found):
         return "dependents of a group that cannot start"
+    if _is_behind_follower(cib, lines):
+        return "dependents of a group that cannot start"
+    if _puts_instances_in_series(cib, found):
+        return "instances of clones that are put in series"
     if _leaves_machine_first(cib, found):
         return "an ordering between a guest's inside and its machine"
     if _waits_for_contained(cib, found):
@@ -102,6 +110,35 @@ def _reason_of_graph(cib: Element, found: Sequence[Disagreement]) -> str | None:
     return ", ".join(sorted(reasons))
 
 
+def _is_behind_follower(cib: Element, lines: list[str]) -> bool:
+    """Tell whether all is on nodes whose machine, or connection, must be with a group."""
+    grouped = {e.id for top in cib.walk() if top.tag == "group" for e in top.walk()}
+    pairs = list(_colocations(cib))
+    followers = {one for one, other, score in pairs if score == "INFINITY" and other in grouped}
+    followers |= {one for one, other, _ in pairs if other in followers}  # a connection, with its machine
+    return bool(lines) and all(set(line.split()) & followers for line in lines)
+
+
+def _puts_instances_in_series(cib: Element, found: Sequence[Disagreement]) -> bool:
+    """Tell whether only the reference orders instances of clones one by one, of which the constraint says Serialize."""
+    tops = {e.id: top.id for top in cib.walk() if top.tag in {"clone", "bundle"} for e in top.walk()}
+    series = {
+        frozenset(name for name in (order.get("first"), order.get("then")) if name)
+        | {ref.id for ref in order.walk() if ref.tag == "resource_ref"}
+        for order in cib.walk()
+        if order.tag == "rsc_order" and any(e.get("kind") == "Serialize" for e in order.walk())
+    }
+    ends = [_EDGE.match(line) for part in found for line in part.only_reference]
+    return (
+        bool(ends)
+        and not any(part.only_ours for part in found)
+        and all(
+            end is not None and any({tops.get(end["first"]), tops.get(end["then"])} <= one for one in series)
+            for end in ends
+        )
+    )
+
+
 def _leaves_machine_first(cib: Element, found: Sequence[Disagreement]) -> bool:
     """Tell whether something in a guest waits, only there, for the stop of the guest's machine."""
     machines = {
@@ -118,6 +155,7 @@ def _leaves_machine_first(cib: Element, found: Sequence[Disagreement]) -> bool:
 
 def _begins_group(cib: Element, lines: list[str], found: Sequence[Disagreement]) -> bool:
     """Tell whether only the reference begins groups, none of whose members starts, that must be with something."""
+    lines = [line for line in lines if "one-or-more" not in line]
     if any(part.only_ours for part in found):
         return False
     groups = {e.id for e in cib.walk() if e.tag == "group"}
@@ -160,12 +198,30 @@ def _is_later_member(cib: Element, later: str, earlier: str) -> bool:
     return False
 
 
+def _collections(cib: Element) -> dict[str, list[str]]:
+    """Return what tags and templates stand for."""
+    found: dict[str, list[str]] = {}
+    for element in cib.walk():
+        if element.tag == "tag":
+            found[element.id] = [reference.id for reference in element.all("obj_ref")]
+        template = element.get("template")
+        if element.tag == "primitive" and template is not None:
+            found.setdefault(template, []).append(element.id)
+    return found
+
+
 def _colocations(cib: Element) -> Iterator[Pair]:
+    collections = _collections(cib)
     for constraint in (e for e in cib.walk() if e.tag == "rsc_colocation"):
         score = constraint.get("score") or "INFINITY"
-        sets = [[ref.id for ref in s.children] for s in constraint.all("resource_set")]
+        sets = [
+            [name for ref in s.children for name in collections.get(ref.id, [ref.id])]
+            for s in constraint.all("resource_set")
+        ]
         if not sets:
-            yield constraint.get("rsc") or "", constraint.get("with-rsc") or "", score
+            one, other = constraint.get("rsc") or "", constraint.get("with-rsc") or ""
+            lefts, rights = collections.get(one, [one]), collections.get(other, [other])
+            yield from ((left, right, score) for left in lefts for right in rights)
         for members in sets:
             yield from ((later, earlier, score) for earlier, later in pairwise(members))
         for left, right in pairwise(sets):
@@ -202,6 +258,39 @@ def _circle(pairs: list[Pair]) -> set[str]:
         if start in seen:
             found.add(start)
     return found
+
+
+def _is_with_itself(cib: Element, found: Sequence[Disagreement]) -> bool:
+    """Tell whether a resource that differs must be with itself, or with what it is in (through tags and templates)."""
+    top_of = {e.id: top.id for top in cib.walk() if top.tag in {"group", "clone"} for e in top.walk()}
+    owners = {
+        top_of.get(one, one)
+        for one, other, _ in _colocations(cib)
+        if one == other or top_of.get(one) == other or top_of.get(other) == one
+    }
+    inside = {name for name, top in top_of.items() if top in owners} | owners
+    text = " ".join(line for part in found for line in part.only_ours + part.only_reference)
+    return any(re.search(rf"\b{re.escape(name)}(?![a-z0-9])", text) for name in inside)
+
+
+def _between_owners(cib: Element, pairs: list[Pair]) -> list[Pair]:
+    """Return the colocations as if groups were named instead of their members, which are together anyway."""
+    owner = {child.id: e.id for e in cib.walk() if e.tag == "group" for child in e.all("primitive")}
+    named = ((owner.get(one, one), owner.get(other, other), score) for one, other, score in pairs)
+    return [pair for pair in named if pair[0] != pair[1]]
+
+
+def _counts_for_group(cib: Element, pairs: list[Pair], found: Sequence[Disagreement]) -> bool:
+    """Tell whether only scores of groups' members differ, some of whom are colocated by name."""
+    named = {name for one, other, _ in pairs for name in (one, other)}
+    known = set()
+    for group in (e for e in cib.walk() if e.tag == "group"):
+        members = {child.id for child in group.all("primitive")}
+        if named & members:
+            known |= {group.id, *members}
+    lines = [line for part in found if part.part == "scores" for line in part.only_ours + part.only_reference]
+    others = {part.part for part in found} - {"scores", "what cannot be finished"}
+    return bool(lines) and not others and all(line.split()[0] in known for line in lines)
 
 
 def _owners(cib: Element, words: set[str]) -> set[str]:
@@ -282,7 +371,7 @@ def _adds_own_score(cib: Element, found: Sequence[Disagreement]) -> bool:
     lost = {
         state.get("uname")
         for state in (() if status is None else status.all("node_state"))
-        if _is_lost(state) or state.get("crmd") == "offline"
+        if _is_lost(state) or state.get("crmd") == "offline" or _is_leaving(state)
     }
     scores = [
         line for part in found if part.part == "scores" for line in part.only_ours + part.only_reference
@@ -293,6 +382,10 @@ def _adds_own_score(cib: Element, found: Sequence[Disagreement]) -> bool:
     return has_rule and not others and bool(nodes) and nodes <= lost
 
 
+def _is_leaving(state: Element) -> bool:
+    return any(e.get("name") == "shutdown" for e in state.walk())
+
+
 def _is_lost(state: Element) -> bool:
     return state.get("in_ccm") != "true"
 
@@ -300,10 +393,11 @@ def _is_lost(state: Element) -> bool:
 def _blocks_for_group(cib: Element, pairs: list[Pair], found: Sequence[Disagreement]) -> bool:
     """Tell whether something is blocked here because it must be with a group that cannot start."""
     groups = {e.id: {child.id for child in e.all("primitive")} for e in cib.walk() if e.tag == "group"}
+    owner = {name: group for group, members in groups.items() for name in {group, *members}}
     followers = [
-        ({one} | groups.get(one, set()), groups[other])
+        ({one} | groups.get(one, set()), groups[owner[other]] | {owner[other]})
         for one, other, score in pairs
-        if other in groups and score == "INFINITY"
+        if other in owner and score == "INFINITY"
     ]
     ours = [line for part in found if part.part == "summary" for line in part.only_ours]
     for line in ours:

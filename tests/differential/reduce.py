@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import explained
 import reference
 
 from komainu.cib import document
@@ -57,15 +58,17 @@ def signature(found: list[reference.Disagreement]) -> frozenset[str]:
     return frozenset(one.part for one in found)
 
 
-def disagree(part: str, folder: Path) -> Claim:
-    """Make the claim that both disagree in this part."""
+def disagree(part: str, folder: Path, *, without_reason: bool) -> Claim:
+    """Make the claim that both disagree in this part; without a reason, lest it become another disagreement."""
 
     def still(cib: Element) -> bool:
         parts = [cib.at("configuration", name) for name in ("nodes", "resources")]
         if not all(section is not None and section.children for section in parts):
             return False  # both write down nothing in their own ways
         try:
-            return part in signature(reference.compare(cib, folder, parts=(part,)))
+            found = reference.compare(cib, folder, parts=(part,))
+            has_reason = without_reason and explained.reason(cib, found) is not None
+            return part in signature(found) and not has_reason
         except (AssertionError, KeyError, ValueError):
             return False
 
@@ -76,9 +79,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cib = document.parse(Path(sys.argv[1]).read_text(encoding="utf-8"))
-        parts = signature(reference.compare(cib, folder))
-        part = next(one for one in reference.PARTS if one in parts)
-        cib = reduce(cib, disagree(part, folder))
+        found = reference.compare(cib, folder)
+        part = next(one for one in reference.PARTS if one in signature(found))
+        cib = reduce(cib, disagree(part, folder, without_reason=explained.reason(cib, found) is None))
         print(document.show(cib))
         print("<!--", *reference.compare(cib, folder), "-->", sep="\n")
 

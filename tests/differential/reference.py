@@ -59,6 +59,7 @@ def _squeeze(line: str) -> str:
     words = words.replace("'termination was requested'", "'fencing was requested'")
     # 2.1.5 says of a resource in maintenance what it says of one that is not managed.
     words = words.replace("maintenance)", "unmanaged)").replace("(maintenance, ", "(unmanaged, ")
+    words = words.replace("(unique) (unmanaged)", "(unique, unmanaged)")
     # … and shows what a probe said, or that instances are disabled, at other occasions than later versions.
     words = re.sub(r" \((?:not installed|disabled)\)", "", words, flags=re.IGNORECASE)
     words = words.replace("(disabled, ", "(").replace(", disabled)", ")")
@@ -154,15 +155,14 @@ def ask_reference(path: Path, parts: tuple[str, ...] = PARTS) -> Answer:
 
 def ask_ours(path: Path) -> Answer:
     """Ask the scheduler."""
-    cib = document.parse(path.read_text(encoding="utf-8"), str(path))
+    cib = named(document.parse(path.read_text(encoding="utf-8"), str(path)))
     moment = simulation.moment_of(cib, None, 0)
     assert moment is not None
     planned = simulation.simulate(cib, moment)
     result, lines = planned.carry_out()
-    after = anonymous(result)
     status = [
         "Revised Cluster Status:",
-        *status_text.write(recipe.read(after, moment.now_s, is_simulated=True), shows_pending=False),
+        *status_text.write(recipe.read(result, moment.now_s, is_simulated=True), shows_pending=False),
     ]
     text = [
         *planned.change_lines(),
@@ -172,11 +172,21 @@ def ask_ours(path: Path) -> Answer:
     return _answer("\n".join([*text, *status]), planned.job.score_lines, dot)
 
 
-def anonymous(element: Element) -> Element:
-    """Return the CIB without `on_node` in its history: 2.1.5 does not write it, and a mixture sorts otherwise."""
+def named(element: Element, node: str | None = None) -> Element:
+    """Return the CIB with `on_node`, the name given, in all of its history; without a name, of the node it is of.
+
+    2.1.5 knows whose history it reads, and does not write `on_node`: it is given none, lest a mixture sort otherwise.
+    """
     if element.tag == "lrm_rsc_op":
-        return element.with_attribute("on_node", None)
-    return element.with_children(tuple(anonymous(child) for child in element.children))
+        return element.with_attribute("on_node", node or None)
+    if element.tag == "node_state" and node is None:
+        node = element.get("uname")
+    return element.with_children(tuple(named(child, node) for child in element.children))
+
+
+def anonymous(element: Element) -> Element:
+    """Return the CIB without `on_node`."""
+    return named(element, "")
 
 
 def parts_of(cib: Element) -> tuple[str, ...]:

@@ -157,3 +157,62 @@ def test_what_leaves_a_guest_after_its_machine() -> None:
         explained.reason(_cib(machine), [Disagreement("edges", ("r_stop_0 n1 -> a_stop_0 n2",), ())]) is None
     )
     assert explained.reason(_cib(GROUP), [waits]) is None
+
+
+def test_colocations_through_tags_and_templates() -> None:
+    found = [
+        Disagreement("summary", ("Start a ( n1 )",), ("Start a ( n1 ) due to colocation with g (blocked)",))
+    ]
+    inside = '<primitive id="a" template="t"/><group id="g"><primitive id="b"/></group><template id="t"/>'
+    cib = _cib(inside, constraints='<rsc_colocation id="c" rsc="t" with-rsc="b" score="INFINITY"/>')
+    assert explained.reason(cib, found) == "dependents of a group that cannot start"
+    other = _cib(inside, constraints='<rsc_colocation id="c" rsc="u" with-rsc="b" score="INFINITY"/>')
+    assert explained.reason(other, found) is None
+
+
+def test_a_circle_through_a_group() -> None:
+    found = [Disagreement("summary", ("Start d ( n1 )",), ())]
+    sets = "".join(
+        f'<rsc_colocation id="{one}{other}" rsc="{one}" with-rsc="{other}" score="INFINITY"/>'
+        for one, other in ("gd", "db")
+    )
+    resources = GROUP + '<primitive id="d"/>'
+    assert explained.reason(_cib(resources, constraints=sets), found) == "mandatory colocations in a circle"
+    one_way = sets.replace('with-rsc="b"', 'with-rsc="a"')
+    assert explained.reason(_cib(resources, constraints=one_way), found) is None
+
+
+def test_a_resource_with_itself() -> None:
+    found = [Disagreement("actions", ("g_start_0",), ())]
+    rule = '<rsc_colocation id="c" rsc="g" with-rsc="{}" score="-INFINITY"/>'
+    why = "a resource that must be with itself"
+    assert explained.reason(_cib(GROUP, constraints=rule.format("b")), found) == why
+    assert explained.reason(_cib(GROUP, constraints=rule.format("a")), found) is None
+    elsewhere = [Disagreement("actions", ("a_start_0 n1",), ())]
+    assert explained.reason(_cib(GROUP, constraints=rule.format("b")), elsewhere) is None
+
+
+def test_clones_in_series() -> None:
+    clones = "".join(f'<clone id="{name}"><primitive id="{name}i"/></clone>' for name in "xy")
+    found = [Disagreement("edges", ("xi_start_0 n1 -> yi_start_0 n1",), ())]
+    order = '<rsc_order id="o" first="x" then="y" kind="{}"/>'
+    why = "instances of clones that are put in series"
+    assert explained.reason(_cib(clones, constraints=order.format("Serialize")), found) == why
+    assert explained.reason(_cib(clones, constraints=order.format("Optional")), found) is None
+
+
+def test_what_is_behind_a_dependent_of_a_group() -> None:
+    found = [Disagreement("actions", ("b_monitor_0 a",), ())]
+    why = "dependents of a group that cannot start"
+    assert explained.reason(_cib(GROUP, constraints=WITH_GROUP.format("INFINITY")), found) == why
+    assert explained.reason(_cib(GROUP, constraints=WITH_GROUP.format("5")), found) is None
+
+
+def test_scores_of_a_group_whose_member_is_named() -> None:
+    found = [Disagreement("scores", ("b allocation score on n1: 0",), ("b allocation score on n1: 5",))]
+    why = "colocations of a group's members count for the group"
+    named = '<rsc_colocation id="c" rsc="{}" with-rsc="a" score="INFINITY"/>'
+    assert explained.reason(_cib(GROUP, constraints=named.format("b")), found) == why
+    assert explained.reason(_cib(GROUP, constraints=named.format("g")), found) is None
+    more = [*found, Disagreement("actions", ("b_start_0 n1",), ())]
+    assert explained.reason(_cib(GROUP, constraints=named.format("b")), more) is None
