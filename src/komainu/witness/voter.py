@@ -37,12 +37,9 @@ class Part:
 class Voter:
     """One node's dealings with its witness."""
 
-    deadline: Instant | None  # when the next question is due
-
     def __init__(
         self, name: str, node: NodeId, nodes: tuple[NodeId, ...], *, life: int, lease_ms: int
     ) -> None:
-        self.deadline = None
         self._name = name
         self._node, self._nodes = node, nodes
         self._life = life
@@ -52,10 +49,16 @@ class Voter:
         self._part: Part | None = None
         self._sent: dict[int, Instant] = {}  # questions of this part that may still be answered
         self._asked_at = Instant(0)
+        self._next_at: Instant | None = None  # when the next question is due
         self._held_until: Instant | None = None
         self._held_members: tuple[NodeId, ...] = ()
         self._said: tuple[bool, str] | None = None
         self._refusal = ""
+
+    @property
+    def deadline(self) -> Instant | None:
+        """When the next question is due, or a vote runs out."""
+        return min((due for due in (self._next_at, self._held_until) if due is not None), default=None)
 
     def ask(self, part: Part, now: Instant) -> list[Question]:
         """Ask for another part from now on."""
@@ -66,10 +69,12 @@ class Voter:
     def tick(self, now: Instant) -> list[Question | Told | Note]:
         """Ask again, and notice that a vote ran out."""
         told: list[Question | Told | Note] = []
-        if self._held_until is not None and now >= self._held_until:
+        has_run_out = self._held_until is not None and now >= self._held_until
+        if has_run_out:
             self._held_until = None
-        since = max(self._asked_at, self._held_until or self._asked_at)
-        if self._held_until is None and self._part is not None and now - since >= self._lease_ms:
+        is_silent = self._held_until is None and now - self._asked_at >= self._lease_ms
+        is_told = self._said is not None and self._said[0]
+        if self._part is not None and (is_silent or (has_run_out and is_told)):
             why = f": {self._refusal}" if self._refusal else ""
             told += self._tell(False, f"witness {self._name} does not answer{why}")
         return [*told, *self._question(now)]
@@ -97,10 +102,13 @@ class Voter:
 
     def refused(self, reason: str) -> list[Note]:
         """Take what somebody says in the witness's name, in clear: it is shown, and proves nothing."""
+        return self.impeded(reason, f"something at the address of witness {self._name} says: {reason}")
+
+    def impeded(self, reason: str, text: str) -> list[Note]:
+        """Keep why there may be no answer; `text` is for the log."""
         if reason == self._refusal:
             return []
         self._refusal = reason
-        text = f"something at the address of witness {self._name} says: {reason}"
         return [Note(Level.WARNING, "witness.refused", text)]
 
     def _tell(self, is_cast: bool, reason: str) -> list[Question | Told | Note]:
@@ -120,7 +128,7 @@ class Voter:
         self._sent[self._number] = now
         while len(self._sent) > ASKS_PER_LEASE:
             del self._sent[next(iter(self._sent))]
-        self.deadline = Instant(now + self._lease_ms // ASKS_PER_LEASE)
+        self._next_at = Instant(now + self._lease_ms // ASKS_PER_LEASE)
         holds = self._held_until is not None and now < self._held_until
         return [
             Question(

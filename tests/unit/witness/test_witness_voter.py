@@ -97,3 +97,12 @@ def test_a_witness_with_another_key_is_named_in_the_reason() -> None:
     assert bench.voter.refused("the key of cluster t is another one here") == []
     (note,) = (effect for effect in bench.tick(LEASE_MS) if isinstance(effect, Note))
     assert note.message == "witness w does not answer: the key of cluster t is another one here"
+
+
+def test_a_vote_runs_out_a_lease_after_its_question_however_late_the_answer_came() -> None:
+    bench = Bench()
+    bench.now += LEASE_MS // 2
+    assert told(bench.answer(bench.number(), Verdict.CAST)) == [True]
+    bench.tick(LEASE_MS // 2 - 1)
+    assert bench.voter.deadline == Instant(bench.now + 1)
+    assert told(bench.tick(1)) == [False]
