@@ -53,11 +53,16 @@ QNETD_TLS: Final = ("on", "off", "required")
 """Of corosync-qnetd: its TCP port, and whether it speaks TLS ("on": where both sides can)."""
 
 
+LEASE_SLOTS: Final = 64
+"""Slots on a witness's file or disk: two nodes whose ids are alike modulo this would share one."""
+
+
 @dataclass(frozen=True, slots=True)
 class WitnessOptions:
     """A witness outside of the cluster that gives its votes to one part of it (votequorum's quorum device).
 
-    With the engine Corosync it is a corosync-qnetd, and Corosync asks it.
+    It listens at an address, or is a file or disk that all nodes reach. With the engine Corosync it is a corosync-qnetd,
+    and Corosync asks it.
     """
 
     name: str
@@ -65,6 +70,7 @@ class WitnessOptions:
     wait_ms: int = WITNESS_WAIT_MS
     address: str = ""  # where it listens; "" where somebody else plays it
     port: int = 5416
+    path: str = ""  # of the file or disk
     algorithm: str = "ffsplit"
     tie_breaker: str = "lowest"  # of qnetd: or "highest", or a node id
     tls: str = "on"  # of qnetd: or "off", "required"
@@ -357,6 +363,14 @@ def _check_votes(settings: RingSettings) -> list[Report]:
         reports.append(_error("ring.downscale-expected", message, f"write expected_votes, at most {votes}"))
     if options.witness is not None and options.witness.votes < 1:
         reports.append(_error("ring.witness-votes", "the witness needs one vote or more"))
+    if options.witness is not None and options.witness.path:
+        slots: dict[int, NodeId] = {}
+        for node in sorted(node.node for node in settings.nodes):
+            other = slots.setdefault(node % LEASE_SLOTS, node)
+            if other != node:
+                message = f"node ids {other} and {node} share a slot on {options.witness.path}"
+                hint = f"ids that differ modulo {LEASE_SLOTS}; the easiest are 1 to {LEASE_SLOTS}"
+                reports.append(_error("ring.witness-slots", message, hint))
     if expected is not None and expected < 1:
         reports.append(_error("ring.expected-votes", "expected_votes must be 1 or more"))
     if any(node.votes < 0 for node in settings.nodes) or votes < 1:

@@ -12,7 +12,7 @@ contest is decided when every node outside of the asking part has told its own p
 witness that was started anew remembers nothing; a part that says it has the vote keeps it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,7 +41,9 @@ class _Seat:
 class BallotBox:
     """The vote of one witness in one cluster."""
 
-    def __init__(self, now: Instant) -> None:
+    def __init__(self, now: Instant, silent_since: Mapping[NodeId, Instant] | None = None) -> None:
+        """`silent_since`: of nodes that asked no box since then, also none before this one."""
+        self._silent_since = dict(silent_since or {})
         self._seats: dict[NodeId, _Seat] = {}
         self._holder: Part | None = None
         self._renewed: dict[
@@ -92,7 +94,7 @@ class BallotBox:
         """Give the nodes outside of the asking part that may be in one that is better."""
         for node in set(asking.question.nodes) - asking.part:
             seat = self._seats.get(node)
-            heard_at = self._began if seat is None else seat.at
+            heard_at = self._silent_since.get(node, self._began) if seat is None else seat.at
             has_told = seat is not None and node in seat.part and not seat.part & asking.part
             if now - heard_at < asking.question.lease_ms and not has_told:
                 yield node

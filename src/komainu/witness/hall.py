@@ -4,7 +4,7 @@ Must not know: sockets, and how questions are sealed. What was recorded and is p
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -20,11 +20,17 @@ LIVES_KEPT_MAX: Final = 1024
 class Hall:
     """The boxes of all clusters that a witness serves."""
 
-    def __init__(self, clusters: Iterable[str], epoch: int, now: Instant) -> None:
-        """`epoch` is random: it tells this life of the witness from all others."""
+    def __init__(
+        self,
+        clusters: Iterable[str],
+        epoch: int,
+        now: Instant,
+        silent_since: Mapping[NodeId, Instant] | None = None,
+    ) -> None:
+        """`epoch` is random: it tells this life of the witness from all others. `silent_since`: see BallotBox."""
         self.epoch = epoch
         self.counts: Counter[str] = Counter()  # answers by verdict, and questions that were not believed
-        self._boxes = {cluster: BallotBox(now) for cluster in clusters}
+        self._boxes = {cluster: BallotBox(now, silent_since) for cluster in clusters}
         self._heard: dict[tuple[str, NodeId], tuple[int, int]] = {}  # the life and its last number
         self._over: dict[tuple[str, NodeId], dict[int, None]] = {}
 
