@@ -85,6 +85,7 @@ from komainu.node.strangers import Completing
 from komainu.node.turned_away import TurnedAway
 from komainu.node.udp import UdpLinks
 from komainu.node.watchdog import DeviceWatchdog, SocketWatchdog, arm
+from komainu.node.witness_lease import WitnessLease
 from komainu.node.witness_link import WitnessLink
 from komainu.recorder.line import write_line
 from komainu.recorder.record import Record
@@ -171,14 +172,10 @@ class Daemon:
         self._journal = Journal(
             (prepared.state_file, prepared.promise_file), prepared.flight_file, self.feed, log.write
         )
-        witness = ring.quorum.witness if is_builtin else None  # Corosync asks its own
-        self._witness = (
-            None
-            if witness is None
-            else WitnessLink(ring, witness, incarnation, settings.key, (self.feed, log.write))
-        )
+        told = (self.feed, log.write)
+        self._witness = self._complete.witness = _way_to_witness(ring, incarnation, settings.key, told)
         detect_ms = derive(ring).detect_within_ms
-        self._probe = ClientProbe(settings.clients, detect_ms, now_ms, (self.feed, log.write))
+        self._probe = ClientProbe(settings.clients, detect_ms, now_ms, told)
         self._clients = ClientSocket(settings.run_folder, self.feed)
         self._groups = GroupSocket(settings.run_folder, self.feed)
         self._agents = AgentRunner(ring.of(ring.me).name, self.feed)
@@ -491,6 +488,23 @@ class Daemon:
             unmark_life(self._settings.run_folder)
             if self._watchdog is not None:
                 self._watchdog.disarm()
+
+
+def _way_to_witness(
+    ring: RingSettings,
+    incarnation: Incarnation,
+    key: bytes,
+    told: tuple[Callable[[DriveEvent], None], Callable[[Note], None]],
+) -> WitnessLink | WitnessLease | None:
+    """Make the way to the witness, where there is one; Corosync asks its own."""
+    witness = ring.quorum.witness
+    if witness is None or ring.engine is not Engine.BUILTIN:
+        return None
+    return (
+        WitnessLease(ring, witness, told)
+        if witness.path
+        else WitnessLink(ring, witness, incarnation, key, told)
+    )
 
 
 def main(config: str = SETTINGS_FILE, name: str | None = None) -> int:

@@ -416,13 +416,7 @@ def _witness(table: Table, nodes: list[RingNode], engine: Engine) -> WitnessOpti
     is_qnetd = engine is Engine.COROSYNC
     name = table.text("name", "witness")
     _check_name(table, "name", name)
-    address = table.text("address", required=True)
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        if address:
-            hint = 'write an address, since a name might not be found when it counts: "10.0.0.5"'
-            table.complain("address", "settings.address", f'"{address}" is no address', hint)
+    address, path = _witness_place(table, is_qnetd=is_qnetd)
     algorithm = table.text("algorithm", "ffsplit")
     if algorithm not in WITNESS_ALGORITHMS:
         message = f'"{algorithm}" is no algorithm of a witness'
@@ -431,7 +425,7 @@ def _witness(table: Table, nodes: list[RingNode], engine: Engine) -> WitnessOpti
         )
     votes = 1 if algorithm == "ffsplit" else max(1, sum(node.votes for node in nodes) - 1)
     port = table.whole("port", QNETD_PORT if is_qnetd else WITNESS_PORT, low=1, high=65_535)
-    options = WitnessOptions(name, votes, address=address, port=port, algorithm=algorithm)
+    options = WitnessOptions(name, votes, address=address, port=port, path=path, algorithm=algorithm)
     if is_qnetd:
         options = replace(options, tie_breaker=_qnetd_tie_breaker(table, nodes), tls=_qnetd_tls(table))
     for key in ("tie_breaker", "tls"):
@@ -441,6 +435,32 @@ def _witness(table: Table, nodes: list[RingNode], engine: Engine) -> WitnessOpti
             table.value(key)
     table.refuse_unknown()
     return options
+
+
+def _witness_place(table: Table, *, is_qnetd: bool) -> tuple[str, str]:
+    """Read where a witness is: its address, or the path of its file or disk."""
+    address, path = table.text("address", ""), table.text("path", "")
+    try:
+        ipaddress.ip_address(address or "::")
+    except ValueError:
+        hint = 'write an address, since a name might not be found when it counts: "10.0.0.5"'
+        table.complain("address", "settings.address", f'"{address}" is no address', hint)
+    if is_qnetd and path:
+        message = "with Corosync as the engine the witness is a corosync-qnetd, no file or disk"
+        table.complain(
+            "path", "settings.witness-path", message, 'write the address of a qnetd: address = "…"'
+        )
+    elif bool(address) == bool(path):
+        message = "a witness has an address or a path, not both" if path else "the witness has no place"
+        hint = (
+            'address = "10.0.0.5" for a komainu witness, or path = "/shared/komainu.lease" for a file or disk'
+        )
+        table.complain("path" if path else "", "settings.witness-place", message, hint)
+    elif path and not path.startswith("/"):
+        table.complain("path", "settings.path", f'"{path}" is no absolute path', 'begin with "/"')
+    elif path and table.has("port"):
+        table.complain("port", "settings.witness-place", "a file or disk has no port", "remove the line")
+    return address, path
 
 
 def _qnetd_tie_breaker(table: Table, nodes: list[RingNode]) -> str:

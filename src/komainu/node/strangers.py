@@ -18,6 +18,8 @@ from komainu.model.ids import LinkNumber, NodeId, NodeName
 from komainu.model.request import Reply, RingStatus, Status
 from komainu.node.petting import Petting
 from komainu.node.sbd import SbdWatch
+from komainu.node.witness_lease import WitnessLease
+from komainu.node.witness_link import WitnessLink
 from komainu.ring.wire import Drop
 
 STRANGERS_MAX: Final = 16
@@ -83,6 +85,7 @@ class Completing:
         self._counted = tuple(counted)
         self.petting: Petting | None = None  # once a watchdog is armed
         self.disks: SbdWatch | None = None  # once shared disks are watched
+        self.witness: WitnessLink | WitnessLease | None = None  # where there is one
 
     def __call__(self, reply: Reply) -> Reply:
         """Return the answer with it; answers to other questions as they are."""
@@ -92,6 +95,8 @@ class Completing:
             warnings = (*reply.warnings, *(f"not believed: {sentence}" for sentence in lately))
             if self.disks is not None:
                 warnings += self.disks.warnings()
+            if self.witness is not None:
+                warnings += self.witness.warnings()
             watchdog = None if self.petting is None else self.petting.view()
             return msgspec.structs.replace(reply, warnings=warnings, watchdog=watchdog)
         if isinstance(reply, RingStatus):

@@ -66,6 +66,10 @@ class WitnessLink(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.close()
 
+    def warnings(self) -> tuple[str, ...]:
+        """Say nothing: what is wrong with it is known when it is asked."""
+        return ()
+
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Take an answer; what does not open is dropped."""
         del addr

@@ -101,4 +101,5 @@ def _witness(settings: RingSettings, *, has_witness: bool, reason: str) -> str:
     if witness is None:
         return ""
     said = "gives its votes to this part" if has_witness else "does not give its votes to this part"
-    return f"{witness.name} {said}" + (f": {reason}" if reason else "")
+    where = f" on {witness.path}" if witness.path else ""
+    return f"{witness.name}{where} {said}" + (f": {reason}" if reason else "")

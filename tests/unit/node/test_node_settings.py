@@ -282,6 +282,8 @@ def test_shared_disks_that_are_of_no_use_are_refused(tmp_path: Path, key: str, t
 
 QNETD = '\n[ring]\nengine = "corosync"\n[cluster.quorum.witness]\naddress = "10.0.0.5"\n'
 WITNESS = '\n[cluster.quorum.witness]\naddress = "10.0.0.5"\n'
+TWIN = '[[node]]\nname = "c"\nid = 65\nlinks = ["192.168.33.103", "10.77.0.3"]\n'
+LEASE = '\n[cluster.quorum.witness]\npath = "/shared/komainu.lease"\n'
 
 
 def test_a_witness_has_one_vote_or_one_less_than_all(tmp_path: Path, key: str) -> None:
@@ -292,6 +294,12 @@ def test_a_witness_has_one_vote_or_one_less_than_all(tmp_path: Path, key: str) -
     lone = read(tmp_path, key, GOOD + third + WITNESS + 'algorithm = "lms"\n').ring.quorum.witness
     assert lone is not None
     assert lone.votes == 2
+
+
+def test_a_file_or_disk_can_be_the_witness(tmp_path: Path, key: str) -> None:
+    said = read(tmp_path, key, GOOD + LEASE + 'algorithm = "lms"\n').ring.quorum.witness
+    assert said is not None
+    assert (said.path, said.address, said.votes) == ("/shared/komainu.lease", "", 1)
 
 
 def test_the_witness_of_corosync_is_a_qnetd(tmp_path: Path, key: str) -> None:
@@ -311,6 +319,13 @@ def test_the_witness_of_corosync_is_a_qnetd(tmp_path: Path, key: str) -> None:
         (WITNESS + "prot = 1\n", "prot"),
         ("\n[cluster.quorum]\ntwo_node = true\n" + WITNESS, "two_node and a witness exclude each other"),
         (WITNESS + 'tls = "off"\n', "tls is an option of corosync-qnetd"),
+        (LEASE + 'address = "10.0.0.5"\n', "a witness has an address or a path, not both"),
+        (LEASE + "port = 5416\n", "a file or disk has no port"),
+        (LEASE.replace("/shared", "shared"), '"shared/komainu.lease" is no absolute path'),
+        ("\n[cluster.quorum.witness]\n", "the witness has no place"),
+        (QNETD + 'path = "/shared/komainu.lease"\n', "the witness is a corosync-qnetd, no file or disk"),
+        (QNETD.replace("address", "name").replace("10.0.0.5", "w"), "the witness has no place"),
+        (LEASE + TWIN, "node ids 1 and 65 share a slot on /shared/komainu.lease"),
         (QNETD + 'tie_breaker = "z"\n', 'there is no node "z"'),
         (QNETD + 'tls = "maybe"\n', '"maybe" is no way to use TLS'),
     ],
