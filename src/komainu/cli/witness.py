@@ -6,6 +6,7 @@ import sys
 import click
 
 from komainu.cli.examples import examples
+from komainu.cli.lease import lease, settings_of
 from komainu.model.report import Refused, Report
 from komainu.node.settings import SETTINGS_FILE as NODE_SETTINGS
 from komainu.node.witness_server import SETTINGS_FILE
@@ -36,15 +37,13 @@ def key(*, config: str, name: str | None) -> None:
 
     It is derived from the cluster key. Who has it can vote, but cannot take part in the ring.
     """
-    import socket
-
-    from komainu.node.settings import read_settings
     from komainu.witness.message import witness_key
 
-    host = socket.gethostname()
-    names = (name,) if name else (host, host.partition(".")[0])
-    settings = read_settings(config, names, named=name is not None)
-    if settings.ring.quorum.witness is None:
-        hint = 'add [cluster.quorum.witness] with address = "…"'
-        raise Refused((Report("witness.unused", "the settings name no witness", hint),))
+    settings = settings_of(config, name)
+    if settings.ring.quorum.witness is None or settings.ring.quorum.witness.path:
+        hint = 'add [cluster.quorum.witness] with address = "…"; a file or disk needs no key'
+        raise Refused((Report("witness.unused", "the settings name no witness that has a key", hint),))
     click.echo(base64.b64encode(witness_key(settings.key, settings.ring.cluster)).decode())
+
+
+witness.add_command(lease)
