@@ -24,6 +24,8 @@ from komainu.lab.watchdog_file import MODE
 
 POWER_SOCKET: Final = "/run/komainu-lab/power.sock"
 SHARED_DISK: Final = "/run/komainu-lab/disk{}"
+SHARED: Final = "/run/komainu-lab/shared"
+LEASE_FILE: Final = f"{SHARED}/witness.lease"
 _SBD_HEADER: Final = struct.Struct(">8sBB2xIIIIIB16s")
 """Magic, version, slots, bytes of a sector; seconds: watchdog, allocate, loop, msgwait; minor version, UUID."""
 
@@ -193,6 +195,10 @@ def _fresh_run(root: Path, power_socket: Path) -> None:
     for disk in sorted(power_socket.parent.glob("disk*")):
         (inside.parent / disk.name).touch()
         bind(disk, str(inside.parent / disk.name))
+    storage = power_socket.parent / Path(SHARED).name
+    if storage.is_dir():
+        (inside.parent / storage.name).mkdir(exist_ok=True)
+        bind(storage, str(inside.parent / storage.name))
     bind(run, "/run")
 
 
@@ -256,6 +262,8 @@ def settings_text(
     if layout.has_witness:
         lines += ["", "[cluster.quorum.witness]", f'address = "{WITNESS_ADDRESS}"']
         lines += ['tls = "off"'] if engine == "corosync" else []  # a qnetd without certificates
+    if layout.has_lease:
+        lines += ["", "[cluster.quorum.witness]", f'path = "{LEASE_FILE}"']
     if layout.knows_clients:
         lines += ["", "[clients]", f'targets = ["{CLIENT_ADDRESS}"]']
     if layout.shared_disks:

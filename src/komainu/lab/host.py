@@ -33,6 +33,8 @@ ANSWERS_MAX: Final = 200_000
 
 CLIENT_TIMEOUT_S: Final = 15
 
+_WITNESS: Final = (sys.executable, "-m", "komainu.cli.main", "witness")
+
 
 class Host:
     """One lab, served to commands over control.sock and to fence agents over power.sock."""
@@ -95,6 +97,8 @@ class Host:
         await asyncio.start_unix_server(self._serve_power, self._directory / protocol.POWER_SOCKET)
         if layout.has_witness:
             self._start_witness(layout.nodes[0])
+        if layout.has_lease:
+            self._prepare_lease(layout.nodes[0])
         await asyncio.gather(*(self._rack.power_on(node, "the lab was raised") for node in layout.nodes))
         if self._blueprint.probe_url:
             await self._start_client(self._blueprint.probe_url)
@@ -114,15 +118,26 @@ class Host:
 
     def _witness_command(self, node: str) -> list[str]:
         """Make the settings of komainu's own witness; give its command."""
+        secret = self._directory / files.WITNESS_KEY
+        secret.touch(mode=0o600)
+        secret.write_bytes(subprocess.check_output([*_WITNESS, "key", *self._as_node(node)]))
+        return [*_WITNESS, "--config", str(files.write_witness(self._directory, self._blueprint.name))]
+
+    def _prepare_lease(self, node: str) -> None:
+        """Prepare the file that is the witness, as an administrator does."""
+        path = self._directory / Path(files.SHARED).name / Path(files.LEASE_FILE).name
+        path.parent.mkdir()
+        subprocess.check_output(
+            [*_WITNESS, "lease", "create", str(path), *self._as_node(node)], stderr=subprocess.DEVNULL
+        )
+
+    def _as_node(self, node: str) -> list[str]:
+        """Give the options by which a command that runs beside the machines reads a node's settings."""
         private = self._directory / "store" / node / "private/etc/komainu"
         text = (private / "komainu.toml").read_text(encoding="utf-8")
         outside = self._directory / "witness-node.toml"
         outside.write_text(text.replace("/etc/komainu", str(private)), encoding="utf-8")
-        komainu = [sys.executable, "-m", "komainu.cli.main", "witness"]
-        secret = self._directory / files.WITNESS_KEY
-        secret.touch(mode=0o600)
-        secret.write_bytes(subprocess.check_output([*komainu, "key", "--config", outside, "--name", node]))
-        return [*komainu, "--config", str(files.write_witness(self._directory, self._blueprint.name))]
+        return ["--config", str(outside), "--name", node]
 
     def _extra_files(self, node: str) -> tuple[managers.MachineFile, ...]:
         plan = self._blueprint

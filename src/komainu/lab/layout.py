@@ -54,6 +54,7 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interconnects: int = 1
     ring_on_lan: bool = True  # the service LAN is the ring's last link
     has_witness: bool = False  # a witness hangs on the service LAN: with Corosync a qnetd
+    has_lease: bool = False  # the witness is a file that every machine reaches
     knows_clients: bool = False  # the nodes ask the client whether it is there
     shared_disks: int = 0  # with sbd's format, which every machine reaches, 1 or 3; of a peer block devices
     has_sbd: bool = False  # a peer's machines run sbd, also without a shared disk; with one they always do
@@ -98,6 +99,8 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             found.append(f"detect_within_ms is {self.detect_within_ms}; it takes 1 or more")
         if self.shared_disks not in SHARED_DISKS:
             found.append(f"a lab has 0, 1 or 3 shared disks, not {self.shared_disks}")
+        if self.has_lease and self.has_witness:
+            found.append("a lab has one witness: `has_witness` or `has_lease`")
         if self.interconnects == 0 and not self.ring_on_lan:
             found.append("a ring needs a link: an interconnect, or `ring_on_lan`")
         found.extend(

@@ -40,6 +40,7 @@ def test_layouts_that_can_be_built(layout: Layout) -> None:
         (Layout(("a", "B")), "`B`"),
         (Layout(("a", "b"), 8), "interconnects"),
         (Layout(shared_disks=2), "1 or 3 shared disks"),
+        (Layout(has_witness=True, has_lease=True), "one witness"),
         (Layout(detect_within_ms=0), "it takes 1 or more"),
     ],
 )
