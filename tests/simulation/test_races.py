@@ -1,6 +1,6 @@
 """Fence races of a pair: exactly one side goes on, never none, and at most one machine is reset.
 
-KOMAINU_RACES says how many, and a quarter of them again with a witness; `make races` runs 1,000.
+KOMAINU_RACES says how many, a quarter of them again with a witness, and an eighth with one on storage; `make races` runs 1,000.
 """
 
 import os
@@ -10,7 +10,7 @@ import pytest
 from komainu.fencing.duel import Duel
 from komainu.fencing.interface import Turns
 from komainu.node import race
-from komainu.ring.settings import DETECT_WITHIN_ONE_LINK_MS
+from komainu.ring.settings import DETECT_WITHIN_ONE_LINK_MS, WitnessOptions
 from komainu.sim.checks import SafetyViolated
 from komainu.sim.races import KINDS, run_race
 
@@ -34,7 +34,13 @@ def test_races(first: int) -> None:
 @pytest.mark.parametrize("first", range(0, RACES // 4, BLOCK))
 def test_races_with_a_witness(first: int) -> None:
     for seed in range(first, min(first + BLOCK, RACES // 4)):
-        run_race(seed, with_witness=True)
+        run_race(seed, witness=WitnessOptions("w"))
+
+
+@pytest.mark.parametrize("first", range(0, RACES // 8, BLOCK))
+def test_races_with_a_witness_on_shared_storage(first: int) -> None:
+    for seed in range(first, min(first + BLOCK, RACES // 8)):
+        run_race(seed, witness=WitnessOptions("w", path="/shared/lease"))
 
 
 def test_a_default_run_has_every_kind() -> None:

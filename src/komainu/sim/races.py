@@ -23,6 +23,7 @@ from komainu.node.interface import DriveEffect, DriveEvent
 from komainu.ring.interface import AskWitness
 from komainu.ring.settings import QuorumOptions, WitnessOptions
 from komainu.sim.checks import SafetyViolated, fail
+from komainu.sim.lease import SimLease
 from komainu.sim.machine import Machine
 from komainu.sim.scenario import RESOURCES, make_setup, trouble
 from komainu.sim.witness import SimWitness
@@ -99,8 +100,10 @@ class RaceWorld(World):
         self.bench = Bench()
         self.tally = Tally()
         self.on_standby: NodeName | None = None  # it cannot run anything when it is the one that is left
-        has_witness = setup.settings[0].quorum.witness is not None
-        self.witness = SimWitness(self) if has_witness else None
+        options = setup.settings[0].quorum.witness
+        self.witness: SimWitness | SimLease | None = None
+        if options is not None:
+            self.witness = SimLease(self) if options.path else SimWitness(self)
         self.boot_ms = BOOT_MS
         self.mend_after_strike_ms: int | None = None  # from a strike until the way is mended
         self.orders_failed = 0
@@ -370,16 +373,16 @@ ABOUT_CLIENTS: Final = (Fault.one_node_loses_its_clients, Fault.the_gateway_is_g
 # -- one race -------------------------------------------------------------------------------------------
 
 
-def run_race(seed: int, *, with_witness: bool = False, plans_beside: bool = False) -> RaceOutcome:
+def run_race(seed: int, *, witness: WitnessOptions | None = None, plans_beside: bool = False) -> RaceOutcome:
     """Run the race of this seed. Raises SafetyViolated, with its trace, when it does not end as it must.
 
-    `plans_beside`: every plan takes its time, most of them longer than a turn is open.
+    `witness`: with one; with a path it is on storage. `plans_beside`: every plan takes its time, most of them longer than a turn is open.
     """
     chance = Random(seed)
     kind = KINDS[seed % len(KINDS)]
     setup = make_setup(2, seed, links=chance.choice((1, 2, 2)))
-    if with_witness:
-        quorum = QuorumOptions(witness=WitnessOptions("w"))
+    if witness is not None:
+        quorum = QuorumOptions(witness=witness)
         setup = replace(setup, settings=tuple(replace(each, quorum=quorum) for each in setup.settings))
     if kind is the_smaller_service_has_the_priority:
         setup = replace(setup, state=replace(setup.state, cib=_with_priority(setup.state.cib)))
@@ -493,8 +496,11 @@ def _with_priority(cib: Element) -> Element:
     return update_at(cib, ("configuration", "resources"), mark)
 
 
-def _witness_situation(world: RaceWorld, witness: SimWitness, chance: Random) -> str:
+def _witness_situation(world: RaceWorld, witness: SimWitness | SimLease, chance: Random) -> str:
     """Let the witness be seen by both, by one side only, or be started anew while the race is on."""
+    if isinstance(witness, SimLease):
+        # A member that was never seen to write may have another file: before that, its storage is a second fault.
+        world.run_until(Instant(world.now + 10_000))
     match chance.randrange(4):
         case 0:
             seen_by = chance.choice(PAIR)
