@@ -18,26 +18,25 @@ STEPS_MAX: Final = 2000
 
 def best_clique(
     me: NodeId,
-    friends: Mapping[NodeId, set[NodeId]],
+    near: Mapping[NodeId, int],
+    bits: Mapping[NodeId, int],
     votes: Mapping[NodeId, int],
     current: Collection[NodeId],
 ) -> tuple[NodeId, ...]:
     """Return the best set of nodes with `me` in which all hear each other, sorted.
 
-    `friends` hear `me` and are heard; for each, it says which of the others it hears. Most votes win, then most nodes,
-    then most nodes of the current view (no change without need), then the lowest ids.
+    `near`: those that hear me and are heard, and for each the others of these that it hears and is heard by, as a set of
+    `bits`: a lower node has a lower one (hearing.py). Most votes win, then most nodes, then most nodes of the current
+    view (no change without need), then the lowest ids.
     """
-    members = sorted(friends)
-    near = {node: {other for other in heard if node in friends[other]} for node, heard in friends.items()}
-    if all(len(near[node]) == len(members) - 1 for node in members):
-        return tuple(sorted([me, *members]))
+    nodes = {bits[node]: node for node in near}
 
     def rank(clique: tuple[NodeId, ...]) -> tuple[int, int, int, list[int]]:
         kept = sum(1 for node in clique if node in current)
         return sum(votes[node] for node in clique), len(clique), kept, [-node for node in clique]
 
     best: tuple[NodeId, ...] = (me,)
-    stack: list[tuple[tuple[NodeId, ...], list[NodeId]]] = [((me,), members)]
+    stack: list[tuple[tuple[NodeId, ...], int]] = [((me,), sum(nodes))]
     for _ in range(STEPS_MAX):
         if not stack:
             break
@@ -45,9 +44,11 @@ def best_clique(
         if not left:
             best = max(best, tuple(sorted(chosen)), key=rank)
             continue
-        first, rest = left[0], left[1:]
+        first = left & -left
+        rest = left ^ first
+        near_first = near[nodes[first]]
         # Without `first` is looked at later, so that lower ids are tried first when the steps run out.
-        if any(other not in near[first] for other in rest):
+        if rest & ~near_first:
             stack.append((chosen, rest))
-        stack.append(((*chosen, first), [other for other in rest if other in near[first]]))
+        stack.append(((*chosen, nodes[first]), rest & near_first))
     return best

@@ -15,6 +15,7 @@ from typing import Final
 from komainu.model.ids import Instant, NodeId
 from komainu.model.view import ViewId
 from komainu.ring.clique import best_clique
+from komainu.ring.hearing import Hearing
 from komainu.ring.packet import Beat, Member
 from komainu.ring.settings import RingSettings, Timing
 from komainu.ring.watch import Watch
@@ -32,6 +33,7 @@ class Wishes:
         self._watch = watch
         self._me = watch.me
         self._votes = {node.node: node.votes for node in settings.nodes}
+        self._hearing = Hearing(self._votes)
         self.nodes: tuple[NodeId, ...] = (self._me.node,)
         self.since = now
         self.wake_at: Instant | None = None
@@ -45,6 +47,7 @@ class Wishes:
         """Go on with these nodes and waiting times."""
         self._timing = timing
         self._votes = {node.node: node.votes for node in settings.nodes}
+        self._hearing = Hearing(self._votes)
         self._considered = -1
 
     @property
@@ -103,13 +106,9 @@ class Wishes:
             for member, beat in friends.items()
             if not self._is_left_out(member.node, now) and (not inward or self._is_of_my_view(member, beat))
         }
-        # As sets: this is done at each news of each peer, and a look through what each hears, pair by pair, is cubic.
-        hears = {
-            member.node: {other.node for other in beat.hears if other in usable and other != member}
-            for member, beat in usable.items()
-        }
-        current = tuple(member.node for member in self._view)
-        nodes = best_clique(self._me.node, hears, self._votes, current)
+        near = self._hearing.near(usable)
+        current = {member.node for member in self._view}
+        nodes = best_clique(self._me.node, near, self._hearing.bits, self._votes, current)
         if nodes != self.nodes:
             self.nodes, self.since = nodes, now
             self._watch_leader(friends, now)  # another one may lead now

@@ -7,9 +7,12 @@ from hypothesis import strategies as st
 
 from komainu.model.ids import NodeId
 from komainu.ring.clique import best_clique
+from komainu.ring.settings import NODES_MAX
 
 Edges = frozenset[tuple[NodeId, NodeId]]
-NODES = [NodeId(node) for node in range(1, 7)]
+NODES_MAX_OF_THEM = [NodeId(node) for node in range(1, NODES_MAX + 1)]
+NODES = NODES_MAX_OF_THEM[:6]
+BITS = {node: 1 << place for place, node in enumerate(NODES_MAX_OF_THEM)}
 
 
 def naive(me: NodeId, edges: Edges, votes: dict[NodeId, int], current: set[NodeId]) -> tuple[NodeId, ...]:
@@ -42,8 +45,11 @@ def test_the_best_is_found(
     heard |= mutual | {(other, one) for one, other in mutual}
     edges = frozenset(pair for pair in combinations(NODES, 2) if pair in heard and pair[::-1] in heard)
     friends = {node for node in NODES if (min(me, node), max(me, node)) in edges}
-    hears = {node: {other for other in friends if (node, other) in heard} for node in friends}
-    found = best_clique(me, hears, votes, current)
+    near = {
+        node: sum(BITS[other] for other in friends if (min(node, other), max(node, other)) in edges)
+        for node in friends
+    }
+    found = best_clique(me, near, BITS, votes, current)
     expected = naive(me, edges, votes, current)
     whole_votes = sum(votes[node] for node in found)
     # A whole network is taken whole, though a voteless node adds nothing but itself.
@@ -52,8 +58,8 @@ def test_the_best_is_found(
 
 
 def test_a_big_maze_ends() -> None:
-    nodes = [NodeId(node) for node in range(1, 33)]
-    hears = {
-        one: {other for other in nodes[1:] if other != one and (one + other) % 3 != 0} for one in nodes[1:]
+    me, *others = NODES_MAX_OF_THEM
+    near = {
+        one: sum(BITS[other] for other in others if other != one and (one + other) % 3 != 0) for one in others
     }
-    assert nodes[0] in best_clique(nodes[0], hears, dict.fromkeys(nodes, 1), ())
+    assert me in best_clique(me, near, BITS, dict.fromkeys(NODES_MAX_OF_THEM, 1), ())
