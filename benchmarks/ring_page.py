@@ -225,7 +225,7 @@ def _idle(found: Figures) -> Iterator[str]:
 def _sizes(found: Figures) -> Iterator[str]:
     rows = found["rows"]
     yield "Rings alone, two links, made-up time (benchmarks/ring_sizes.py). What one idle node sends, and how soon the last of"
-    yield "the others is in a view without a node that died; behind it how often that was tried. A ring has at most 32 nodes."
+    yield "the others is in a view without a node that died; behind it how often that was tried. A ring has at most 64 nodes."
     yield ""
     yield "| nodes | packets sent a second | bytes a second | to each peer | events a second | CPU of the core, % of a core | noticed, ms: median / worst (times) | promise, ms |"
     yield "|---|---|---|---|---|---|---|---|"

@@ -15,8 +15,9 @@ from komainu.model.layout import Layout, NodeLayout
 from komainu.model.link import LinkEnd
 from komainu.model.report import Place, Refused, Report, Severity
 
-NODES_MAX: Final = 32
-"""Most nodes of one ring. Beats grow with the square of it, and the order has one sequencer."""
+NODES_MAX: Final = 64
+"""Most nodes of one ring: a beat, which names the lives that it hears, still fits into one datagram (wire.py). What all send
+grows with more than the square: an idle node of 64 sends a megabyte a second, and the order has one sequencer."""
 
 LINKS_MAX: Final = 8
 """Most links between two nodes, numbered 0 to 7."""

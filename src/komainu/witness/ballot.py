@@ -19,7 +19,7 @@ from typing import Final
 from komainu.model.ids import Instant, NodeId
 from komainu.witness.message import Answer, Question, Verdict
 
-NODES_MAX: Final = 32
+NODES_MAX: Final = 64
 """As many nodes as a ring can have; more seats are never kept."""
 
 Part = frozenset[NodeId]

@@ -20,7 +20,7 @@ from komainu.model.ids import NodeId
 from komainu.model.view import ViewId
 
 DATAGRAM_BYTES_MAX: Final = 1200
-"""A question of 32 nodes has 400 bytes; a reason has 300 characters at most."""
+"""A question of 64 nodes has 550 bytes; a reason has 300 characters at most."""
 
 NONCE_BYTES: Final = 12
 KEY_BYTES: Final = 32

@@ -7,7 +7,15 @@ import pytest
 from komainu.model.ids import LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd
 from komainu.model.report import Refused
-from komainu.ring.settings import NodeSettings, QuorumOptions, RingSettings, WitnessOptions, check, derive
+from komainu.ring.settings import (
+    NODES_MAX,
+    NodeSettings,
+    QuorumOptions,
+    RingSettings,
+    WitnessOptions,
+    check,
+    derive,
+)
 
 
 def node(number: int, links: int = 2, **changes: object) -> NodeSettings:
@@ -59,7 +67,7 @@ def test_a_pair_with_one_link_waits_for_nearly_all_of_the_time() -> None:
             ),
             "ring.link-twice",
         ),
-        (replace(pair(), nodes=tuple(node(each) for each in range(1, 40))), "ring.too-many-nodes"),
+        (replace(pair(), nodes=tuple(node(each) for each in range(1, NODES_MAX + 2))), "ring.too-many-nodes"),
         (
             RingSettings("t", NodeId(1), (node(1), node(2), node(3)), quorum=QuorumOptions(two_node=True)),
             "ring.two-node-nodes",

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from komainu.model.ids import Incarnation, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd
-from komainu.model.view import ViewId
-from komainu.ring.packet import Leaving, Packet, Piece, Request
-from komainu.ring.settings import NodeSettings, RingSettings
+from komainu.model.view import Position, ViewId
+from komainu.ring.packet import Beat, Heartbeat, Leaving, Member, Packet, Piece, Request, ViewKey, Vote
+from komainu.ring.settings import NODE_ID_MAX, NODES_MAX, NodeSettings, RingSettings
 from komainu.ring.wire import DATAGRAM_BYTES_MAX, LIVES_MAX, PARTIALS_MAX, REPLAY_WINDOW, Drop, Wire
 
 KEY = b"k" * 32
@@ -54,6 +54,28 @@ def test_round_trip(size: int) -> None:
     assert [each for each in opened if each is not None][-1].packet == big(size)
     assert opened.count(None) == len(datagrams) - 1
     assert not dropped(receiver)
+
+
+def test_a_beat_of_the_largest_ring_is_one_datagram() -> None:
+    """What has to come through on a bad path must not need two: with the greatest numbers that there are."""
+    view, life = ViewId(2**40, NodeId(NODE_ID_MAX)), Incarnation(2**63 - 1)
+    nodes = tuple(NodeId(NODE_ID_MAX - number) for number in range(NODES_MAX))
+    lives = tuple(Member(node, life) for node in nodes[1:])
+    beat = Beat(
+        view=ViewKey(view, life),
+        hears=lives,
+        wants=nodes,
+        seen=2**40,
+        blocked=None,
+        received=2**31,
+        ordered=2**31,
+        stored=Position(2**40, 2**31),
+        ends=(),
+        witness=Vote.UNKNOWN,
+        near=nodes[1:],
+    )
+    packet = Heartbeat(life, 2**31, 2**40, 2**40, 125, beat)
+    assert len(wire(A).seal(LINK, B, packet)) == 1
 
 
 def test_a_replay_is_dropped() -> None:
