@@ -26,7 +26,7 @@ from komainu.fencing.interface import (
     Turns,
     TurnsChanged,
 )
-from komainu.fencing.reach import Reach, Reached
+from komainu.fencing.reach import Reach
 from komainu.model.ids import Instant, NodeName
 from komainu.model.report import Level, Note
 
@@ -94,7 +94,7 @@ class Duel:
         self._is_early, self._asked_at = self._turns is None, now
         assert target is not None, "a race is with somebody"
         devices = [device for device in self._reach.known.devices if device.agent != WATCHDOG_AGENT]
-        reaching = [device for device in devices if self._reach.check(device, target, now) == Reached()]
+        reaching = [device for device in devices if self._reach.reached(device, target, now)]
         can_tell = all(self._reach.of(device).can("status") for device in reaching)
         return reaching if can_tell else []
 

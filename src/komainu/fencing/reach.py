@@ -95,11 +95,15 @@ class Reach:
             case HostCheck.STATUS:
                 return Question.STATUS
             case HostCheck.LIST:
-                listed_at, names = self._lists.get(device.name, (None, frozenset()))
+                listed_at, _ = self._lists.get(device.name, (None, None))
                 if listed_at is None or now - listed_at >= LIST_KEPT_MS:
                     return Question.LIST
-                is_listed = names >= set(options.plug_of(device, target).split(","))
-                return Reached() if is_listed else Unreached(f"does not know {target}")
+                return Reached() if self._is_listed(device, target) else Unreached(f"does not know {target}")
+
+    def reached(self, device: Device, target: NodeName, now: Instant) -> bool:
+        """Whether a device reaches a node, as far as it is known without asking: the last list counts, however old."""
+        verdict = self.check(device, target, now)
+        return verdict == Reached() or (verdict is Question.LIST and self._is_listed(device, target))
 
     def answered(
         self, device: Device, target: NodeName, question: Question, event: FenceAgentFinished, now: Instant
@@ -126,6 +130,10 @@ class Reach:
                 return Reached()
             case _:
                 return Unreached(f"did not say which nodes it reaches: {failure(device.agent, event)}")
+
+    def _is_listed(self, device: Device, target: NodeName) -> bool:
+        _, names = self._lists.get(device.name, (None, frozenset()))
+        return names >= set(options.plug_of(device, target).split(","))
 
     def _check_watchdog(self, hosts: tuple[str, ...], target: NodeName) -> Verdict:
         """A watchdog is believed only where the node said that it is armed and quorum makes it fire."""

@@ -19,6 +19,7 @@ from komainu.fencing.interface import (
     Turns,
     TurnsChanged,
 )
+from komainu.fencing.reach import LIST_KEPT_MS
 from komainu.model.fencing import FenceState
 from komainu.model.ids import Instant, NodeName, WallTime
 
@@ -149,6 +150,19 @@ def test_a_peer_in_doubt_is_looked_for_before_there_is_a_race() -> None:
     begun = core.handle(RaceBegan(B, LATER), BEGUN)
     assert begun == [TurnsChanged(None)], "nothing is asked, and nothing waited for"
     assert runs(ask(core, 1_001))
+
+
+@pytest.mark.parametrize("listed", ["b", "c"])
+def test_a_device_that_listed_the_peer_is_asked_however_long_ago_that_was(listed: str) -> None:
+    """At the first silence there is no time to ask for a list first."""
+    core = fencer(Device("one", "fence_x", ()), can="<action name='status'/><action name='list'/>")
+    assert doubt(core, 0) == [], "nobody knows what it reaches"
+    (asked,) = runs(ask(core, 10))
+    assert dict(asked.options)["action"] == "list"
+    for run in runs(finish(core, asked, 0, at=20, output=f"a\n{listed}\n")):
+        finish(core, run, 0, at=30)
+    found = [dict(run.options) for run in doubt(core, 30 + 2 * LIST_KEPT_MS)]
+    assert [options["action"] for options in found] == (["status"] if listed == "b" else [])
 
 
 def test_the_answer_to_an_early_question_counts_in_the_race() -> None:
