@@ -43,6 +43,15 @@ class Rotation:
         self._names = names
         self._pending: _Introduction | None = None
         self._is_whole = False
+        self._failure = ""  # why the last one was given up, and the way out; until the next one begins
+
+    def remarks(self) -> tuple[str, ...]:
+        """Say for `komainu status` whom a new key waits for, or why the last one was given up; nothing when all is well."""
+        pending = self._pending
+        if pending is None:
+            return (self._failure,) if self._failure else ()
+        missing = ", ".join(sorted(pending.missing))
+        return (f"the cluster key is being replaced by {pending.fingerprint}: waiting for {missing}",)
 
     def begin_view(
         self, members: Collection[NodeId], keeps_state: Collection[NodeId]
@@ -99,6 +108,7 @@ class Rotation:
             )
         if self._pending is not None:
             return [] if client is None else [Answer(client, UNDER_WAY)]
+        self._failure = ""
         self._pending = _Introduction(command.fingerprint, set(self._names.values()), client)
         return [AcceptKey(command.sealed, command.fingerprint)]
 
@@ -121,6 +131,6 @@ class Rotation:
 
     def _give_up(self, client: ClientId | None, code: str, message: str, hint: str) -> list[RotationEffect]:
         """Tell why in the log of each node, and to who asked."""
-        self._pending = None
-        note = Note(Level.WARNING, code, f"{message}. {hint[0].upper()}{hint[1:]}")
+        self._pending, self._failure = None, f"{message}. {hint[0].upper()}{hint[1:]}"
+        note = Note(Level.WARNING, code, self._failure)
         return [note] if client is None else [note, Answer(client, refused(code, message, hint))]

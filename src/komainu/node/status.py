@@ -107,6 +107,7 @@ def status_of(drive: "Drive", now: Instant, wall: WallTime) -> Status:
             *_warnings(state.cib, conditions, links=len(drive.settings.of(drive.settings.me).ends)),
             *_drop_warnings(drive, now),
             *drive.ring.remarks(now),
+            *drive.rotation.remarks(),
             *((drive.layouts.removal,) if drive.layouts.removal else ()),
             *fence_warnings.of(state, drive.fencer.troubles, halves_stay=is_two_node(drive.settings)),
         ),

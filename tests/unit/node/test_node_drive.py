@@ -212,12 +212,20 @@ def test_a_change_that_had_its_turn_without_the_snapshot_is_answered_as_unknown(
 
 def test_a_replaced_key_is_done_when_it_is_used_and_refused_when_a_node_cannot_take_it() -> None:
     bench = joined()
+
+    def shown() -> list[str]:
+        status = bench.ask(AskStatus())
+        assert isinstance(status, Status)
+        return [warning for warning in status.warnings if "key" in warning]
+
     for fault in ("the disk is full", ""):
         assert bench.ask(RotateClusterKey()) is None
         accept = bench.give(KeyDrawn(ClientId(1), "root", b"sealed", "f00"))
         assert AcceptKey(b"sealed", "f00") in accept
         assert not any(isinstance(effect, Answer) for effect in accept)
+        assert shown() == ["the cluster key is being replaced by f00: waiting for a"]
         effects = bench.give(KeyAccepted("f00", fault))
         (answer,) = [effect for effect in effects if isinstance(effect, Answer)]
         assert isinstance(answer.reply, RefusedReply if fault else Done)
         assert (UseKey("f00") in effects) is not bool(fault)
+        assert [fault in each and "komainu key rotate" in each for each in shown()] == [True] * bool(fault)

@@ -41,6 +41,7 @@ def begun(client: ClientId | None = None) -> Rotation:
 def test_a_key_is_used_when_every_node_has_confirmed_it() -> None:
     rotation = begun(ClientId(7))
     assert rotation.refuse((A, B)) == UNDER_WAY
+    assert rotation.remarks() == ("the cluster key is being replaced by f00: waiting for a, b",)
     assert rotation.confirmed(confirm(), NAMES[A], Position(5, 4)) == []
     assert rotation.confirmed(confirm(), NAMES[A], Position(5, 5)) == []
     assert rotation.confirmed(confirm(fingerprint="e11"), NAMES[B], Position(5, 6)) == []  # of an earlier one
@@ -67,6 +68,7 @@ def test_a_key_that_one_node_cannot_take_is_used_by_nobody() -> None:
     assert reason.hint == "mend that on b, then: komainu key rotate"
     assert two.confirmed(confirm("the disk is full"), NAMES[B], Position(5, 5)) == [note]
     for rotation in (one, two):
+        assert rotation.remarks() == (note.message,), "until the next one begins"
         assert rotation.confirmed(confirm(), NAMES[B], Position(5, 6)) == []
         assert rotation.refuse((A, B)) is None  # it may be tried again
 
