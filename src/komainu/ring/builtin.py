@@ -143,16 +143,22 @@ class BuiltinRing:
         return self._names[node]
 
     def remarks(self, now: Instant) -> list[str]:
-        """Say what an administrator has to know and the links do not say: for whom a part waits, and what ends that."""
-        del now
+        """Say what an administrator has to know and the links do not say: two machines in one's place, who is waited for."""
+        doubles = [
+            f"two machines send as {peer.name} (id {peer.node}), both with the cluster's key: stop one, and give it an id of "
+            f"its own in komainu.toml"
+            for peer in self._watch.peers.values()
+            if peer.is_double(now, self._timing)
+        ]
         current = self._formation.passage.current
         if current is None or current.decision.view.quorate or not current.decision.waits_for_all:
-            return []
+            return doubles
         members = current.decision.view.members
         missing = [node.name for node in self._settings.nodes if node.node not in members]
         steps = "; ".join(f"komainu fence confirm {name}" for name in missing)
         return [
-            f"nothing is started before {', '.join(missing)} was seen. To start without, once it is off: {steps}"
+            *doubles,
+            f"nothing is started before {', '.join(missing)} was seen. To start without, once it is off: {steps}",
         ]
 
     def links(self) -> list[LinkReport]:

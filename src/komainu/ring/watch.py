@@ -30,6 +30,9 @@ from komainu.ring.settings import RingSettings, Timing
 LIVES_KEPT_MAX: Final = 4096
 """Retired lives kept for a peer. A daemon that restarts every minute needs three days to fill it."""
 
+DOUBLE_FACTOR: Final = 2
+"""Times of conviction for which two lives of one node have to be heard before two machines are named."""
+
 REFUSED: Final = "its daemon is gone (port closed)"
 
 News = LinkChanged | PeerDoubted | PeerEndChanged | Note
@@ -50,6 +53,8 @@ class Peer:
     number: int = -1
     candidate: Incarnation | None = None  # a life that was heard, but has not named ours yet
     candidate_at: Instant = Instant(0)
+    other_since: Instant | None = None  # from when on beats of another life came, and the last of them
+    other_at: Instant = Instant(0)
     gone: Gone | None = None  # why the current life is not alive
     retired: dict[Incarnation, Gone] = field(default_factory=dict)
 
@@ -58,6 +63,18 @@ class Peer:
         self.retired[life] = gone
         if len(self.retired) > LIVES_KEPT_MAX:
             del self.retired[next(iter(self.retired))]
+
+    def hear_other(self, now: Instant, timing: Timing) -> None:
+        """Take in a beat of another life than the current one."""
+        if self.other_since is None or now - self.other_at >= timing.convict_ms:
+            self.other_since = now
+        self.other_at = now
+
+    def is_double(self, now: Instant, timing: Timing) -> bool:
+        """Whether two machines send as this node. After a restart the earlier life is silent: here both go on."""
+        if not self.alive or self.other_since is None or now - self.other_at >= timing.convict_ms:
+            return False
+        return self.other_at - self.other_since >= DOUBLE_FACTOR * timing.convict_ms
 
 
 class Watch:
@@ -94,6 +111,7 @@ class Watch:
         notes: list[News] = []
         changed = False
         if packet.life != peer.life:
+            peer.hear_other(now, self._timing)
             if packet.life in peer.retired:
                 return False, []
             if self.me not in packet.beat.hears:
@@ -262,7 +280,7 @@ class Watch:
             notes.append(Note(Level.WARNING, "ring.peer-restarted", message, {"peer": peer.node}))
         self.changes += 1
         peer.life, peer.alive, peer.beat, peer.number = life, False, None, -1
-        peer.candidate = None
+        peer.candidate = peer.other_since = None
         return notes
 
     def _silence(self, peer: Peer, now: Instant) -> int:

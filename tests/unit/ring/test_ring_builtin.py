@@ -413,3 +413,21 @@ def test_beats_find_their_step(late_ms: int) -> None:
     assert {later - earlier for earlier, later in pairwise(first)} == {every_ms}
     assert len(first) <= len(follower) <= len(first) + 1
     assert {beat - 1 for beat in follower[-5:]} <= set(first)
+
+
+def test_two_machines_with_one_id_are_named_by_the_others_and_change_nothing() -> None:
+    """A clone has the same file and key. Neither of the two sends to the other, whose id it takes for its own."""
+    bench = Bench(3)
+    clone = BuiltinRing(settings(3, 3), Incarnation(99), bench.now)
+    before = [len(bench.views(node)) for node in (1, 2, 3)]
+    for _ in range(2000):
+        for effect in clone.handle(DeadlinePassed(), bench.now) if clone.deadline == bench.now else ():
+            if isinstance(effect, SendPacket):
+                packet = PacketReceived(effect.link, NodeId(3), effect.packet)
+                bench.air.append((Instant(bench.now + 1), effect.peer, packet))
+        bench.run(1)
+    for node in (1, 2):
+        (remark,) = bench.rings[NodeId(node)].remarks(bench.now)
+        assert remark.startswith("two machines send as n3 (id 3), both with the cluster's key")
+    assert bench.rings[NodeId(3)].remarks(bench.now) == []
+    assert [len(bench.views(node)) for node in (1, 2, 3)] == before

@@ -1,5 +1,7 @@
 """ring/watch.py: which life is the present one, who is alive, and why somebody is gone."""
 
+import pytest
+
 from komainu.model.ids import Incarnation, Instant, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd, LinkState
 from komainu.model.report import Note
@@ -8,7 +10,7 @@ from komainu.ring.interface import EndChanged, PeerDoubted
 from komainu.ring.links import Links
 from komainu.ring.packet import Beat, Gone, Heartbeat, Member, Vote
 from komainu.ring.settings import NodeSettings, RingSettings, derive
-from komainu.ring.watch import LIVES_KEPT_MAX, Watch
+from komainu.ring.watch import DOUBLE_FACTOR, LIVES_KEPT_MAX, Watch
 
 ME, PEER = NodeId(1), NodeId(2)
 MINE = Member(ME, Incarnation(100))
@@ -49,6 +51,9 @@ class Bench:
         assert isinstance(note, Note)
         return note.message
 
+    def is_double(self, now: int) -> bool:
+        return self.peer.is_double(Instant(now), self.timing)
+
     def hears(self) -> list[int]:
         return [member.life for member in self.watch.hears()]
 
@@ -84,6 +89,30 @@ def test_a_new_life_replaces_the_old_for_ever() -> None:
     assert bench.watch.fate(Member(PEER, Incarnation(7))) == Gone(PEER, False, "its daemon was restarted")
     assert not bench.beat(7, 30)
     assert bench.friends() == [8]
+
+
+@pytest.mark.parametrize("names_us", [True, False])
+def test_two_machines_with_one_id_are_noticed_by_a_third(names_us: bool) -> None:
+    """Neither of the two sends to the other: each takes the id for its own. The second may or may not hear us."""
+    bench = Bench()
+    for now in range(0, 3 * bench.timing.convict_ms, bench.timing.heartbeat_ms):
+        could_be_a_restart = now <= DOUBLE_FACTOR * bench.timing.convict_ms
+        assert not could_be_a_restart or not bench.is_double(now)
+        bench.beat(7, now)
+        if now:
+            bench.beat(8, now + 1, names_us=names_us)
+    assert bench.is_double(now)
+    assert not bench.is_double(now + bench.timing.convict_ms + 1), "one of them is gone"
+
+
+def test_a_restart_is_no_second_machine() -> None:
+    """The new life is heard for long before it hears us: a cut that lets packets through one way alone."""
+    bench = Bench()
+    bench.beat(7, 0)
+    for now in range(10, 5 * bench.timing.convict_ms, bench.timing.heartbeat_ms):
+        bench.beat(8, now, names_us=False)
+        bench.watch.tick(Instant(now))
+        assert not bench.is_double(now)
 
 
 def test_old_news_are_no_news() -> None:
