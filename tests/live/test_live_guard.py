@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ from komainu.model.request import (
     Status,
     Why,
 )
+from komainu.node.settings import PORT
+from komainu.ring import wire
 
 pytestmark = [
     pytest.mark.live,
@@ -251,6 +254,30 @@ def test_what_comes_in_by_another_interface_says_nothing_about_the_link(plain: C
     assert any("an interface that is not the link's" in text for text in plain.status("b").warnings)
     plain.ip("a", "route del 192.168.33.102/32 via 10.77.0.2 dev eth0")
     until(lambda: all(is_at_rest(plain, node) for node in ("a", "b")))
+
+
+SEND = """
+import socket, struct, sys
+to, port, *headers = sys.argv[1:]
+one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for header in headers:
+    version, sender, receiver = map(int, header.split(","))
+    one.sendto(struct.pack(">BBHHQQ", version, 0, sender, receiver, 1, 1) + bytes(64), (to, int(port)))
+"""
+
+
+def test_another_version_and_a_second_machine_with_one_id_are_named_by_both(plain: Cluster) -> None:
+    """What another komainu, or a clone, would send to each of the two; neither takes any harm of it."""
+    for node, me, peer in (("a", 1, 2), ("b", 2, 1)):
+        to = plain.address("b" if node == "a" else "a").partition("/")[0]
+        newer, twin = f"{wire._VERSION + 1},{me},{peer}", f"{wire._VERSION},{peer},{peer}"
+        plain.lab.run(node, (sys.executable, "-c", SEND, to, str(PORT), newer, twin))
+    for node, itself, other in (("a", "a (id 1)", "b (id 2)"), ("b", "b (id 2)", "a (id 1)")):
+        source = plain.address("b" if node == "a" else "a").partition("/")[0]
+        said = "\n".join(plain.status(node).warnings)
+        assert f"{other} at {source} speaks another version of the ring's protocol" in said
+        assert f"{itself} at {source} says that it is this node: two machines have the same id" in said
+        assert is_at_rest(plain, node)
 
 
 def test_a_service_address_is_recovered_long_before_its_monitor(plain: Cluster) -> None:
