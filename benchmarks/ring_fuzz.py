@@ -136,4 +136,4 @@ class Fuzz:
 
     def _mad(self) -> bytes:
         body = b"\0\0\0\0\0\0\0\1" + self.chance.choice(self.encoded)
-        return self.sender._seal_chunk(LINK, B, spoil(body, self.chance))  # noqa: SLF001 - what no packet of ours holds
+        return self.sender._seal_bodies(LINK, B, [spoil(body, self.chance)])[0]  # noqa: SLF001 - what no packet of ours holds

@@ -247,9 +247,12 @@ class UdpLinks:
         if opened is not None:
             self._report(PacketReceived(link, opened.peer, opened.packet))
             return isinstance(opened.packet, Heartbeat)
-        dropped, now_s = self._wire.last_drop(), time.monotonic()
+        dropped = self._wire.last_drop()
+        if dropped is None:
+            return False  # a part of a larger packet
+        now_s = time.monotonic()
         self.strangers.note(dropped, str(source[0]), link, now_s)
-        if self.turned_away is not None and dropped is not None and dropped[0] is Drop.UNKNOWN_SENDER:
+        if self.turned_away is not None and dropped[0] is Drop.UNKNOWN_SENDER:
             for answer in self.turned_away.answers(link, datagram, now_s):
                 self._send_datagram(link, self._sockets[link], answer, source)
         return False

@@ -60,9 +60,15 @@ PARTIALS_MAX: Final = 16
 
 _VERSION: Final = 2
 _HEADER: Final = struct.Struct(">BBHHQQ")
+_CHANNEL: Final = struct.Struct(">BBHHQ")  # of a header, all but the counter
 _FRAGMENT: Final = struct.Struct(">IHH")
 _WHOLE: Final = _FRAGMENT.pack(0, 0, 1)
+_HEADER_BYTES: Final = _HEADER.size
+_CHANNEL_BYTES: Final = _CHANNEL.size
+_NONCE_PAD: Final = bytes(4)  # before the counter
+_WINDOW_MASK: Final = (1 << REPLAY_WINDOW) - 1
 _TAG_BYTES: Final = 16
+_DATAGRAM_BYTES_MIN: Final = _HEADER_BYTES + _FRAGMENT.size + _TAG_BYTES
 _CHUNK_BYTES: Final = DATAGRAM_BYTES_MAX - _HEADER.size - _FRAGMENT.size - _TAG_BYTES
 _CHUNK_BYTES_NARROW: Final = DATAGRAM_BYTES_NARROW - (DATAGRAM_BYTES_MAX - _CHUNK_BYTES)
 _FRAGMENTS_MAX: Final = -(-MESSAGE_BYTES_MAX // _CHUNK_BYTES_NARROW)
@@ -111,13 +117,12 @@ class _Window:
 
     def add(self, counter: int) -> None:
         """Remember a counter that `has` did not know."""
-        if counter > self.greatest:
-            self.seen = (self.seen << min(counter - self.greatest, REPLAY_WINDOW)) & (
-                (1 << REPLAY_WINDOW) - 1
-            ) | 1
+        step = counter - self.greatest
+        if step > 0:
+            self.seen = (self.seen << step & _WINDOW_MASK) | 1 if step < REPLAY_WINDOW else 1
             self.greatest = counter
         else:
-            self.seen |= 1 << (self.greatest - counter)
+            self.seen |= 1 << -step
 
 
 @dataclass(slots=True)
@@ -127,6 +132,17 @@ class _Life:
     aeads: list[tuple[bytes, AESGCM]]  # for each accepted key; that which opened the last datagram first
     windows: dict[LinkNumber, _Window] = field(default_factory=dict)
     partials: OrderedDict[tuple[int, int], dict[int, bytes]] = field(default_factory=OrderedDict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    """One life of a peer on one link: what a header of it leads to, so that it is looked up, and judged, once."""
+
+    link: LinkNumber
+    sender: NodeId
+    incarnation: int
+    life: _Life
+    window: _Window
 
 
 class Wire:
@@ -152,6 +168,7 @@ class Wire:
         self._counter = 0
         self._links: set[LinkNumber] = set()
         self._lives: Mapping[NodeId, OrderedDict[int, _Life]] = {}
+        self._channels: dict[bytes, _Channel] = {}  # of these lives, by what their headers begin with
         self.reconfigure(settings)
 
     def reconfigure(self, settings: RingSettings) -> None:
@@ -159,6 +176,7 @@ class Wire:
         self._links = {end.link for end in settings.of(settings.me).ends}
         peers = [node.node for node in settings.nodes if node.node != settings.me]
         self._lives = {peer: self._lives.get(peer, OrderedDict()) for peer in peers}
+        self._channels.clear()
 
     # -- sealing --------------------------------------------------------------------------------------------
 
@@ -168,21 +186,25 @@ class Wire:
         data = _ENCODER.encode(packet)
         assert len(data) <= MESSAGE_BYTES_MAX, "a packet is larger than the wire carries"
         if len(data) <= size:
-            self.counters["sealed"] += 1
-            return [self._seal_chunk(link, peer, _WHOLE + data)]
-        chunks = [data[start : start + size] for start in range(0, len(data), size)]
-        self.counters["sealed"] += len(chunks)
-        message = zlib.crc32(data)
-        return [
-            self._seal_chunk(link, peer, _FRAGMENT.pack(message, number, len(chunks)) + chunk)
-            for number, chunk in enumerate(chunks)
+            return self._seal_bodies(link, peer, [_WHOLE + data])
+        count, message = -(-len(data) // size), zlib.crc32(data)
+        bodies = [
+            _FRAGMENT.pack(message, number, count) + data[number * size : (number + 1) * size]
+            for number in range(count)
         ]
+        return self._seal_bodies(link, peer, bodies)
 
-    def _seal_chunk(self, link: LinkNumber, peer: NodeId, body: bytes) -> bytes:
-        self._counter += 1
+    def _seal_bodies(self, link: LinkNumber, peer: NodeId, bodies: list[bytes]) -> list[bytes]:
+        first, self._counter = self._counter + 1, self._counter + len(bodies)
         assert self._counter < 1 << 63, "a nonce is never used twice"
-        header = _HEADER.pack(_VERSION, link, self._me, peer, self._life, self._counter)
-        return header + self._aead.encrypt(_nonce(self._counter), body, header)
+        self.counters["sealed"] += len(bodies)
+        channel = _CHANNEL.pack(_VERSION, link, self._me, peer, self._life)
+        encrypt, sealed = self._aead.encrypt, []
+        for counter, body in enumerate(bodies, first):
+            number = counter.to_bytes(8)
+            header = channel + number
+            sealed.append(header + encrypt(_NONCE_PAD + number, body, header))
+        return sealed
 
     # -- keys -----------------------------------------------------------------------------------------------
 
@@ -237,7 +259,7 @@ class Wire:
         if not is_for_us or self._refuse_header(version, True, sender, receiver) is not Drop.UNKNOWN_SENDER:
             return []
         aeads = [(key, self._derive(key, sender, incarnation)) for key in self._keys]
-        if _decrypt(aeads, _nonce(counter), datagram[_HEADER.size :], datagram[: _HEADER.size]) is None:
+        if _decrypt(aeads, counter.to_bytes(12), datagram[_HEADER_BYTES:], datagram[:_HEADER_BYTES]) is None:
             return []
         return self.seal(link, sender, Agreed(self._life, layout))
 
@@ -247,32 +269,39 @@ class Wire:
         return dropped
 
     def _open(self, link: LinkNumber, datagram: bytes) -> Opened | Drop | None:
-        if len(datagram) < _HEADER.size + _FRAGMENT.size + _TAG_BYTES:
-            return Drop.TOO_SHORT
-        if len(datagram) > DATAGRAM_BYTES_MAX:
-            return Drop.TOO_LONG
-        version, its_link, sender, receiver, incarnation, counter = _HEADER.unpack_from(datagram)
+        """Judge one datagram. Written for those that follow others of their channel: a large message has hundreds."""
+        if not _DATAGRAM_BYTES_MIN <= len(datagram) <= DATAGRAM_BYTES_MAX:
+            return Drop.TOO_LONG if len(datagram) > DATAGRAM_BYTES_MAX else Drop.TOO_SHORT
+        header = datagram[:_HEADER_BYTES]
+        known = self._channels.get(header[:_CHANNEL_BYTES])
+        channel = known if known is not None and known.link == link else self._find_channel(link, header)
+        if isinstance(channel, Drop):
+            return channel
+        number = header[_CHANNEL_BYTES:]
+        counter = int.from_bytes(number)
+        window = channel.window
+        if counter <= window.greatest and window.has(counter):
+            return Drop.REPLAYED
+        body = _decrypt(channel.life.aeads, _NONCE_PAD + number, datagram[_HEADER_BYTES:], header)
+        if body is None:
+            return Drop.NOT_AUTHENTIC
+        if channel is not known:
+            self._keep(channel, header)
+        window.add(counter)
+        data = self._join(channel.life, body)
+        return _decode(channel, data) if isinstance(data, bytes) else data
+
+    def _find_channel(self, link: LinkNumber, header: bytes) -> _Channel | Drop:
+        """Return what a header leads to, new or known. It is kept only when the seal holds (`_keep`)."""
+        version, its_link, sender, receiver, incarnation, _ = _HEADER.unpack(header)
         wrong = self._refuse_header(version, link == its_link and link in self._links, sender, receiver)
         if wrong is not None:
             return wrong
-        lives = self._lives[sender]
-        life = lives.get(incarnation)
-        window = None if life is None else life.windows.get(link)
-        if window is not None and window.has(counter):
-            return Drop.REPLAYED
+        life = self._lives[sender].get(incarnation)
         if life is None:
-            # Only kept when the seal holds: strangers must not push out the keys of friends.
             life = _Life([(key, self._derive(key, sender, incarnation)) for key in self._keys])
-        header = datagram[: _HEADER.size]
-        body = _decrypt(life.aeads, _nonce(counter), datagram[_HEADER.size :], header)
-        if body is None:
-            return Drop.NOT_AUTHENTIC
-        self._keep(lives, incarnation, life)
-        life.windows.setdefault(link, _Window()).add(counter)
-        data = self._join(life, body)
-        if not isinstance(data, bytes):
-            return data
-        return _decode(sender, incarnation, data)
+        window = life.windows.get(link) or _Window()
+        return _Channel(link, sender, incarnation, life, window)
 
     def _refuse_header(self, version: int, same_link: bool, sender: NodeId, receiver: NodeId) -> Drop | None:
         if version != _VERSION:
@@ -285,12 +314,22 @@ class Wire:
             return Drop.OTHER_RECEIVER
         return None if same_link else Drop.OTHER_LINK
 
-    @staticmethod
-    def _keep(lives: OrderedDict[int, _Life], incarnation: int, life: _Life) -> None:
-        lives[incarnation] = life
-        lives.move_to_end(incarnation)
+    def _keep(self, channel: _Channel, header: bytes) -> None:
+        """Remember what a datagram came by whose seal holds; strangers must not push out the keys of friends.
+
+        Of each sender only the channels of the life that was used last are remembered: who comes by them changes nothing here.
+        """
+        lives = self._lives[channel.sender]
+        lives[channel.incarnation] = channel.life
+        lives.move_to_end(channel.incarnation)
         if len(lives) > LIVES_MAX:
             lives.popitem(last=False)
+        channel.life.windows[channel.link] = channel.window
+        kept = self._channels.items()
+        self._channels = {
+            key: each for key, each in kept if each.sender != channel.sender or each.life is channel.life
+        }
+        self._channels[header[:_CHANNEL_BYTES]] = channel
 
     def _join(self, life: _Life, body: bytes) -> bytes | Drop | None:
         """Return the whole message when this was its last missing fragment."""
@@ -300,11 +339,13 @@ class Wire:
             return Drop.BAD_FRAGMENT
         if count == 1:
             return chunk
-        parts = life.partials.setdefault((message, count), {})
+        parts = life.partials.get((message, count))
+        if parts is None:
+            parts = life.partials[message, count] = {}
         parts[number] = chunk
         if len(parts) == count:
             del life.partials[message, count]
-            data = b"".join(parts[each] for each in range(count))
+            data = b"".join(map(parts.__getitem__, range(count)))
             return data if zlib.crc32(data) == message else Drop.BAD_FRAGMENT
         if len(life.partials) > PARTIALS_MAX:
             life.partials.popitem(last=False)
@@ -322,24 +363,23 @@ def _claimed_sender(datagram: bytes) -> NodeId:
 
 def _decrypt(aeads: list[tuple[bytes, AESGCM]], nonce: bytes, data: bytes, header: bytes) -> bytes | None:
     """Open with whichever key fits, and try that one first the next time."""
-    for place, (_, aead) in enumerate(aeads):
+    try:
+        return aeads[0][1].decrypt(nonce, data, header)
+    except InvalidTag:
+        pass
+    for place in range(1, len(aeads)):
         try:
-            body = aead.decrypt(nonce, data, header)
+            body = aeads[place][1].decrypt(nonce, data, header)
         except InvalidTag:
             continue
-        if place:
-            aeads.insert(0, aeads.pop(place))
+        aeads.insert(0, aeads.pop(place))
         return body
     return None
 
 
-def _nonce(counter: int) -> bytes:
-    return counter.to_bytes(12, "big")
-
-
-def _decode(sender: NodeId, incarnation: int, data: bytes) -> Opened | Drop:
+def _decode(channel: _Channel, data: bytes) -> Opened | Drop:
     try:
         packet = _DECODER.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Drop.UNDECODABLE
-    return Opened(sender, packet) if packet.life == incarnation else Drop.OTHER_LIFE
+    return Opened(channel.sender, packet) if packet.life == channel.incarnation else Drop.OTHER_LIFE

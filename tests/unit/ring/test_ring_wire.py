@@ -1,5 +1,7 @@
 """ring/wire.py: what is sealed is opened once by its receiver; all else is counted and never raises."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -8,6 +10,8 @@ from hypothesis import strategies as st
 from komainu.model.ids import Incarnation, LinkNumber, NodeId, NodeName
 from komainu.model.link import LinkEnd
 from komainu.model.view import Position, ViewId
+from komainu.node.udp import TRAIN_MAX
+from komainu.ring.outbox import PIECE_BYTES_MAX
 from komainu.ring.packet import Beat, Heartbeat, Leaving, Member, Packet, Piece, Request, ViewKey, Vote
 from komainu.ring.settings import NODE_ID_MAX, NODES_MAX, NodeSettings, RingSettings
 from komainu.ring.wire import DATAGRAM_BYTES_MAX, LIVES_MAX, PARTIALS_MAX, REPLAY_WINDOW, Drop, Wire
@@ -78,6 +82,10 @@ def test_a_beat_of_the_largest_ring_is_one_datagram() -> None:
     assert len(wire(A).seal(LINK, B, packet)) == 1
 
 
+def test_the_largest_piece_is_taken_by_the_kernel_in_one_call() -> None:
+    assert TRAIN_MAX - 1 <= len(wire(A).seal(LINK, B, big(PIECE_BYTES_MAX))) <= TRAIN_MAX
+
+
 def test_a_replay_is_dropped() -> None:
     sender, receiver = wire(A), wire(B)
     datagrams = [sender.seal(LINK, B, farewell())[0] for _ in range(REPLAY_WINDOW + 10)]
@@ -87,6 +95,25 @@ def test_a_replay_is_dropped() -> None:
     assert receiver.open(LINK, datagrams[-1])
     assert receiver.open(LINK, datagrams[5]) is None  # too old to tell
     assert dropped(receiver) == {"replayed": 2}
+
+
+def test_two_lives_that_take_turns_are_believed_and_neither_is_replayed() -> None:
+    receiver, wires = wire(B), (wire(A, life=7), wire(A, life=8))
+    for _ in range(3):
+        for life, sender in ((7, wires[0]), (8, wires[1])):
+            (datagram,) = sender.seal(LINK, B, farewell(life))
+            assert receiver.open(LINK, datagram)
+            assert receiver.open(LINK, datagram) is None
+            assert receiver.open(LinkNumber(1), datagram) is None
+    assert dropped(receiver) == {"replayed": 6, "other-link": 6}
+
+
+def test_who_is_no_node_any_more_is_not_believed_whatever_came_before() -> None:
+    sender, receiver = wire(A), wire(B)
+    assert receiver.open(LINK, sender.seal(LINK, B, farewell())[0])
+    receiver.reconfigure(replace(settings(B), nodes=settings(B).nodes[1:]))
+    assert receiver.open(LINK, sender.seal(LINK, B, farewell())[0]) is None
+    assert dropped(receiver) == {"unknown-sender": 1}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +145,7 @@ def test_sizes() -> None:
 def test_undecodable_and_bad_fragments() -> None:
     sender, receiver = wire(A), wire(B)
     for body in (b"\0\0\0\1\0\0\0\1nonsense", b"\0\0\0\1\0\5\0\2x", b"\0\0\0\1\0\0\0\0x"):
-        assert receiver.open(LINK, sender._seal_chunk(LINK, B, body)) is None
+        assert receiver.open(LINK, sender._seal_bodies(LINK, B, [body])[0]) is None
     assert dropped(receiver) == {"undecodable": 1, "bad-fragment": 2}
 
 
@@ -126,14 +153,14 @@ def test_text_that_is_none_ends_nothing() -> None:
     """Found by benchmarks/ring_fuzz.py: msgspec tells of it otherwise than of all else."""
     sender, receiver = wire(A), wire(B)
     body = b"\0\0\0\0\0\0\0\1" + b"\x92\xa1\x98\x07"
-    assert receiver.open(LINK, sender._seal_chunk(LINK, B, body)) is None
+    assert receiver.open(LINK, sender._seal_bodies(LINK, B, [body])[0]) is None
     assert dropped(receiver) == {"undecodable": 1}
 
 
 def test_fragments_that_do_not_make_their_check_sum_end_nothing() -> None:
     sender, receiver = wire(A), wire(B)
     for head in (b"\0\0\0\1\0\4\0\5", b"\0\0\0\1\0\0\0\2", b"\0\0\0\1\0\1\0\2"):
-        assert receiver.open(LINK, sender._seal_chunk(LINK, B, head + b"x")) is None
+        assert receiver.open(LINK, sender._seal_bodies(LINK, B, [head + b"x"])[0]) is None
     assert dropped(receiver) == {"bad-fragment": 1}
 
 
@@ -211,5 +238,5 @@ def test_no_sealed_content_makes_open_raise(content: object) -> None:
     sender, receiver = wire(A), wire(B)
     body = b"\0\0\0\1\0\0\0\1" + msgspec.msgpack.encode(content)
     if len(body) < 1300:
-        assert receiver.open(LINK, sender._seal_chunk(LINK, B, body)) is None
+        assert receiver.open(LINK, sender._seal_bodies(LINK, B, [body])[0]) is None
         assert sum(dropped(receiver).values()) == 1
