@@ -18,9 +18,9 @@ from komainu.ring.packet import Ordered, Piece
 PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
 """Largest payload. A snapshot of a cluster of thousands of resources takes a few megabytes."""
 
-PIECE_BYTES_MAX: Final = 20_000
-"""Largest piece: fifteen datagrams. What a piece costs the ring hardly grows with it, and of one that is sent again
-only the datagrams that were lost are missing (wire.py)."""
+PIECE_BYTES_MAX: Final = 60_000
+"""Largest piece: forty-five datagrams, which the kernel takes in one call (node/udp.py). What a piece costs the ring hardly
+grows with it, and of one that is sent again only the datagrams that were lost are missing (wire.py); decision 0046."""
 
 PACK_BYTES_MIN: Final = 3600
 """Smallest payload that is compressed: below it there are hardly fewer datagrams for it."""
