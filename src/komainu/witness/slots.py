@@ -20,8 +20,8 @@ from komainu.witness.message import Answer, Question
 SLOTS: Final = 64
 """A node's slot is its id modulo this: settings in which two nodes share one are refused."""
 
-BLOCK_BYTES: Final = 8192
-"""A header or a slot: a multiple of every sector's size. A page of 32 nodes has 5 kB at most."""
+BLOCK_BYTES: Final = 16_384
+"""A header or a slot: a multiple of every sector's size. A page of 64 nodes has 8.5 kB at most."""
 
 FILE_BYTES: Final = BLOCK_BYTES * (1 + SLOTS)
 
@@ -32,7 +32,7 @@ LEASE_MS_MIN: Final = 500
 LEASE_MS_MAX: Final = 30_000
 
 REASON_CHARACTERS_MAX: Final = 60
-"""Of a reason as much is kept on the disk: 32 of them have to fit into a page."""
+"""Of a reason as much is kept on the disk: 64 of them have to fit into a page."""
 
 UUID_BYTES: Final = 16
 

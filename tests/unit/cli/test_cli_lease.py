@@ -50,7 +50,7 @@ def test_what_the_settings_name_is_prepared_once(
     assert (file.header.lease_ms, file.header.cluster) == (5_000, "office")
     file.write(1, write_page(Page(NodeId(1), 1, 1, 0, None, ()), file.header))
     file.close()
-    assert "is prepared for the cluster office: 532480 bytes, lease 5 s" in capsys.readouterr().err
+    assert "is prepared for the cluster office: 1064960 bytes, lease 5 s" in capsys.readouterr().err
     assert run(["witness", "lease", "create", *settings]) == 1
     said = capsys.readouterr().err
     assert f"{tmp_path}/lease: error: it cannot be used: something is on it already" in said

@@ -72,7 +72,7 @@ def test_a_file_that_was_cut_off_is_too_small(tmp_path: Path) -> None:
     os.truncate(path, 5 * BLOCK_BYTES)
     file = LeaseFile(path)
     assert file.read(frozenset({3})) == {3: b""}
-    with pytest.raises(ValueError, match="it is too small: it has to have 532480 bytes"):
+    with pytest.raises(ValueError, match="it is too small: it has to have 1064960 bytes"):
         file.read(None)
     file.close()
 

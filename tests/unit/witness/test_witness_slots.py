@@ -40,7 +40,7 @@ def test_a_page_of_the_greatest_cluster_fits_and_is_read_as_it_was() -> None:
 
 def test_what_is_torn_or_of_another_preparation_or_blank_is_no_page() -> None:
     block = write_page(PAGE, HEADER)
-    assert read_page(block[:4096] + bytes(4096), HEADER) is None
+    assert read_page(block[:4096] + bytes(BLOCK_BYTES - 4096), HEADER) is None
     assert read_page(block, replace(HEADER, uuid=b"v" * 16)) is None
     assert read_page(bytes(BLOCK_BYTES), HEADER) is None
     assert read_page(b"KP1\xff\xff", HEADER) is None
