@@ -168,8 +168,11 @@ class BuiltinRing:
     def quorum(self) -> QuorumReport:
         """Report what quorum rests on."""
         current = self._formation.passage.current
-        decision = None if current is None else current.decision
-        return report(self._settings, decision, self._formation.passage.witness_reason)
+        passage = self._formation.passage
+        vote = passage.vote_of(None if current is None else current.key.view_id)
+        return report(
+            self._settings, None if current is None else current.decision, vote, passage.witness_reason
+        )
 
     # -- events ---------------------------------------------------------------------------------------------
 

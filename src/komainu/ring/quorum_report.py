@@ -7,20 +7,24 @@ Source: corosync-quorumtool(8) for what is shown and how its flags are called.
 from komainu.model.view import View
 from komainu.ring.corosync.interface import Device, QuorumSeen
 from komainu.ring.interface import QuorumReport, VoterReport
-from komainu.ring.packet import Decision
+from komainu.ring.packet import Decision, Vote
 from komainu.ring.quorum import expected_votes, is_two_node, waits_for_all
 from komainu.ring.settings import RingSettings
 from komainu.ring.voters import first_voters
 
 
-def report(settings: RingSettings, decision: Decision | None, witness_reason: str) -> QuorumReport:
-    """Report on a view; None while there is none yet."""
+def report(
+    settings: RingSettings, decision: Decision | None, vote: Vote, witness_reason: str
+) -> QuorumReport:
+    """Report on a view; None while there is none yet. `vote`: what the witness says of it by now."""
     options = settings.quorum
     first = first_voters(settings)
     electorate = (first if decision is None else decision.voters).electorates[-1]
     members = () if decision is None else decision.view.members
     witness_votes = 0 if options.witness is None else options.witness.votes
-    has_witness = decision is not None and decision.has_witness
+    has_witness = vote is Vote.CAST
+    if vote is Vote.UNKNOWN and decision is not None:
+        has_witness = decision.has_witness
     expected = expected_votes(settings, electorate)
     votes = {node.node: node.votes for node in settings.nodes}
     counted = sum(votes[node] for node in members if node in electorate.nodes)

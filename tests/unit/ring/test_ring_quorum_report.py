@@ -6,12 +6,13 @@ from test_ring_builtin import Bench, settings
 from komainu.model.ids import NodeId
 from komainu.model.view import View, ViewId
 from komainu.ring.corosync.interface import Device, QuorumSeen
+from komainu.ring.packet import Vote
 from komainu.ring.quorum_report import corosync_report, report
 from komainu.ring.settings import QuorumOptions, WitnessOptions
 
 
 def test_before_the_first_view() -> None:
-    found = report(settings(1, 3), None, "")
+    found = report(settings(1, 3), None, Vote.UNKNOWN, "")
     assert (found.quorate, found.reason, found.expected_votes, found.needed) == (False, "no view yet", 3, 2)
     assert not any(voter.is_member for voter in found.voters)
 
@@ -35,9 +36,17 @@ def test_who_is_no_longer_counted() -> None:
 
 def test_a_witness() -> None:
     options = QuorumOptions(witness=WitnessOptions("w"))
-    found = report(settings(1, 2, options), None, "it is asked")
+    found = report(settings(1, 2, options), None, Vote.UNKNOWN, "it is asked")
     assert found.witness == "w does not give its votes to this part: it is asked"
     assert (found.expected_votes, found.witness_votes, "Qdevice" in found.flags) == (3, 1, True)
+
+
+def test_a_witness_whose_vote_came_after_the_view_began() -> None:
+    """The view did not hang on it, so it was not judged anew."""
+    options = QuorumOptions(witness=WitnessOptions("w", path="/shared/lease"))
+    found = report(settings(1, 2, options), None, Vote.CAST, "witness w: it gave its vote to this part")
+    assert found.witness.startswith("w on /shared/lease gives its votes to this part: witness w: it gave")
+    assert found.total_votes == 1
 
 
 def test_what_votequorum_says() -> None:

@@ -269,6 +269,88 @@ def test_somebody_else_in_the_own_slot_is_said() -> None:
     assert (pair.leases[A].trouble, pair.holders()) == ("", {(A, B)})
 
 
+class Lone:
+    """One node's lease, by hand: a round is carried out when the test says so."""
+
+    def __init__(self) -> None:
+        draws = iter(range(1, 10**6))
+        self.lease = Lease("w", A, [A, B], lambda: next(draws))
+        self.blocks = {slot: Block(b"") for slot in range(SLOTS)}
+        self.now = 10_000
+        self.starts: list[StartRound] = []
+        self.take(self.lease.ask(Part(ViewId(1, A), (A,), None), Instant(self.now)))
+
+    def take(self, effects: list[Out]) -> None:
+        self.starts += [effect for effect in effects if isinstance(effect, StartRound)]
+
+    def answer(self) -> StartRound:
+        """Carry out the round that was begun last."""
+        start = self.starts.pop()
+        assert not self.starts
+        if start.page is not None:
+            self.blocks[slot_of(A)] = Block(str(start.page).encode(), start.page)
+        blocks = self.blocks if start.slots is None else {slot: self.blocks[slot] for slot in start.slots}
+        self.take(self.lease.took(HEADER, blocks, Instant(self.now)))
+        return start
+
+    def tick(self, after_ms: int = 50) -> None:
+        self.now += after_ms
+        self.take(self.lease.tick(Instant(self.now)))
+
+    def run_until(self, done: Callable[[], bool]) -> None:
+        for _ in range(10 * LEASE_MS):
+            if done():
+                return
+            if self.starts:
+                self.answer()
+            else:
+                self.tick()
+        pytest.fail("it does not come to it")
+
+
+def test_a_box_waits_longer_for_a_question_than_its_node_believes_in_the_answer() -> None:
+    lone = Lone()
+    lone.run_until(lambda: lone.lease.is_clerk(Instant(lone.now)))
+    page = lone.blocks[slot_of(A)].page
+    assert page is not None
+    assert page.question is not None
+    assert page.question.lease_ms == patience_ms(LEASE_MS) > LEASE_MS
+
+
+def test_a_write_that_failed_ends_the_life_of_its_pages() -> None:
+    lone = Lone()
+    lone.run_until(lambda: bool(lone.starts and lone.starts[-1].page))
+    lost = lone.starts.pop().page
+    assert lost is not None
+    lone.take(lone.lease.failed("Input/output error", Instant(lone.now)))
+    lone.tick(LEASE_MS)
+    assert lone.answer().page is None, "it reads first"
+    lone.run_until(lambda: bool(lone.starts and lone.starts[-1].page))
+    page = lone.starts[-1].page
+    assert page is not None
+    assert page.life != lost.life
+
+
+def test_a_clerk_whose_write_came_back_too_late_has_to_watch_all_slots_again() -> None:
+    lone = Lone()
+    lone.run_until(lambda: lone.lease.is_clerk(Instant(lone.now)))
+    later = lone.now + LEASE_MS // 2
+    lone.run_until(lambda: lone.now >= later and not lone.starts)
+    lone.run_until(lambda: bool(lone.starts and lone.starts[-1].page))
+    page, began = lone.starts[-1].page, lone.now
+    assert page is not None
+    while lone.lease.is_clerk(Instant(lone.now)):
+        lone.tick()
+    assert page.claim
+    assert lone.now - began < LEASE_MS, "the last claim that was kept up has run out, this one would not have"
+    lone.answer()
+    assert not lone.lease.is_clerk(Instant(lone.now)), "the claim that it wrote has run out"
+    lone.run_until(lambda: lone.lease.is_clerk(Instant(lone.now)))
+    again = lone.blocks[slot_of(A)].page
+    assert again is not None
+    assert again.claim != page.claim, "its ballot box is another one"
+
+
 @pytest.mark.parametrize("count", [2, 3, 5])
 @pytest.mark.parametrize("seed", range(2))
 def test_no_two_parts_have_the_vote_whatever_happens(count: int, seed: int) -> None:
