@@ -21,6 +21,8 @@ WATCHDOG_MS = 5_000
 PROMISE = '<nvpair id="o3" name="stonith-watchdog-timeout" value="10s"/></cluster_property_set>'
 A, B = NodeId(1), NodeId(2)
 
+STORAGE = "/shared/komainu.lease"
+
 
 class WatchdogWorld(RaceWorld):
     """A world in which every machine has a watchdog, and nothing else would fence it."""
@@ -64,10 +66,10 @@ def where(world: WatchdogWorld) -> list[str]:
     return [f"{resource} on {name}" for resource, name in sorted(homes)]
 
 
-def formed(seed: int) -> WatchdogWorld:
-    """Make a pair that serves."""
+def formed(seed: int, path: str = "") -> WatchdogWorld:
+    """Make a pair that serves. `path`: its witness is on shared storage."""
     setup = make_setup(2, seed, links=1 + seed % 2)
-    quorum = QuorumOptions(witness=WitnessOptions("w"))
+    quorum = QuorumOptions(witness=WitnessOptions("w", path=path))
     text = show(setup.state.cib)
     device = re.search(r'<primitive id="fence".*?</primitive>', text, re.DOTALL)
     assert device is not None
@@ -79,7 +81,7 @@ def formed(seed: int) -> WatchdogWorld:
     assert world.run_while(lambda: len(where(world)) < len(RESOURCES), at_most_ms=READY_WITHIN_MS), (
         world.trace[-50:]
     )
-    world.run_until(Instant(world.now + 5_000))
+    world.run_until(Instant(world.now + (10_000 if path else 5_000)))
     world.tally = Tally()
     world.checks.last_fault = world.now
     return world
@@ -89,12 +91,12 @@ def part(world: WatchdogWorld) -> None:
     world.network.part({A}, {B})
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "path"), [(0, ""), (1, ""), (2, ""), (3, STORAGE)])
 @pytest.mark.parametrize("seen_by", [(A,), (B,), (A, B)])
 def test_the_half_without_the_vote_is_reset_and_the_other_takes_over(
-    seed: int, seen_by: tuple[NodeId, ...]
+    seed: int, path: str, seen_by: tuple[NodeId, ...]
 ) -> None:
-    world = formed(seed)
+    world = formed(seed, path)
     assert world.witness is not None
     world.witness.reaches = set(seen_by)
     began = world.now
@@ -117,9 +119,9 @@ def test_the_watchdogs_are_planned_with_by_themselves() -> None:
     assert 'name="have-watchdog" value="true"' in show(drive.replica.state.cib)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_daemon_that_hangs_is_reset_before_the_other_takes_over(seed: int) -> None:
-    world = formed(seed)
+@pytest.mark.parametrize(("seed", "path"), [(0, ""), (1, ""), (2, STORAGE), (3, STORAGE)])
+def test_a_daemon_that_hangs_is_reset_before_the_other_takes_over(seed: int, path: str) -> None:
+    world = formed(seed, path)
     world.hang(A)
     all_there = [f"{resource} on b" for resource in sorted(RESOURCES)]
     assert world.run_while(lambda: where(world) != all_there, at_most_ms=40_000), world.trace[-80:]

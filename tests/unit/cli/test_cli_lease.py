@@ -97,6 +97,11 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.Captur
     assert "nowhere: error: it cannot be used: No such file or directory" in capsys.readouterr().err
 
 
+def test_a_file_or_disk_needs_no_key(settings: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["witness", "key", *settings]) == 1
+    assert "a file or disk needs no key" in capsys.readouterr().err
+
+
 def test_a_path_has_to_come_from_somewhere(
     tmp_path: Path, settings: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
