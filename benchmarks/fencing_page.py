@@ -21,6 +21,8 @@ DRILLS: Final = (
     ("fencing-clients", (Stack.KOMAINU,)),
     ("fencing-watchdog", BOTH),
     ("fencing-sbd", BOTH),
+    ("fencing-lease", (Stack.KOMAINU,)),
+    ("fencing-qnetd", (Stack.KOMAINU,)),
 )
 POWER: Final = "power-loss"
 DETECTION: Final = {
