@@ -26,11 +26,14 @@ def of(rsc: Resource) -> list[Resource]:
 
 def matches(instance: Resource, node: Node, role: Role, *, current: bool) -> bool:
     """Tell whether an instance is on a node, in a role if one is given."""
+    return place(instance, current=current) is node and _counts(instance, role, current=current)
+
+
+def _counts(instance: Resource, role: Role, *, current: bool) -> bool:
+    """Tell whether an instance is one to go by: in the wanted role, and not blocked."""
     if role is not Role.UNKNOWN and role is not tree.role(instance, current=current):
         return False
-    if _is_blocked(instance):
-        return False
-    return place(instance, current=current) is node
+    return not _is_blocked(instance)
 
 
 def _is_blocked(rsc: Resource) -> bool:
@@ -50,11 +53,13 @@ def compatible(
     node = place(match, current=current)
     if node is not None:
         return _on(collective, node, role, current=current)
-    for row in assign.sort_nodes(job, match.table.values(), None):
-        found = _on(collective, row.node, role, current=current)
-        if found is not None:
-            return found
-    return None
+    there: dict[str, Resource] = {}
+    for instance in of(collective):
+        home = place(instance, current=current)
+        if home is not None and _counts(instance, role, current=current):
+            there.setdefault(home.id, instance)
+    rows = assign.sort_nodes(job, match.table.values(), None) if there else ()
+    return next((there[row.node.id] for row in rows if row.node.id in there), None)
 
 
 def _on(collective: Resource, node: Node, role: Role, *, current: bool) -> Resource | None:
@@ -138,8 +143,9 @@ def collective_flags(action: Action, node: Node | None) -> int:
     assert action.resource is not None, "a collective's action has a resource"
     flags = Flag.OPTIONAL | Flag.RUNNABLE | Flag.PSEUDO
     any_runnable = False
-    for instance in of(action.resource):
-        task = original_task(action, instance)
+    parts = of(action.resource)
+    task = original_task(action, parts[0]) if parts else ""  # parts are of one kind
+    for instance in parts:
         where = node if instance.kind is Kind.PRIMITIVE else None
         found = find_first(instance, task, where)
         if found is None:

@@ -35,7 +35,8 @@ def schedule(job: Job) -> None:
 
 def each(job: Job, resources: Iterable[Resource], node: Node) -> bool:
     """Probe each of the resources; tell whether any was."""
-    results = [rsc.variant.create_probe(job, rsc, node) for rsc in resources]
+    unknown = [rsc for rsc in resources if rsc.kind is not Kind.PRIMITIVE or node.id not in rsc.known]
+    results = [rsc.variant.create_probe(job, rsc, node) for rsc in unknown]
     return any(results)
 
 

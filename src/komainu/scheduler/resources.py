@@ -283,7 +283,7 @@ def _fill_table(job: Job, rsc: Resource) -> None:
         return
     for node in job.nodes:
         if node.default_discovery is not Discovery.NEVER or not job.options.symmetric:
-            rsc.table[node.id] = Candidate(node, node.base_score, discovery=node.default_discovery)
+            rsc.table[node.id] = Candidate(node, node.base_score, 0, node.default_discovery)
 
 
 # -- groups and clones ----------------------------------------------------------------------------------

@@ -24,6 +24,10 @@ def role(rsc: Resource, *, current: bool) -> Role:
 
 def locations(rsc: Resource, *, current: bool = True, pending: bool = False) -> list[Node]:
     """Return the nodes: where it is active (and, with `pending`, is becoming so), or where it is assigned."""
+    if rsc.kind is Kind.PRIMITIVE and not pending and len(rsc.active) < 2:
+        if current:
+            return list(rsc.active)
+        return [] if rsc.assigned_to is None else [rsc.assigned_to]
     found: dict[str, Node] = {}
     for primitive in _leaves(rsc):
         nodes: list[Node | None] = list(primitive.active) if current else [primitive.assigned_to]
