@@ -90,7 +90,9 @@ def describe(xml: Element, parent: Description | None) -> Description:
 def is_lasting(xml: Element) -> bool:
     """Tell whether what an element says is the same at any time."""
     return not any(
-        element.tag == "rule" or "interval-origin" in (element.get("name"), *element.attributes)
+        element.tag == "rule"
+        or element.get("name") == "interval-origin"
+        or "interval-origin" in element.attributes
         for element in xml.walk()
     )
 

@@ -51,9 +51,9 @@ def holds(rule: Element, context: RuleContext) -> bool:
     conditions = [child for child in rule.children if child.tag in _CONDITIONS]
     if not conditions:
         return True
-    wants_any = (rule.get("boolean-op") or "and").lower() == "or"
-    results = (_condition_holds(condition, context) for condition in conditions)
-    return any(results) if wants_any else all(results)
+    if (rule.get("boolean-op") or "and").lower() == "or":
+        return any(_condition_holds(condition, context) for condition in conditions)
+    return all(_condition_holds(condition, context) for condition in conditions)
 
 
 def all_hold(parent: Element, context: RuleContext) -> bool:
@@ -143,7 +143,8 @@ def compare(left: str, right: str, kind: str) -> int:
         if numbers[0] is not None and numbers[1] is not None:
             first, second = float(numbers[0][0]), float(numbers[1][0])
             if kind == "integer":
-                first, second = _whole(first), _whole(second)
+                wholes = _whole(first), _whole(second)
+                return (wholes[0] > wholes[1]) - (wholes[0] < wholes[1])
             return (first > second) - (first < second)
     folded = left.lower(), right.lower()
     return (folded[0] > folded[1]) - (folded[0] < folded[1])
