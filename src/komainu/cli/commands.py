@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 import komainu
+from komainu import compiled
 from komainu.cli.examples import examples
 from komainu.client.client import SOCKET_PATH, Client
 from komainu.model.report import Refused
@@ -100,6 +101,8 @@ def root(context: click.Context, socket_path: str) -> None:
 def version() -> None:
     """Show the version of this program."""
     click.echo(f"komainu {komainu.__version__}")
+    if compiled.told():
+        click.echo(compiled.told())
 
 
 def run(arguments: list[str]) -> int:

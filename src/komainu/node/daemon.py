@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Final, assert_never
 
 import komainu
+from komainu import compiled
 from komainu.cib.element import Element
 from komainu.executor.interface import DescribeAgent, RunAgent, StopWatching
 from komainu.fencing.interface import RunFenceAgent
@@ -522,6 +523,8 @@ def main(config: str = SETTINGS_FILE, name: str | None = None) -> int:
         for note in prepared.notes:
             log.write(note)
         log.write(keep_in_memory(is_guarded=settings.watchdog is not None))
+        if compiled.told():
+            log.write(Note(Level.INFO, "daemon.compiled", compiled.told()))
         daemon = Daemon(settings, prepared, log)
         return asyncio.run(daemon.run())
     except Refused as refused:
