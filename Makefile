@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.komainu-installed
 
-.PHONY: help setup demo test check bench bench-incident incident-sample bench-fencing bench-scheduler bench-ring bench-watchdog soak races differential docs clean
+.PHONY: help setup demo test check bench bench-incident incident-sample bench-fencing bench-scheduler bench-ring bench-watchdog soak races differential compiled compiled-test docs clean
 
 help:           ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -73,6 +73,17 @@ races: $(STAMP) ## run 1,000 fence races of a pair in the simulator (RACES=1000)
 differential: $(STAMP) ## compare plans for random CIBs with the real crm_simulate (CIBS=5000)
 	@tools/system-packages test
 	@KOMAINU_DIFFERENTIAL=$${CIBS:-5000} $(BIN)/python -m pytest -q tests/differential/test_differential.py
+
+COMPILED = build/compiled/stage/src
+
+compiled: $(STAMP) ## build the package with a compiled scheduler, build/compiled/komainu-*.whl (minutes; needs a C compiler)
+	@tools/system-packages compiled
+	@$(BIN)/python tools/compiled.py
+
+compiled-test: $(STAMP) ## hold the compiled scheduler against the suite, its tests, and the plans of the plain one (after make compiled)
+	@tools/system-packages test
+	@PYTHONPATH=$(COMPILED) $(BIN)/komainu version
+	@PYTHONPATH=$(abspath $(COMPILED)) $(BIN)/python -m pytest -q tests/unit/scheduler tests/unit/cib tests/cases/scheduler tests/differential
 
 docs:           ## say where the documentation is; it is plain Markdown
 	@ls -1 README.md ARCHITECTURE.md docs/*/*.md
