@@ -31,6 +31,7 @@ import planner
 import scheduler_cibs as cibs
 import scheduler_page
 
+from komainu import compiled
 from komainu.cib import document
 from komainu.cib.element import Element
 from komainu.cli.simulate import GARBAGE_OBJECTS
@@ -55,6 +56,8 @@ SLOW_S = 8.0
 TEXT_EVERY = 6
 """Every how many cases of the suite are run as its own driver runs them: two processes for each."""
 BYTES_MAX = 1 << 30
+BUILT = ROOT / "build" / "compiled" / "stage" / "src"
+"""Where `make compiled` leaves what it made; it is measured where it was made from the sources that lie here."""
 
 Figures = dict[str, Any]
 
@@ -138,10 +141,14 @@ def parts(suite: Path, *, is_long: bool) -> dict[str, Callable[[], Figures]]:
     if suite.is_dir():
         found["suite-planning"] = partial(suite_planning, suite)
         found["suite-used"] = partial(suite_used, suite)
+        if has_built():
+            found["suite-planning-compiled"] = partial(suite_compiled, suite)
     for size, states in {**CELLS, **(LONG_CELLS if is_long else {})}.items():
         for state in states:
             found[f"{size}-{state}"] = partial(beside, size, state)
         found[f"{size}-again"] = partial(replanned, size)
+        if has_built():
+            found[f"{size}-again-compiled"] = partial(replanned, size, is_compiled=True)
         if size != "1000x32":
             found[f"{size}-gap"] = partial(gaps, size)
     return found
@@ -166,6 +173,12 @@ def suite_planning(suite: Path) -> Figures:
     assert theirs is not None, "crm_simulate took too long for its own suite"
     ours = min(own_json("--suite-cell", str(suite))["plan_s"] for _ in range(TRIES))
     return {"theirs_s": theirs.user_s, "ours_s": ours, "cases": len(list((suite / "xml").glob("*.xml")))}
+
+
+def suite_compiled(suite: Path) -> Figures:
+    """Plan every case once in one process, with the compiled scheduler."""
+    ours = min(own_json("--suite-cell", str(suite), is_compiled=True)["plan_s"] for _ in range(TRIES))
+    return {"ours_s": ours}
 
 
 def suite_used(suite: Path) -> Figures:
@@ -256,9 +269,16 @@ def beside(size: str, state: str) -> Figures:
     }
 
 
-def replanned(size: str) -> Figures:
+def has_built() -> bool:
+    """Tell whether there is a compiled scheduler of the sources that lie here."""
+    package = BUILT / "komainu"
+    is_there = (package / compiled.FOLDER).is_dir()
+    return is_there and compiled.digest_of(package) == compiled.digest_of(ROOT / "src" / "komainu")
+
+
+def replanned(size: str, *, is_compiled: bool = False) -> Figures:
     """Plan again after one change, in a process that has planned for the idle cluster."""
-    found = own_json("--again", str(file_of(size, "idle")))
+    found = own_json("--again", str(file_of(size, "idle")), is_compiled=is_compiled)
     return {name: found[name] for name in ("failed", "lost")}
 
 
@@ -291,8 +311,9 @@ def peer(arguments: list[str]) -> Cost | None:
     return measured(["crm_simulate", *arguments])[0]
 
 
-def own_json(*arguments: str) -> dict[str, float]:
-    cost, text = measured([sys.executable, __file__, *arguments])
+def own_json(*arguments: str, is_compiled: bool = False) -> dict[str, float]:
+    before = ["env", f"PYTHONPATH={BUILT}"] if is_compiled else []
+    cost, text = measured([*before, sys.executable, __file__, *arguments])
     assert cost is not None, "our own plan took too long"
     return {**json.loads(text), "user_s": cost.user_s, "memory_mb": cost.memory_mb}
 

@@ -74,6 +74,10 @@ def page(figures: Figures) -> str:
             )
         else:
             lines.append(f"| {part} | | | | not yet |")
+    if found := figures.get("suite-planning-compiled"):
+        lines.append(
+            f"| planning, compiled (decision 0053) | | {_seconds(found['ours_s'])} | | {_when(found)} |"
+        )
     lines.append(CELLS_HEAD)
     lines += [
         _cell(figures, size, state)
@@ -88,6 +92,9 @@ def page(figures: Figures) -> str:
             f"{found['failed']:.2f} s | {found['lost']:.2f} s | {_when(found)}" if found else "| | not yet"
         )
         lines.append(f"| {_name(size)} | {cells} |")
+        if found := figures.get(f"{size}-again-compiled"):
+            cells = f"{found['failed']:.2f} s | {found['lost']:.2f} s | {_when(found)}"
+            lines.append(f"| {_name(size)}, compiled (decision 0053) | {cells} |")
     lines.append(GAP_HEAD)
     for size in SIZES:
         if found := figures.get(f"{size}-gap"):
