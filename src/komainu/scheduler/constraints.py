@@ -145,10 +145,10 @@ def _read_order(job: Job, element: Element) -> None:
     if sets:
         ordering.read_sets(job, element, sets)
     elif _is_collection(job, first) or _is_collection(job, then):
-        first_action = element.get("first-action")
+        # A set does what is said of it; only of a pair does the second do by default what the first does.
         both = [
-            _side(job, first, action=first_action),
-            _side(job, then, action=element.get("then-action") or first_action),
+            _side(job, first, action=element.get("first-action")),
+            _side(job, then, action=element.get("then-action")),
         ]
         ordering.read_sets(job, element, both)
     else:

@@ -106,9 +106,9 @@ class Primitive:
 
 
 def avoid_remote_nodes(rsc: Resource) -> None:
-    """Keep a resource off nodes that are no members themselves."""
+    """Keep a resource off nodes that are reached through a connection; what is left of others is never up."""
     for row in rsc.table.values():
-        if row.node.is_remote:
+        if row.node.connection is not None:
             row.score = -INFINITY
 
 

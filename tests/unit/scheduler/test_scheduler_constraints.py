@@ -1,7 +1,7 @@
 """What constraints name: tags, templates, and what there is not."""
 
 import pytest
-from whole_text import dummy, state, whole
+from whole_text import dummy, meta, state, whole
 
 from komainu.cib import document as reader
 from komainu.scheduler import recipe
@@ -98,3 +98,31 @@ def test_only_a_pair_is_compared_by_another_attribute_than_the_name() -> None:
     assert [c.node_attribute for c in _scheduled(pair).colocations] == ["colour"]
     sets = f'<rsc_colocation id="k" score="1" node-attribute="colour">{_sets("u v")}</rsc_colocation>'
     assert [c.node_attribute for c in _scheduled(sets).colocations] == ["#uname"]
+
+
+def test_of_a_tag_in_an_ordering_the_second_does_not_do_what_the_first_does() -> None:
+    """A set starts unless it says otherwise; in a pair, the second does by default what the first does."""
+    document = whole(
+        "a",
+        dummy("x") + dummy("y"),
+        state("a"),
+        constraints='<rsc_order id="o" first="x" then="{}" first-action="stop"/>',
+    )
+    for then, task in (("y", "stop"), ("two", "start")):
+        text = reader.show(document).replace("{}", then)
+        text = text.replace("</configuration>", f"<tags>{''.join(TAGS)}</tags></configuration>")
+        job = recipe.read(reader.parse(text, "test"), 1000)
+        recipe.schedule(job)
+        assert f"y_{task}_0" in [order.then_key for order in job.orderings if order.first_key == "x_stop_0"]
+
+
+def test_a_fence_device_avoids_the_nodes_that_are_reached_through_a_connection_only() -> None:
+    """What is left in the configuration of a remote node that is gone takes nothing anyway."""
+    guest = dummy("vm", meta("vm", remote_node="g"))
+    fencer = '<primitive id="f" class="stonith" type="fence_x"/>'
+    document = whole("ar", fencer + guest, state("a"))
+    text = reader.show(document).replace('id="r" uname="r"', 'id="r" uname="r" type="remote"')
+    job = recipe.read(reader.parse(text, "test"), 1000)
+    recipe.schedule(job)
+    scores = {row.node.name: row.score for row in job.by_id["f"].table.values()}
+    assert scores == {"a": 0, "g": -1_000_000, "r": 0}
