@@ -195,7 +195,7 @@ class _Change:
         start = actions.make(self._job, rsc, "start", node, optional=True)
         if node is not None:
             unfencing.order_before(self._job, rsc, node, start, Rel.FIRST_IMPLIES_THEN)
-        if start.is_runnable and not optional and rsc.managed:
+        if start.is_runnable and not optional:
             start.clear(Flag.OPTIONAL)
         if self._is_expected(node):
             start.set(Flag.PSEUDO)

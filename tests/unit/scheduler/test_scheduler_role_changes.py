@@ -3,7 +3,6 @@
 from whole_text import dummy, entry, meta, past, state, whole
 
 from komainu.scheduler import recipe
-from komainu.scheduler.plan import plan
 
 
 def test_a_group_begins_again_when_the_start_of_a_member_is_under_way_and_has_to_be_undone() -> None:
@@ -15,11 +14,3 @@ def test_a_group_begins_again_when_the_start_of_a_member_is_under_way_and_has_to
     assert "g_start_0" in keys
     assert "x_stop_0" in keys
     assert "x_start_0" not in keys
-
-
-def test_a_group_that_nobody_may_start_does_not_begin() -> None:
-    """It is active twice, once on a node in maintenance: it is left alone whole."""
-    group = f'<group id="g">{dummy("x")}</group>'
-    here = state("a", past("x", entry("x", "a", "start", 3)))
-    there = state("b", past("x", entry("x", "b", "start", 3)), maintenance="true")
-    assert plan(whole("ab", group, here + there), 1000).actions == ()
