@@ -32,11 +32,10 @@ def handle(job: Job) -> None:
             by_name.setdefault(rsc.id, []).append(rsc)
             if rsc.history_name is not None and rsc.history_name != rsc.id:
                 by_name.setdefault(rsc.history_name, []).append(rsc)
-    for name, histories in job.history.items():
-        node = job.node_by_name.get(name)
-        if node is None or not (node.is_available or node.maintenance):
+    for node in job.nodes:
+        if not (node.is_available or node.maintenance):
             continue
-        for known_as, history in histories.items():
+        for known_as, history in job.history.get(node.name, {}).items():
             for rsc in by_name.get(known_as, ()):
                 is_idle = node not in rsc.active and history.agent == rsc.description.agent
                 if rsc.removed or not is_idle:
