@@ -18,6 +18,8 @@ _UNMANAGED = re.compile(
     r"(\S+) \(\S+\): (?:ORPHANED )?(?:FAILED|Started|Promoted|Unpromoted).* (\S+) \(.*unmanaged\)"
 )
 _BLOCKED_BY_STOP = re.compile(r"Start (\S+) .* due to unrunnable (\S+) stop \(blocked\)")
+_BLOCKED_BY_PROBE = re.compile(r"Start (\S+) .* due to unrunnable (\S+) monitor \(blocked\)")
+_AFTER_WAY_DOWN = re.compile(r" due to unrunnable \S+ (?:stop|stopped|demote|demoted)\b")
 _EDGE = re.compile(
     r"(?P<first>\S+)_(?P<task>start|stop|monitor|running|stopped)_0(?: \S+)? -> "
     r"(?P<then>\S+)_(?P<next>start|stop|running|stopped)_0(?: |$)"
@@ -25,6 +27,7 @@ _EDGE = re.compile(
 _BEGINNING = re.compile(r"(?:\S+_stopped_0 -> )?(\S+)_start_0")
 _LEAVING = re.compile(r"(\S+)_stop_0 \S+ -> \S+_stop_0 (\S+)")
 _MONITOR = re.compile(r"(?:Cancel )?\S+_monitor_[1-9]\d* \S+")
+_BEGUN = re.compile(r"\w+_(?:start|running)_0")
 _CONTAINER = re.compile(r"(\S+)-(?:docker|podman)-\d+_start_0 \S+ -> (.+)")
 Pair = tuple[str, str, str]
 """A dependent, its primary, the score between them."""
@@ -38,6 +41,12 @@ def reason(cib: Element, found: Sequence[Disagreement]) -> str | None:
         return _reason_of_graph(cib, found)
     if _is_unfinished(cib, found):
         return "what only one of them finishes, with guests"
+    if _waits_for_way_down(cib, found):
+        return "sets after a set that goes down"
+    if _waits_for_probe(cib, found):
+        return "instances that are not up wait for a probe that cannot be done"
+    if _rules_for_bundle_nodes(cib, found):
+        return "a rule that holds for the nodes of a bundle"
     pairs = list(_colocations(cib))
     ours = [line for part in found for line in part.only_ours]
     words = {word for part in found for line in part.only_ours + part.only_reference for word in line.split()}
@@ -79,9 +88,9 @@ def reason(cib: Element, found: Sequence[Disagreement]) -> str | None:
 def _reason_of_graph(cib: Element, found: Sequence[Disagreement]) -> str | None:
     """Return why only what waits for what differs: each line has to have its reason."""
     lines = [line for part in found for line in part.only_ours + part.only_reference]
-    if lines and all(_MONITOR.fullmatch(line) for line in lines):
-        is_known = _has_maintenance_node(cib)
-        return "monitors of what is also active on a node in maintenance" if is_known else None
+    is_begun = bool(lines) and all(_MONITOR.fullmatch(line) or _BEGUN.fullmatch(line) for line in lines)
+    if is_begun and _has_maintenance_node(cib):
+        return "monitors of what is also active on a node in maintenance"
     if _begins_group(cib, lines, found):
         return "dependents of a group that cannot start"
     if _is_behind_follower(cib, lines):
@@ -282,12 +291,12 @@ def _between_owners(cib: Element, pairs: list[Pair]) -> list[Pair]:
 
 def _counts_for_group(cib: Element, pairs: list[Pair], found: Sequence[Disagreement]) -> bool:
     """Tell whether only scores of groups' members differ, some of whom are colocated by name."""
-    named = {name for one, other, _ in pairs for name in (one, other)}
     known = set()
     for group in (e for e in cib.walk() if e.tag == "group"):
         members = {child.id for child in group.all("primitive")}
-        if named & members:
-            known |= {group.id, *members}
+        ends = {name for one, other, _ in pairs if {one, other} & members for name in (one, other)}
+        if ends:
+            known |= {group.id, *members, *ends}
     lines = [line for part in found if part.part == "scores" for line in part.only_ours + part.only_reference]
     others = {part.part for part in found} - {"scores", "what cannot be finished"}
     return bool(lines) and not others and all(line.split()[0] in known for line in lines)
@@ -344,6 +353,38 @@ def _hides_collective(cib: Element, found: Sequence[Disagreement]) -> bool:
         child.id: e.id for e in cib.walk() if e.id in shown for child in e.walk() if child.tag == "primitive"
     }
     return bool(shown) and bool(members & set(inside))
+
+
+def _waits_for_way_down(cib: Element, found: Sequence[Disagreement]) -> bool:
+    """Tell whether only the reference lets something wait for a stop or a demotion, of a set, that does not happen."""
+    has_sets = any(
+        e.get("action") in {"stop", "demote"} or e.get("first-action") in {"stop", "demote"}
+        for order in cib.walk()
+        if order.tag == "rsc_order"
+        and (order.first("resource_set") or {order.get("first"), order.get("then")} & set(_collections(cib)))
+        for e in order.walk()
+    )
+    lines = [line for part in found if part.part == "summary" for line in part.only_reference]
+    return has_sets and bool(lines) and all(_AFTER_WAY_DOWN.search(line) for line in lines)
+
+
+def _waits_for_probe(cib: Element, found: Sequence[Disagreement]) -> bool:
+    """Tell whether all that is blocked here is an instance that waits for the probe of another."""
+    top_of = {e.id: top.id for top in cib.walk() if top.tag == "clone" for e in top.walk()}
+    lines = [line for part in found if part.part == "summary" for line in part.only_ours]
+    ends = [_BLOCKED_BY_PROBE.match(line) for line in lines]
+    return bool(ends) and all(
+        end is not None and end[1] in top_of and top_of[end[1]] == top_of.get(end[2]) for end in ends
+    )
+
+
+def _rules_for_bundle_nodes(cib: Element, found: Sequence[Disagreement]) -> bool:
+    """Tell whether only scores on bundles' nodes differ, which a rule let in there."""
+    bundles = {e.id for e in cib.walk() if e.tag == "bundle"}
+    lines = [line for part in found if part.part == "scores" for line in part.only_ours + part.only_reference]
+    nodes = {line.rpartition(" on ")[2].split(":")[0].rpartition("-")[0] for line in lines}
+    has_rule = any(e.tag == "rsc_location" and e.first("rule") for e in cib.walk())
+    return bool(lines) and all(part.part == "scores" for part in found) and has_rule and nodes <= bundles
 
 
 def _is_unfinished(cib: Element, found: Sequence[Disagreement]) -> bool:
@@ -431,9 +472,10 @@ def _needs_room_for_instances(cib: Element, words: set[str]) -> bool:
     """Tell whether room is counted, and a clone that is named needs some for its instances."""
     if _options(cib).get("placement-strategy", "default") == "default":
         return False
+    uses = {e.id for e in cib.walk() if e.first("utilization") is not None}
     for clone in (e for e in cib.walk() if e.tag == "clone"):
         members = [e for e in clone.walk() if e.tag == "primitive"]
-        needs_room = any(member.first("utilization") is not None for member in members)
+        needs_room = any({member.id, member.get("template")} & uses for member in members)
         if needs_room and words & {member.id for member in members}:
             return True
     return False

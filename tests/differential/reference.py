@@ -25,6 +25,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _BOLD = re.compile(r"style ?= ?bold")
 _INSTANCE = re.compile(r"\b(r\w*?):\d+(?=_)")
 _CONTAINER = re.compile(r"-(?:docker|podman)-\d+$")
+_STOPPED_SOMEWHERE = re.compile(r": Stopped \w+$")
 _PREFIX = re.compile(r"^pcmk__\w+: ")
 
 
@@ -63,6 +64,7 @@ def _squeeze(line: str) -> str:
     # … and shows what a probe said, or that instances are disabled, at other occasions than later versions.
     words = re.sub(r" \((?:not installed|disabled)\)", "", words, flags=re.IGNORECASE)
     words = words.replace("(disabled, ", "(").replace(", disabled)", ")")
+    words = _STOPPED_SOMEWHERE.sub(": Stopped", words)  # 2.1.5 remembers what was pending before the stop
     words = re.sub(
         r"\b(r\w*):\d+", r"\1", words
     )  # which of the instances it is depends on the order of trying

@@ -216,3 +216,37 @@ def test_scores_of_a_group_whose_member_is_named() -> None:
     assert explained.reason(_cib(GROUP, constraints=named.format("g")), found) is None
     more = [*found, Disagreement("actions", ("b_start_0 n1",), ())]
     assert explained.reason(_cib(GROUP, constraints=named.format("b")), more) is None
+
+
+def test_a_set_after_one_that_goes_down() -> None:
+    found = [Disagreement("summary", ("Start b ( n1 ) due to unrunnable a demote (blocked)",), ())]
+    sets = "".join(
+        f'<resource_set id="s{name}" {action}><resource_ref id="{name}"/></resource_set>'
+        for name, action in (("a", 'action="demote"'), ("b", ""))
+    )
+    order = f'<rsc_order id="o">{sets}</rsc_order>'
+    assert explained.reason(_cib(GROUP, constraints=order), found) == "sets after a set that goes down"
+    assert explained.reason(_cib(GROUP, constraints=order.replace("demote", "start")), found) is None
+
+
+def test_an_instance_after_the_probe_of_another() -> None:
+    line = "Start b ( n1 ) due to unrunnable b monitor (blocked)"
+    found = [Disagreement("summary", ("Start b ( n1 )",), (line,))]
+    clone = '<clone id="c"><primitive id="b"/></clone>'
+    why = "instances that are not up wait for a probe that cannot be done"
+    assert explained.reason(_cib(clone), found) == why
+    assert explained.reason(_cib(GROUP), found) is None
+
+
+def test_scores_on_the_nodes_of_a_bundle() -> None:
+    found = [
+        Disagreement("scores", ("a allocation score on x-0: 5",), ("a allocation score on x-0: -INFINITY",))
+    ]
+    rule = '<rsc_location id="l" rsc="a"><rule id="r"/></rsc_location>'
+    bundle = GROUP + '<bundle id="x"/>'
+    assert (
+        explained.reason(_cib(bundle, constraints=rule), found)
+        == "a rule that holds for the nodes of a bundle"
+    )
+    assert explained.reason(_cib(bundle), found) is None
+    assert explained.reason(_cib(GROUP, constraints=rule), found) is None
