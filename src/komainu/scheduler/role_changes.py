@@ -53,15 +53,18 @@ def create(job: Job, rsc: Resource) -> None:
         and rsc.next_role >= Role.STARTED
     )
     may_migrate = is_moving and migration.is_possible(rsc, current)
+    was_under_way = rsc.partial_target is not None
     may_migrate = _settle_partial(rsc, current, may_migrate=may_migrate)
-    is_multiple, is_unexpected = _settle_multiple(rsc, continues=rsc.partial_target is not None)
+    # A migration that cannot go on is recovered whole, whatever is said of what is active too often.
+    is_multiple, is_unexpected = (False, False) if was_under_way else _settle_multiple(rsc)
+    has_to_recover = was_under_way and rsc.partial_target is None
     if rsc.start_pending:
         # It is under way: what waits for a start waits for this one.
         start = actions.make(job, rsc, "start", rsc.assigned_to, optional=True)
         start.is_forced_into_graph = True
     need_stop, need_promote = _needs(job, rsc, current, is_moving=is_moving)
     change = _Change(job, rsc, is_unexpected=is_unexpected)
-    change.restart(current, need_stop=need_stop or is_multiple, need_promote=need_promote)
+    change.restart(current, need_stop=need_stop or is_multiple or has_to_recover, need_promote=need_promote)
     change.transition()
     recurring.create(job, rsc)
     if may_migrate and current is not None:
@@ -84,13 +87,13 @@ def _settle_partial(rsc: Resource, current: Node | None, *, may_migrate: bool) -
     return False
 
 
-def _settle_multiple(rsc: Resource, *, continues: bool) -> tuple[bool, bool]:
+def _settle_multiple(rsc: Resource) -> tuple[bool, bool]:
     """Tell whether a resource active too often has to stop, and whether only where it is not expected."""
     if rsc.requires >= Requires.FENCING:
         count = len(rsc.active)
     else:
         count = sum(node.is_clean_online for node in rsc.active)
-    if count <= 1 or continues:
+    if count <= 1:
         return False, False
     is_unexpected = rsc.multiple_active is MultipleActive.STOP_UNEXPECTED
     return is_unexpected or rsc.multiple_active is MultipleActive.RESTART, is_unexpected
