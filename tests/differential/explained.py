@@ -397,13 +397,18 @@ def _is_unfinished(cib: Element, found: Sequence[Disagreement]) -> bool:
 
 
 def _counts_unseen_as_one(cib: Element, words: set[str]) -> bool:
-    """Tell whether what differs names a guest or a remote node of which there is no state."""
+    """Tell whether what differs names a guest or a remote node of which no state was read, beside others.
+
+    Without fencing only the states of those are read that are up: all count as unread here.
+    """
     status = cib.first("status")
     known = {state.get("uname") for state in (() if status is None else status.all("node_state"))}
+    if _options(cib).get("stonith-enabled") == "false":
+        known = set()
     names = {e.get("value") for e in cib.walk() if e.get("name") == "remote-node"}
     names |= {e.id for e in cib.walk() if e.tag == "primitive" and e.get("type") == "remote"}
     bare = {word.rstrip(":") for word in words}
-    return len(names - known) > 1 and bool(bare & (names - known))
+    return len(names) > 1 and bool(bare & (names - known))
 
 
 def _adds_own_score(cib: Element, found: Sequence[Disagreement]) -> bool:
