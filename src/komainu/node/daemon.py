@@ -174,7 +174,7 @@ class Daemon:
             (prepared.state_file, prepared.promise_file), prepared.flight_file, self.feed, log.write
         )
         told = (self.feed, log.write)
-        self._witness = self._complete.witness = _way_to_witness(ring, incarnation, settings.key, told)
+        self._witness = self._complete.witness = _way_to_witness(ring, incarnation, lambda: wire.keys, told)
         detect_ms = derive(ring).detect_within_ms
         self._probe = ClientProbe(settings.clients, detect_ms, now_ms, told)
         self._clients = ClientSocket(settings.run_folder, self.feed)
@@ -494,7 +494,7 @@ class Daemon:
 def _way_to_witness(
     ring: RingSettings,
     incarnation: Incarnation,
-    key: bytes,
+    keys: Callable[[], tuple[bytes, ...]],
     told: tuple[Callable[[DriveEvent], None], Callable[[Note], None]],
 ) -> WitnessLink | WitnessLease | None:
     """Make the way to the witness, where there is one; Corosync asks its own."""
@@ -504,7 +504,7 @@ def _way_to_witness(
     return (
         WitnessLease(ring, witness, told)
         if witness.path
-        else WitnessLink(ring, witness, incarnation, key, told)
+        else WitnessLink(ring, witness, incarnation, keys, told)
     )
 
 

@@ -35,13 +35,16 @@ class WitnessLink(asyncio.DatagramProtocol):
         settings: RingSettings,
         witness: WitnessOptions,
         incarnation: Incarnation,
-        key: bytes,
+        keys: Callable[[], tuple[bytes, ...]],
         tell: tuple[Callable[[WitnessVoted], None], Callable[[Note], None]],
     ) -> None:
-        """`key` is the cluster key; `tell` takes votes, and what is for the log."""
+        """`keys` gives the cluster key, and those before it; `tell` takes votes, and what is for the log."""
         self._address = (witness.address, witness.port)
-        self._cluster = settings.cluster
-        self._key = witness_key(key, settings.cluster)
+        self._name, self._cluster = witness.name, settings.cluster
+        self._keys = keys
+        self._derived: dict[bytes, bytes] = {}  # from a cluster key to that of the witness
+        self._turn = 0  # which of the keys seals: the witness may have one from before the last replacement
+        self._has_old_key = False
         self._vote, self._note = tell
         nodes = tuple(sorted(node.node for node in settings.nodes))
         lease_ms = derive(settings).detect_within_ms
@@ -67,18 +70,29 @@ class WitnessLink(asyncio.DatagramProtocol):
             self._transport.close()
 
     def warnings(self) -> tuple[str, ...]:
-        """Say nothing: what is wrong with it is known when it is asked."""
-        return ()
+        """Say for `komainu status` that the witness needs the new key; the rest is known when it is asked."""
+        if not self._has_old_key:
+            return ()
+        text = (
+            f"witness {self._name} has a key from before the cluster key was replaced, which counts until the third "
+            f"replacement: give it the new one (komainu witness key)"
+        )
+        return (text,)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Take an answer; what does not open is dropped."""
         del addr
-        answer = open_answer(data, self._key)
-        if answer is not None:
-            self._carry_out(self._voter.answered(answer, _now()))
-            return
+        for place, key in enumerate(self._keys()):
+            answer = open_answer(data, self._for_witness(key))
+            if answer is not None:
+                self._has_old_key = place > 0
+                self._carry_out(self._voter.answered(answer, _now()))
+                return
         reason = read_refusal(data)
         if reason is not None:
+            self._turn += (
+                1  # forged or not: some of the questions of each lease are sealed with the right one
+            )
             self._carry_out(self._voter.refused(reason))
 
     def error_received(self, exc: Exception) -> None:
@@ -99,9 +113,19 @@ class WitnessLink(asyncio.DatagramProtocol):
 
     def _send(self, question: Question) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            sealed = seal(question, self._key, self._cluster, os.urandom(NONCE_BYTES))
+            keys = self._keys()
+            key = self._for_witness(keys[self._turn % len(keys)])
+            sealed = seal(question, key, self._cluster, os.urandom(NONCE_BYTES))
             with contextlib.suppress(OSError):
                 self._transport.sendto(sealed, self._address)
+
+    def _for_witness(self, key: bytes) -> bytes:
+        if key not in self._derived:
+            known = self._keys()
+            self._derived = {
+                each: self._derived.get(each) or witness_key(each, self._cluster) for each in known
+            }
+        return self._derived[key]
 
     def _set_timer(self) -> None:
         if self._timer is not None:

@@ -30,8 +30,10 @@ def ring(port: int) -> RingSettings:
     return RingSettings("office", NodeId(1), nodes, 200, QuorumOptions(witness=witness))
 
 
-async def ask_over_loopback(key: bytes) -> list[WitnessVoted | Note]:
-    """Ask a witness whose key is derived from this cluster key; return what the node is told first."""
+async def ask_over_loopback(
+    key: bytes, known: tuple[bytes, ...] = (KEY,)
+) -> tuple[list[WitnessVoted | Note], tuple[str, ...]]:
+    """Ask a witness whose key is derived from this cluster key; return what the node is told first, and its warnings."""
     loop = asyncio.get_running_loop()
     keys = {"office": witness_key(key, "office")}
     transport, _ = await loop.create_datagram_endpoint(
@@ -47,24 +49,31 @@ async def ask_over_loopback(key: bytes) -> list[WitnessVoted | Note]:
         if isinstance(what, WitnessVoted):
             voted.set()
 
-    link = WitnessLink(settings, settings.quorum.witness, Incarnation(5), KEY, (take, take))
+    link = WitnessLink(settings, settings.quorum.witness, Incarnation(5), lambda: known, (take, take))
     await link.start()
     link.ask(AskWitness("w", ViewId(1, NodeId(1)), (NodeId(1), NodeId(2))), None)
     async with asyncio.timeout(WITHIN_S):
         await voted.wait()
     link.close()
     transport.close()
-    return told
+    return told, link.warnings()
 
 
 def test_a_node_gets_the_vote_for_its_part() -> None:
-    told = asyncio.run(ask_over_loopback(KEY))
+    told, warnings = asyncio.run(ask_over_loopback(KEY))
     (vote,) = (one for one in told if isinstance(one, WitnessVoted))
     assert vote == WitnessVoted(ViewId(1, NodeId(1)), True, "witness w: it gave its vote to this part")
+    assert not warnings
+
+
+def test_a_witness_with_the_key_before_the_last_still_votes_and_status_asks_for_the_new_one() -> None:
+    told, (warning,) = asyncio.run(ask_over_loopback(KEY, known=(b"n" * 32, b"o" * 32, KEY)))
+    assert [one.is_cast for one in told if isinstance(one, WitnessVoted)] == [True]
+    assert warning.endswith("give it the new one (komainu witness key)")
 
 
 def test_a_wrong_key_is_said_and_gives_no_vote() -> None:
-    told = asyncio.run(ask_over_loopback(b"x" * 32))
+    told, _ = asyncio.run(ask_over_loopback(b"x" * 32))
     (vote,) = (one for one in told if isinstance(one, WitnessVoted))
     assert not vote.is_cast
     assert vote.reason == "witness w does not answer: the key of cluster office is another one here"
