@@ -83,6 +83,11 @@ class SbdDisk:
         size = self.header.sector_bytes
         return read_mail(_whole(self._read(self.header.mailbox_at(slot), size), size))
 
+    def look_again(self) -> None:
+        """Raise ValueError when the disk is no longer what it was when it was opened: nobody finds our slot then."""
+        if self._read_header() != self.header:
+            raise ValueError("it was prepared anew")
+
     def clear(self, slot: int, owner: NodeName) -> None:
         """Empty the owner's own mailbox. What comes in at the same moment is read the next time."""
         self._write(self.header.mailbox_at(slot), write_mail(self.header, Mail(Message.CLEAR, str(owner))))
@@ -220,6 +225,7 @@ class SbdWatch:
             disk.clear(slot, self._me)
         while not self._is_over.is_set():
             mail = disk.mail(slot)
+            disk.look_again()
             self._heard[disk.path] = time.monotonic()
             self.troubles.pop(disk.path, None)
             if mail is not None and mail.message is not Message.CLEAR:

@@ -123,6 +123,19 @@ def test_a_disk_that_vanishes_is_named_and_one_that_comes_back_is_not(
     watch.close()
 
 
+def test_a_disk_that_loses_its_header_is_named_though_its_slots_can_be_read(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("komainu.node.sbd.RETRY_S", 0.01)
+    watch = SbdWatch((str(disk),), B, _never, lambda _: None, watchdog_ms=1000)
+    watch.start()
+    wait_until(lambda: SbdDisk(str(disk)).slot(B) is not None)
+    with disk.open("r+b") as file:
+        file.write(bytes(512))
+    wait_until(watch.warnings)
+    watch.close()
+
+
 def _never(reason: str) -> None:
     raise AssertionError(reason)
 
