@@ -22,7 +22,6 @@ DRILLS: Final = (
     ("fencing-watchdog", BOTH),
     ("fencing-sbd", BOTH),
     ("fencing-lease", (Stack.KOMAINU,)),
-    ("fencing-qnetd", (Stack.KOMAINU,)),
 )
 POWER: Final = "power-loss"
 DETECTION: Final = {
