@@ -61,7 +61,7 @@ def run_agent(world: "World", machine: Machine, run: RunAgent) -> None:
     fate = _fate(world, machine, run, mood)
     if fate.starts:
         world.say(f"{machine.name} starts {resource}")
-        world.checks.fenced_before(machine, resource, world.now)
+        world.checks.fenced_before(machine, resource, world.by_name, world.now)
         machine.running.add(resource)
 
     def finish() -> None:

@@ -4,11 +4,12 @@ A checker looks at the truth (what runs on which machine), never at what a daemo
 rule is about belief: a start while a peer is not confirmed off (S2).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from komainu.cib.element import Element
+from komainu.cib.pairs import transient_value
 from komainu.model.ids import Instant, NodeName, ResourceId
 from komainu.node.membership import node_conditions
 from komainu.sim.machine import Machine
@@ -56,10 +57,18 @@ class Checks:
                     fail("S1", now, f"{resource} runs on {seen[resource]} and on {machine.name}")
                 seen[resource] = machine.name
 
-    def fenced_before(self, machine: Machine, resource: ResourceId, now: Instant) -> None:
-        """S2: nothing is started while a lost node is not confirmed off."""
+    def fenced_before(
+        self, machine: Machine, resource: ResourceId, others: Mapping[NodeName, Machine], now: Instant
+    ) -> None:
+        """S2: nothing is started while a lost node is not confirmed off; one that was asked to leave may run nothing more."""
         assert machine.drive is not None, "only a living daemon starts something"
-        lost = [node.name for node in node_conditions(machine.drive.replica.state.cib) if node.is_lost]
+        cib = machine.drive.replica.state.cib
+        lost = [
+            node.name
+            for node in node_conditions(cib)
+            if node.is_lost
+            and (others[node.name].running or transient_value(cib, node.name, "shutdown") is None)
+        ]
         if lost:
             fail("S2", now, f"{machine.name} starts {resource} while {', '.join(lost)} is not confirmed off")
 
