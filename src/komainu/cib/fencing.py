@@ -26,6 +26,7 @@ from komainu.model.ids import NodeName
 from komainu.model.view import Position
 
 _MAKES_DOWN: Final = frozenset({"off", "reboot"})
+_WAITING_AGENTS: Final = frozenset({"fence_watchdog", "fence_sbd"})
 
 
 def with_fencing(cib: Element, command: RecordFencing) -> Element:
@@ -36,10 +37,19 @@ def with_fencing(cib: Element, command: RecordFencing) -> Element:
     if record.state is FenceState.STARTED:
         return cib if record.action == "on" else with_fencing_begun(cib, record.target, record.request)
     if record.state is FenceState.DONE and record.action in _MAKES_DOWN:
-        return with_fencing_done(cib, record.target, record.request)
+        struck_at = command.at if _cut_power(cib, record.device) else None
+        return with_fencing_done(cib, record.target, record.request, struck_at=struck_at)
     if record.state is FenceState.DONE:
         return set_transient(cib, record.target, "#node-unfenced", str(max(1, record.at // 1000)))
     return with_fencing_failed(cib, record.target, record.request)
+
+
+def _cut_power(cib: Element, devices: str) -> bool:
+    """Whether these devices did it themselves, rather than wait until the node must have reset itself."""
+    resources = cib.at("configuration", "resources")
+    stonith = [] if resources is None else [one for one in resources.walk() if one.get("class") == "stonith"]
+    agents = {one.id: one.get("type") for one in stonith}
+    return all(agents.get(name) not in {None, *_WAITING_AGENTS} for name in devices.split("+"))
 
 
 def with_operator_word(cib: Element, command: ConfirmOff) -> Element:

@@ -11,7 +11,9 @@ submitted in an older one may be ordered late, and must not undo it. `fence-requ
 names the fencings that run, each from its start until its end, and goes when the node comes back in another life
 (`daemon-life`, ours, too). A fencing that ends and is not named is about an earlier life of that node, and must not
 put the present one down, whether that is here or was lost in its turn. In the same life the node was only heard
-again: the fencing will still hit it.
+again: the fencing will still hit it. But where a device cuts power, and the node that was back is missed at that moment, it
+was cut off by that, as far as anybody can tell; if it runs nothing by all that is known it is down. Else a device
+that takes longer than its target takes to boot would fence it for ever.
 """
 
 from collections.abc import Mapping
@@ -45,11 +47,20 @@ from komainu.model.view import ViewId
 PAIR: Final = 2
 
 FENCE_MARK: Final = "fence-request"
+PAST_MARK: Final = "fence-request-past"
+"""The fencings that were begun for an earlier life, and may still strike this one."""
+STRUCK_MARK: Final = "fence-struck"
+"""When such a one was done, by the wall clock."""
 LIFE_MARK: Final = "daemon-life"
 VIEW_MARK: Final = "view"
 
 FENCINGS_MAX: Final = 16
 """So many fencings of a node at one time are told apart; of more the oldest count for nothing."""
+
+STRUCK_MS: Final = 10_000
+"""So soon after its power was cut a node is missed: a detection with one link, twice, and the agreement."""
+
+_NO_FENCING: Final = {FENCE_MARK: None, PAST_MARK: None, STRUCK_MARK: None}
 
 _LOST: Final = {"in_ccm": "false", "crmd": "offline", "join": "down"}
 _NODES: Final = ("configuration", "nodes")
@@ -115,7 +126,7 @@ def with_view(cib: Element, command: ChangeMembership, *, is_quorate: bool) -> E
     # A view that nobody could record may lie between: who is not named but not here either was lost, too.
     gone = {name_of(state) for state in node_states(cib) if is_member(state)} - set(ids)
     for name in sorted(gone | lost | left):
-        cib = _with_left(cib, name) if name in left - lost else _with_lost(cib, name)
+        cib = _with_left(cib, name) if name in left - lost else _with_lost(cib, name, command.at)
     lives = dict(zip(command.members, map(storable, command.lives), strict=False))
     for name in command.members:
         cib = update_state(cib, name, partial(_arrive, life=lives.get(name)))
@@ -160,14 +171,36 @@ def with_fencing_failed(cib: Element, node: NodeName, request: str) -> Element:
     return update_state(cib, node, lambda here: with_all(here, {FENCE_MARK: left or None}))
 
 
-def with_fencing_done(cib: Element, node: NodeName, request: str) -> Element:
-    """Make a node cleanly down, unless this fencing was begun for an earlier life of it."""
-    return with_confirmed_off(cib, node) if storable(request) in _fencings(cib, node) else cib
+def with_fencing_done(cib: Element, node: NodeName, request: str, *, struck_at: int | None) -> Element:
+    """Make a node cleanly down, unless this fencing was begun for an earlier life of it, and that may not be all.
+
+    `struck_at`: when a device that cuts power was done; None where the node was to reset itself.
+    """
+    state = node_state(cib, node)
+    if storable(request) in _fencings(cib, node):
+        return with_confirmed_off(cib, node)
+    if state is None or struck_at is None or storable(request) not in (state.get(PAST_MARK) or "").split():
+        return cib
+    if is_member(state):
+        return update_state(cib, node, lambda here: with_all(here, {STRUCK_MARK: str(struck_at)}))
+    return with_confirmed_off(cib, node) if _is_idle(state) else cib
 
 
 def with_confirmed_off(cib: Element, node: NodeName) -> Element:
     """Make a node cleanly down: nothing runs on it, and nothing of its status holds any more."""
-    return update_state(cib, node, lambda here: with_all(here.with_children(()), {**DOWN, FENCE_MARK: None}))
+    return update_state(cib, node, _confirm_off)
+
+
+def _confirm_off(state: Element) -> Element:
+    return with_all(state.with_children(()), {**DOWN, **_NO_FENCING})
+
+
+def _is_idle(state: Element) -> bool:
+    """Whether a node runs nothing by its history; a fence device is nowhere."""
+    homes = state.at("lrm", "lrm_resources")
+    return homes is None or not any(
+        may_be_active(home) for home in homes.children if home.get("class") != "stonith"
+    )
 
 
 def _fencings(cib: Element, node: NodeName) -> list[str]:
@@ -206,15 +239,20 @@ def _arrive(state: Element, life: str | None) -> Element:
             "expected": "down" if was_down else "member",
             "crm-debug-origin": "komainu",
             FENCE_MARK: state.get(FENCE_MARK) if is_same_life else None,
+            PAST_MARK: state.get(PAST_MARK if is_same_life else FENCE_MARK),
+            STRUCK_MARK: state.get(STRUCK_MARK) if is_same_life else None,
             LIFE_MARK: life,
         },
     )
 
 
-def _with_lost(cib: Element, name: NodeName) -> Element:
+def _with_lost(cib: Element, name: NodeName, at: int) -> Element:
     """A node went without a word: unless it was down already, it counts as dangerous until it is fenced."""
 
     def lose(state: Element) -> Element:
+        was_struck = 0 <= at - read_int(state.get(STRUCK_MARK), -STRUCK_MS) <= STRUCK_MS
+        if was_struck and _is_idle(state):
+            return _confirm_off(state)
         was_down = state.get("expected") == "down"
         return with_all(state, {**_LOST, "expected": "down" if was_down else "member"})
 

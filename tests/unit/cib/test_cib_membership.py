@@ -1,5 +1,6 @@
 """cib/membership.py: what a view, a join, a leave and a fencing make of a node's state."""
 
+import pytest
 from cib_samples import (
     AT,
     CAUSE,
@@ -19,14 +20,21 @@ from cib_samples import (
     two_members,
     view_of,
 )
+from msgspec import structs
 
 from komainu.cib.command import ChangeMembership, ConfirmOff, LeaveNode, RecordFencing, SetAttribute
 from komainu.cib.initial import empty_cib
+from komainu.cib.membership import STRUCK_MS
 from komainu.cib.nodes import node_entries, node_state
 from komainu.cib.state import ClusterState
 from komainu.model.fencing import FenceRecord, FenceState
-from komainu.model.ids import NodeName
+from komainu.model.ids import NodeName, WallTime
 from komainu.model.view import View
+
+DEVICES = tuple(
+    f'<primitive id="{name}" class="stonith" type="{agent}"/>'
+    for name, agent in (("power", "fence_lab"), ("disk", "fence_sbd"), ("dog", "fence_watchdog"))
+)
 
 DOWN = ("false", "offline", "down", "down")
 LOST = ("false", "offline", "down", "member")
@@ -34,8 +42,10 @@ PENDING = ("true", "online", "pending", "member")
 MEMBER = ("true", "online", "member", "member")
 
 
-def fencing(state: FenceState, action: str = "reboot", request_id: str = "1.1") -> RecordFencing:
-    record_ = FenceRecord(request_id, B, action, state, A, "lab", "b is silent", "", AT)
+def fencing(
+    state: FenceState, action: str = "reboot", request_id: str = "1.1", device: str = "lab"
+) -> RecordFencing:
+    record_ = FenceRecord(request_id, B, action, state, A, device, "b is silent", "", AT)
     return RecordFencing(CAUSE, AT, "", record_)
 
 
@@ -161,6 +171,46 @@ def test_a_fencing_that_ends_after_its_target_booted_says_nothing_of_the_next_lo
     late = accepted(second, fencing(FenceState.DONE))
     assert status_of(late, B) == LOST
     assert status_of(accepted(late, fencing(FenceState.DONE, request_id="2.1")), B) == DOWN
+
+
+def back_while_a_fencing_runs(*resources: str) -> ClusterState:
+    """Node b was lost, is being fenced for that, and has joined again in another life."""
+    both = accepted(two_members(*DEVICES, *resources), view_of(A, B, lives=("a1", "b1")))
+    started = accepted(accepted(both, view_of(A, lost=(B,), counter=2)), fencing(FenceState.STARTED))
+    return accepted(accepted(started, view_of(A, B, counter=3, lives=("a1", "b2"))), join(B), B)
+
+
+@pytest.mark.parametrize("is_missed_first", [True, False])
+def test_a_slow_device_fences_a_machine_that_boots_quickly_once(is_missed_first: bool) -> None:
+    events = (view_of(A, lost=(B,), counter=4), fencing(FenceState.DONE, device="power"))
+    state = back_while_a_fencing_runs()
+    for event in events if is_missed_first else reversed(events):
+        state = accepted(state, event)
+    assert status_of(state, B) == DOWN
+
+
+@pytest.mark.parametrize("is_missed_first", [True, False])
+def test_what_may_run_on_a_machine_is_not_taken_for_off_by_a_fencing_of_its_earlier_life(
+    is_missed_first: bool,
+) -> None:
+    events = (view_of(A, lost=(B,), counter=4), fencing(FenceState.DONE, device="power"))
+    state = accepted(back_while_a_fencing_runs(WEB_XML), record(request(node=B)), B)
+    for event in events if is_missed_first else reversed(events):
+        state = accepted(state, event)
+    assert status_of(state, B) == LOST
+
+
+@pytest.mark.parametrize("device", ["disk", "dog", "power+disk", "watchdog"])
+def test_a_device_that_waits_for_a_node_to_reset_itself_says_nothing_of_its_next_life(device: str) -> None:
+    state = accepted(back_while_a_fencing_runs(), fencing(FenceState.DONE, device=device))
+    assert status_of(accepted(state, view_of(A, lost=(B,), counter=4)), B) == LOST
+
+
+def test_a_node_that_was_struck_and_lived_on_is_lost_like_any_other() -> None:
+    state = accepted(back_while_a_fencing_runs(), fencing(FenceState.DONE, device="power"))
+    late = structs.replace(view_of(A, lost=(B,), counter=4), at=WallTime(AT + STRUCK_MS + 1))
+    assert status_of(accepted(state, late), B) == LOST
+    assert status_of(accepted(state, structs.replace(late, at=WallTime(AT + STRUCK_MS))), B) == DOWN
 
 
 def test_of_two_fencings_of_one_life_either_counts() -> None:
