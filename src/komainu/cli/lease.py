@@ -76,7 +76,11 @@ def make(path: str | None, length: str, *, overwrite: bool, config: str, name: s
     try:
         create(target, header, may_overwrite=overwrite)
     except (OSError, ValueError) as error:
-        hint = "--overwrite, if nothing on it is needed" if "already" in str(error) else ""
+        hint = (
+            "--overwrite, if nothing on it is needed"
+            if "already" in str(error)
+            else "a PATH on storage that all nodes reach"
+        )
         raise _unusable(target, error, hint) from None
     text = f"{target} is prepared for the cluster {header.cluster}: {FILE_BYTES} bytes, lease {show_ms(lease_ms)}"
     click.echo(text, err=True)
@@ -100,7 +104,7 @@ def show(path: str | None, *, form: str, config: str, name: str | None) -> None:
         time.sleep(header.lease_ms / 1000)
         header, after = _look(target)
     except (OSError, ValueError) as error:
-        raise _unusable(target, error) from None
+        raise _unusable(target, error, _way_out(target, error)) from None
     nodes = tuple(_writer(page, before.get(node)) for node, page in sorted(after.items()))
     found = LeaseView(target, header.cluster, header.lease_ms, nodes)
     click.echo(as_json(found) if form == "json" else folded(_lines(found)))
@@ -155,6 +159,15 @@ def _configured(settings: DaemonSettings) -> str:
     return witness.path
 
 
-def _unusable(path: str, error: OSError | ValueError, hint: str = "") -> Refused:
+def _way_out(path: str, error: OSError | ValueError) -> str:
+    """Say what helps where a file or disk cannot be read."""
+    if isinstance(error, PermissionError):
+        return "run it as root"
+    if "O_DIRECT" in str(error):
+        return "put it on another file system; ext4 and XFS can"
+    return f"is the storage mounted here? If it is new: komainu witness lease create {path}"
+
+
+def _unusable(path: str, error: OSError | ValueError, hint: str) -> Refused:
     reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
     return Refused((Report("witness.lease", f"it cannot be used: {reason}", hint, Place(path)),))

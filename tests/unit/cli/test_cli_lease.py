@@ -94,7 +94,9 @@ def test_who_writes_and_who_is_the_clerk_is_shown(
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["witness", "lease", "show", str(tmp_path / "nowhere")]) == 1
-    assert "nowhere: error: it cannot be used: No such file or directory" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "nowhere: error: it cannot be used: No such file or directory" in said
+    assert "hint: is the storage mounted here? If it is new: komainu witness lease create" in said
 
 
 def test_a_file_or_disk_needs_no_key(settings: list[str], capsys: pytest.CaptureFixture[str]) -> None:
