@@ -116,6 +116,7 @@ class BuiltinRing:
         self._check_at: Instant | None = None
         self._checked = -1  # the watch's changes at that time
         self._deadline: Instant | None = now
+        self._others_at: Instant | None = None  # the next that is due besides our beat
         self._stable = Position()
         self._in_view: Installed | None = None
         self._has_left = False
@@ -262,7 +263,7 @@ class BuiltinRing:
             current = self._formation.passage.current
             if current is not None and peer.node == current.members[0].node:
                 self._rhythm.follow(now)
-                self._deadline = self._next_deadline()
+                self._deadline = earliest(self._rhythm.at, self._others_at)
             if not changed:
                 return None
             return [*notes, *self._take_beat(peer.node, now)]
@@ -361,13 +362,11 @@ class BuiltinRing:
         ):
             # What is heard until the next beat can only make this moment later.
             self._check_at, self._checked = self._watch.next_check(), self._watch.changes
-        first = self._next_deadline()
+        self._others_at = earliest(self._check_at, due, self._telling.wake_at)
+        first = earliest(self._rhythm.at, self._others_at)
         # Never earlier than the next millisecond: a deadline that stays in the past would never let go.
         self._deadline = first if first is not None and first > now else Instant(now + 1)
         return out
-
-    def _next_deadline(self) -> Instant | None:
-        return earliest(self._rhythm.at, self._check_at, self._formation.deadline, self._telling.wake_at)
 
     def _catch_up(self, now: Instant) -> list[Out]:
         """As a view begins, use what its members said in heartbeats before we were in it: they may not repeat it."""
