@@ -11,7 +11,7 @@ INFINITY: Final = 1_000_000
 
 
 INSTANCES_MAX: Final = 256
-"""More instances than any clone or bundle has (32 nodes, 8 on each): a number with a slip must not fill the memory."""
+"""More instances than any clone or bundle has (64 nodes, 4 on each): a number with a slip must not fill the memory."""
 
 
 def add_scores(left: int, right: int) -> int:
