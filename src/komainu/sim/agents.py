@@ -69,6 +69,8 @@ def run_agent(world: "World", machine: Machine, run: RunAgent) -> None:
             world.say(f"{machine.name} stopped {resource}")
             machine.running.discard(resource)
         code = fate.exit_code
+        if code != 0 and run.request.operation == "stop":
+            world.checks.unstopped[machine.name] = world.now
         if code == 0 and run.request.operation == "monitor" and not _is_device(run):
             code = 0 if resource in machine.running else NOT_RUNNING
             if mood is Agents.LYING:
@@ -142,7 +144,7 @@ def run_fence_agent(world: "World", machine: Machine, run: RunFenceAgent) -> Non
             victim = world.by_name[NodeName(target)]
             world.say(f"{machine.name} fences {target}")
             if victim.is_on:
-                world.checks.not_both(machine.name, victim.name, tuple(world.machines.values()), world.now)
+                world.checks.not_both(victim.name, tuple(world.machines.values()), world.now)
             world.lose_power(victim.node_id)
 
     is_good = devices in {Devices.WELL, Devices.SLOW}

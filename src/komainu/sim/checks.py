@@ -22,8 +22,8 @@ HELD_AT_REST_MAX: Final = 300
 """What a core may hold when nothing has happened for long: a few things for each node, link and resource."""
 
 ONE_FAULT_MS: Final = 15_000
-"""Two nodes of a pair that are fenced within this time, and no new fault between, went down for one (S4). A service
-that failed so long ago may still be the reason for a fencing."""
+"""Two nodes of a pair that are fenced within this time, and no new fault between, went down for one (S4). A stop
+that failed so long ago may still be the reason for a fencing: it waits for somebody who can do it."""
 
 
 class SafetyViolated(AssertionError):
@@ -36,7 +36,7 @@ class Checks:
 
     fenced: list[tuple[Instant, NodeName]] = field(default_factory=list)
     last_fault: Instant = field(default=Instant(0))
-    service_faults: list[Instant] = field(default_factory=list)  # when each of those that struck is over
+    unstopped: dict[NodeName, Instant] = field(default_factory=dict)  # when a stop last failed on a node
     planner_fault: str = ""
     acknowledged: dict[str, NodeName] = field(
         default_factory=dict
@@ -72,15 +72,15 @@ class Checks:
         if lost:
             fail("S2", now, f"{machine.name} starts {resource} while {', '.join(lost)} is not confirmed off")
 
-    def not_both(self, by: NodeName, target: NodeName, machines: tuple[Machine, ...], now: Instant) -> None:
+    def not_both(self, target: NodeName, machines: tuple[Machine, ...], now: Instant) -> None:
         """S4: in a two-node cluster one fault never takes both nodes down.
 
-        A node that fences itself because a service does not stop, after a fault of the services, has a reason of
-        its own, whatever the network did in between.
+        A node on which a service does not stop has a reason of its own, whatever happened to the other one.
         """
         others = [at for at, name in self.fenced if name != target and now - at <= ONE_FAULT_MS]
         self.fenced.append((now, target))
-        has_own = by == target and any(until >= now - ONE_FAULT_MS for until in self.service_faults)
+        failed_at = self.unstopped.pop(target, None)
+        has_own = failed_at is not None and now - failed_at <= ONE_FAULT_MS
         if len(machines) == 2 and not has_own and any(self.last_fault <= at for at in others):
             fail("S4", now, "both nodes of a pair were fenced for one fault")
 

@@ -113,8 +113,6 @@ class Misfortune:
         world, chance = self._world, Random(fault.seed)
         self.struck[fault.kind] = self.struck.get(fault.kind, 0) + 1
         world.checks.last_fault = world.now
-        if fault.kind in service_faults.KINDS:
-            world.checks.service_faults.append(Instant(world.now + fault.lasts_ms))
         self._set_option_on(chance.choice(self._nodes))
         world.observer.disturbed(views_max=VIEWS_MAX.get(fault.kind))
         scene = Scene(world, chance, tuple(self._nodes), tuple(self._links), self._resources, fault.lasts_ms)
