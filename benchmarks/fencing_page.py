@@ -18,6 +18,7 @@ DRILLS: Final = (
     ("fencing-more", BOTH),
     ("fencing-none", BOTH),
     ("fencing-witness", BOTH),
+    ("fencing-qnetd", (Stack.KOMAINU_ON_COROSYNC, Stack.PACEMAKER)),
     ("fencing-clients", (Stack.KOMAINU,)),
     ("fencing-watchdog", BOTH),
     ("fencing-sbd", BOTH),
