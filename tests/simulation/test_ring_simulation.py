@@ -137,6 +137,20 @@ def test_the_witness_chooses_one_half_before_any_view_is_told() -> None:
     assert all(now == before[node] + 1 for node, now in changes(world).items())
 
 
+def test_a_vote_of_the_witness_that_is_lost_ends_quorum_without_a_wait_for_the_next_word() -> None:
+    """The witness may give it to another part from now on."""
+    world = settled(2, quorum=OPTIONS["witness"])
+    world.crash(NodeId(2))
+    world.run_for(2000)
+    view = world.lives[NodeId(1)].ring.view
+    assert view is not None
+    assert quorate(world) == {NodeId(1): True}
+    world.witness_reach.clear()
+    world.give(NodeId(1), WitnessVoted(view.view_id, is_cast=False, reason="it does not answer"))
+    world.run_for(2)
+    assert quorate(world) == {NodeId(1): False}
+
+
 def test_a_witness_that_is_silent_is_not_waited_for_longer_than_said() -> None:
     world = settled(2, quorum=OPTIONS["witness"])
     world.witness_reach.clear()

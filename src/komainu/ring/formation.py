@@ -172,11 +172,11 @@ class Formation:
         if self.passage.starts_alone or is_held_back or (is_known and self._judged != _count_of(settings)):
             return True
         if settings.quorum.witness is not None:
-            beats = [self._watch.peers[peer.node].beat for peer in current.members if peer != self._me]
-            votes = {beat.witness for beat in beats if beat is not None and beat.view == current.key}
-            votes.add(self.passage.vote_of(current.key.view_id))
+            votes = self.passage.words()
             turnout = Turnout(decision.view.members, decision.waits_for_all, has_witness=Vote.CAST in votes)
-            if judge(settings, decision.voters, turnout).quorate != decision.view.quorate:
+            is_quorate = judge(settings, decision.voters, turnout).quorate
+            # A vote is lost when nobody has it, not while a member has not heard yet that there is one.
+            if is_quorate != decision.view.quorate and (is_quorate or Vote.UNKNOWN not in votes):
                 return True
         if not settings.quorum.is_dynamic or not decision.view.quorate:
             return False

@@ -11,7 +11,7 @@ from komainu.model.view import ViewId
 from komainu.ring.decision import decide, hangs_on_witness, lacking
 from komainu.ring.order import Mail
 from komainu.ring.outbox import RESEND_MAX
-from komainu.ring.packet import Flush, Install, Member, Propose, Share
+from komainu.ring.packet import Flush, Install, Member, Propose, Share, Vote
 from komainu.ring.passage import Out, Passage
 from komainu.ring.settings import RingSettings, Timing
 from komainu.ring.watch import Watch
@@ -165,6 +165,10 @@ class Leading:
         witness = self._settings.quorum.witness
         if witness is None or not hangs_on_witness(self._settings, ballot.answers):
             return False
+        current = self._passage.current
+        is_same = current is not None and current.members == ballot.members
+        if is_same and self._passage.words() == {Vote.WITHHELD}:
+            return False  # its vote is lost, and another part may have it soon: no word is waited for
         if ballot.witness_until is None:
             ballot.witness_until = Instant(now + witness.wait_ms)
         if now >= ballot.witness_until:

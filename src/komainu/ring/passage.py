@@ -140,6 +140,15 @@ class Passage:
         """Return the witness's word on a view, as far as it came here."""
         return Vote.UNKNOWN if view_id is None else self._votes.get(view_id, Vote.UNKNOWN)
 
+    def words(self) -> set[Vote]:
+        """Return the witness's word on the present view, as its members have it."""
+        current = self.current
+        if current is None:
+            return set()
+        beats = [self._watch.peers[each.node].beat for each in current.members if each != self._me]
+        said = {beat.witness if beat and beat.view == current.key else Vote.UNKNOWN for beat in beats}
+        return said | {self.vote_of(current.key.view_id)}
+
     def is_settled(self, now: Instant) -> bool:
         """Whether the view has lasted for last_man_standing's window."""
         window_ms = self._options.last_man_standing_window_ms
