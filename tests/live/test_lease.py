@@ -66,11 +66,11 @@ def test_two_nodes_share_the_vote_of_a_disk(device: str, tmp_path: Path) -> None
             tell = (lambda voted, node=node: vote(node, voted), lambda _: None)
             leases[node] = WitnessLease(settings, settings.quorum.witness, tell)
             await leases[node].start()
-            leases[node].ask(AskWitness("w", ViewId(1, A), (A, B)), None)
+            leases[node].ask(AskWitness("w", ViewId(1, A), (A, B), (A, B)), None)
         for node in paths:
             await wait_for(node, is_cast=True)
         for node in paths:
-            leases[node].ask(AskWitness("w", ViewId(2, node), (node,)), B)
+            leases[node].ask(AskWitness("w", ViewId(2, node), (node,), (A, B)), B)
         await wait_for(B, is_cast=True)
         await wait_for(A, is_cast=False)
         paths[B].unlink()

@@ -1,10 +1,15 @@
 """Nodes and links are added, changed and removed while the cluster runs, under load and faults: nothing is lost, nobody is accused."""
 
+from dataclasses import replace
+
 from komainu.model.ids import Instant, LinkNumber, NodeId, NodeName
 from komainu.model.request import AddLink, AddNode, ChangeLink, LayoutChange, RemoveLink, RemoveNode
+from komainu.ring.settings import QuorumOptions, WitnessOptions
 from komainu.sim.layout_faults import bring_in
 from komainu.sim.machine_faults import stop_daemon
-from komainu.sim.scenario import NAMES, make_world, trouble
+from komainu.sim.races import RaceWorld
+from komainu.sim.scenario import NAMES, make_setup, make_world, trouble
+from komainu.sim.witness import SimWitness
 from komainu.sim.world import World
 
 
@@ -202,3 +207,57 @@ def test_a_member_is_not_removed() -> None:
     world = raised(3, 2, 4)
     change(world, 1, RemoveNode(NodeName("c")))
     assert nodes_of(world) == {(1, 2, 3)}
+
+
+LMS = QuorumOptions(witness=WitnessOptions("w", votes=2, algorithm="lms"))
+
+
+def three_and_a_witness() -> tuple[RaceWorld, SimWitness]:
+    setup = make_setup(3, 1)
+    world = RaceWorld(replace(setup, settings=tuple(replace(one, quorum=LMS) for one in setup.settings)))
+    assert isinstance(world.witness, SimWitness)
+    for node in world.machines:
+        world.boot(node)
+    run(world, 5_000)
+    return world, world.witness
+
+
+def test_a_vote_that_one_member_hears_of_later_costs_no_view() -> None:
+    """Until the witness's word had come to the leader, too, it made one view after the other: six within 40 ms."""
+    world, _ = three_and_a_witness()
+    before = views(world)
+    stop_daemon(world, world.machines[NodeId(3)], away_ms=600_000)
+    run(world, 3_000)
+    assert quorate(world) == {1, 2}
+    assert views(world) == before + 1
+
+
+def test_a_witness_started_anew_waits_for_a_node_that_was_added_since() -> None:
+    """a and b were started when c was no node. With lms c has the vote alone, and the witness forgets it."""
+    a, b, c = NodeId(1), NodeId(2), NodeId(3)
+    world, witness = three_and_a_witness()
+    stop_daemon(world, world.machines[c], away_ms=600_000)
+    run(world, 3_000)
+    change(world, 1, RemoveNode(world.machines[c].name))
+    for node in (a, b):
+        stop_daemon(world, world.machines[node], away_ms=2_000)
+        run(world, 5_000)
+    add_last(world, 3)
+    bring_in(world, world.machines[c])
+    run(world, 4_000)
+    assert quorate(world) == {a, b, c}
+
+    witness.reaches = {c}
+    world.network.part({a, b}, {c})
+    run(world, 4_000)
+    assert quorate(world) == {c}
+    witness.reaches = {a, b}
+    witness.restart()
+    assert world.run_while(lambda: a not in quorate(world), at_most_ms=10_000)
+    assert quorate(world) == {a, b}, "the lease of c was over by then"
+
+
+def quorate(world: World) -> set[NodeId]:
+    """The nodes that are in a view with quorum."""
+    views = {node: each.drive.ring.view for node, each in world.machines.items() if each.drive is not None}
+    return {node for node, view in views.items() if view is not None and view.quorate}

@@ -34,8 +34,7 @@ class WitnessLease:
         tell: tuple[Callable[[WitnessVoted], None], Callable[[Note], None]],
     ) -> None:
         """`tell` takes votes, and what is for the log."""
-        nodes = tuple(sorted(node.node for node in settings.nodes))
-        self._lease = Lease(witness.name, settings.me, nodes, _draw)
+        self._lease = Lease(witness.name, settings.me, _draw)
         self._rounds = _Rounds(witness.path, settings.me, settings.cluster, self._done)
         self._path = witness.path
         self._vote, self._note = tell
@@ -50,7 +49,7 @@ class WitnessLease:
 
     def ask(self, asked: AskWitness, goes_first: NodeId | None) -> None:
         """Ask for this part's vote from now on."""
-        self._carry_out(self._lease.ask(Part(asked.view_id, asked.members, goes_first), _now()))
+        self._carry_out(self._lease.ask(Part(asked.view_id, asked.members, asked.nodes, goes_first), _now()))
 
     def close(self) -> None:
         """Ask nothing any more. A thread that hangs in its storage is left to it."""

@@ -46,9 +46,8 @@ class WitnessLink(asyncio.DatagramProtocol):
         self._turn = 0  # which of the keys seals: the witness may have one from before the last replacement
         self._has_old_key = False
         self._vote, self._note = tell
-        nodes = tuple(sorted(node.node for node in settings.nodes))
         lease_ms = derive(settings).detect_within_ms
-        self._voter = Voter(witness.name, settings.me, nodes, life=incarnation, lease_ms=lease_ms)
+        self._voter = Voter(witness.name, settings.me, life=incarnation, lease_ms=lease_ms)
         self._transport: asyncio.DatagramTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -60,7 +59,7 @@ class WitnessLink(asyncio.DatagramProtocol):
 
     def ask(self, asked: AskWitness, goes_first: NodeId | None) -> None:
         """Ask for this part's vote from now on."""
-        self._carry_out(self._voter.ask(Part(asked.view_id, asked.members, goes_first), _now()))
+        self._carry_out(self._voter.ask(Part(asked.view_id, asked.members, asked.nodes, goes_first), _now()))
 
     def close(self) -> None:
         """Ask nothing any more."""

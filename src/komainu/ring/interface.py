@@ -206,6 +206,7 @@ class AskWitness:
     witness: str
     view_id: ViewId
     members: tuple[NodeId, ...]
+    nodes: tuple[NodeId, ...]  # all that there are by now: the witness hears them before it decides
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,8 +123,10 @@ class Passage:
     def ask_witness(self, ballot: ViewId, members: tuple[Member, ...]) -> list[Out]:
         """Ask for the witness's word on the view that a ballot would make."""
         witness = self._options.witness
-        nodes = tuple(member.node for member in members)
-        return [] if witness is None else [AskWitness(witness.name, ballot, nodes)]
+        if witness is None:
+            return []
+        nodes = tuple(sorted((self._me.node, *self._watch.peers)))
+        return [AskWitness(witness.name, ballot, tuple(member.node for member in members), nodes)]
 
     def voted(self, view_id: ViewId, *, is_cast: bool, reason: str) -> bool:
         """Take in the witness's word; whether it is about the ballot that was answered."""

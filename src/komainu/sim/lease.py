@@ -66,11 +66,11 @@ class SimLease:
         assert machine.drive is not None, "only a living daemon asks"
         lease = self._leases.get((machine.node_id, machine.life))
         if lease is None:
-            lease = Lease("w", machine.node_id, tuple(sorted(self._world.machines)), self._draw)
+            lease = Lease("w", machine.node_id, self._draw)
             self._leases[machine.node_id, machine.life] = lease
             self._wake(machine, lease)
         first = machine.drive.pair.goes_first(machine.drive.replica.state)
-        part = Part(asked.view_id, asked.members, first)
+        part = Part(asked.view_id, asked.members, asked.nodes, first)
         self._carry_out(machine, lease, lease.ask(part, self._now(machine)))
 
     def _now(self, machine: Machine) -> Instant:

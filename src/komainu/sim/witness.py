@@ -55,14 +55,13 @@ class SimWitness:
         settings = self._world.settings[machine.node_id]
         voter = self._voters.get((machine.node_id, machine.life))
         if voter is None:
-            nodes = tuple(sorted(self._world.machines))
             life = self._world.chance.getrandbits(60) + 1
             lease_ms = derive(settings).detect_within_ms
-            voter = Voter("w", machine.node_id, nodes, life=life, lease_ms=lease_ms)
+            voter = Voter("w", machine.node_id, life=life, lease_ms=lease_ms)
             self._voters[machine.node_id, machine.life] = voter
             self._wake(machine, voter)
         first = machine.drive.pair.goes_first(machine.drive.replica.state)
-        part = Part(asked.view_id, asked.members, first)
+        part = Part(asked.view_id, asked.members, asked.nodes, first)
         self._carry_out(machine, voter, voter.ask(part, self._world.now))
 
     def _carry_out(self, machine: Machine, voter: Voter, effects: Sequence[Question | Told | Note]) -> None:

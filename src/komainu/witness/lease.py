@@ -79,11 +79,11 @@ Out = StartRound | Told | Note
 class Lease:
     """One node's dealings with a witness that is a file or a disk."""
 
-    def __init__(self, name: str, node: NodeId, nodes: Sequence[NodeId], draw: Callable[[], int]) -> None:
+    def __init__(self, name: str, node: NodeId, draw: Callable[[], int]) -> None:
         """`draw` gives random numbers of LIFE_BITS bits, and never 0."""
         self.name = name
         self.trouble = ""  # why the file or disk cannot be used now, in one phrase
-        self._node, self._nodes = node, tuple(nodes)
+        self._node = node
         self._draw = draw
         self._looked: set[int] = set()  # slots that were read at least once
         self._met: set[NodeId] = set()  # nodes that wrote something while this one looked
@@ -100,7 +100,7 @@ class Lease:
         self._header = header
         self._lease_ms = header.lease_ms
         life = self._draw()
-        self._voter = Voter(self.name, self._node, self._nodes, life=life, lease_ms=self._lease_ms)
+        self._voter = Voter(self.name, self._node, life=life, lease_ms=self._lease_ms)
         self._question: Question | None = None
         self._clerkship = Clerkship(slot_of(self._node), self._lease_ms)
         self._all_read_at: Instant | None = None
@@ -208,7 +208,7 @@ class Lease:
         if page is not None:
             self._number = page.number
         has_read = self._all_read_at is not None and now - self._all_read_at < self._lease_ms // 2
-        nodes = {self._node, *self._nodes, *self._members}
+        nodes = {self._node, *self._question.nodes, *self._members}
         slots = frozenset(map(slot_of, nodes)) if has_read and not is_trying else None
         start = StartRound(page, slots)
         self._round = _Round(now, start, is_trying)

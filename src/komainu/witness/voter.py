@@ -31,17 +31,16 @@ class Part:
 
     view: ViewId
     members: tuple[NodeId, ...]
+    nodes: tuple[NodeId, ...]  # of the whole cluster, as it is by now
     goes_first: NodeId | None
 
 
 class Voter:
     """One node's dealings with its witness."""
 
-    def __init__(
-        self, name: str, node: NodeId, nodes: tuple[NodeId, ...], *, life: int, lease_ms: int
-    ) -> None:
+    def __init__(self, name: str, node: NodeId, *, life: int, lease_ms: int) -> None:
         self._name = name
-        self._node, self._nodes = node, nodes
+        self._node = node
         self._life = life
         self._lease_ms = lease_ms
         self._epoch = 0
@@ -138,7 +137,7 @@ class Voter:
                 number=self._number,
                 view=self._part.view,
                 members=self._part.members,
-                nodes=self._nodes,
+                nodes=self._part.nodes,
                 goes_first=self._part.goes_first,
                 holds=holds and self._held_members == self._part.members,
                 lease_ms=self._lease_ms,

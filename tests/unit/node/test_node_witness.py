@@ -51,7 +51,8 @@ async def ask_over_loopback(
 
     link = WitnessLink(settings, settings.quorum.witness, Incarnation(5), lambda: known, (take, take))
     await link.start()
-    link.ask(AskWitness("w", ViewId(1, NodeId(1)), (NodeId(1), NodeId(2))), None)
+    both = NodeId(1), NodeId(2)
+    link.ask(AskWitness("w", ViewId(1, NodeId(1)), both, both), None)
     async with asyncio.timeout(WITHIN_S):
         await voted.wait()
     link.close()

@@ -44,7 +44,7 @@ class Node:
             self.notes.put_nowait(note.message)
 
     async def ask(self, counter: int, *members: NodeId) -> None:
-        self.lease.ask(AskWitness("w", ViewId(counter, self.me), members), None)
+        self.lease.ask(AskWitness("w", ViewId(counter, self.me), members, (A, B)), None)
 
     async def wait_for(self, *, is_cast: bool) -> None:
         async with asyncio.timeout(WITHIN_S):

@@ -72,7 +72,7 @@ class World:
     def boot(self, node: NodeId) -> None:
         chance = Random(self.chance.getrandbits(64))
         self.lives[node] += 1
-        self.leases[node] = Lease("w", node, self.nodes, lambda: chance.getrandbits(60) + 1)
+        self.leases[node] = Lease("w", node, lambda: chance.getrandbits(60) + 1)
         self.believes[node] = False
         self.parts[node], self.views[node] = (), ViewId(0, node)
         self.wake(node, self.lives[node])
@@ -96,7 +96,9 @@ class World:
         self.counter += 1
         self.parts[node], self.views[node] = part, ViewId(self.counter, node)
         self.believes[node] = False
-        self.carry_out(node, lease.ask(Part(self.views[node], part, None), self.clock(node)))
+        self.carry_out(
+            node, lease.ask(Part(self.views[node], part, tuple(self.nodes), None), self.clock(node))
+        )
 
     def wake(self, node: NodeId, life: int) -> None:
         """Tick at the deadline, as a shell does; never later, since who stands still does nothing."""
@@ -274,11 +276,11 @@ class Lone:
 
     def __init__(self) -> None:
         draws = iter(range(1, 10**6))
-        self.lease = Lease("w", A, [A, B], lambda: next(draws))
+        self.lease = Lease("w", A, lambda: next(draws))
         self.blocks = {slot: Block(b"") for slot in range(SLOTS)}
         self.now = 10_000
         self.starts: list[StartRound] = []
-        self.take(self.lease.ask(Part(ViewId(1, A), (A,), None), Instant(self.now)))
+        self.take(self.lease.ask(Part(ViewId(1, A), (A,), (A, B), None), Instant(self.now)))
 
     def take(self, effects: list[Out]) -> None:
         self.starts += [effect for effect in effects if isinstance(effect, StartRound)]

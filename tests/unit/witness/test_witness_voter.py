@@ -10,7 +10,7 @@ from komainu.witness.voter import ASKS_PER_LEASE, Part, Told, Voter
 
 A, B = NodeId(1), NodeId(2)
 VIEW = ViewId(3, A)
-PART = Part(VIEW, (A,), A)
+PART = Part(VIEW, (A,), (A, B), A)
 LEASE_MS = 1_000
 
 
@@ -18,7 +18,7 @@ class Bench:
     """A voter that has greeted its witness."""
 
     def __init__(self) -> None:
-        self.voter = Voter("w", A, (A, B), life=9, lease_ms=LEASE_MS)
+        self.voter = Voter("w", A, life=9, lease_ms=LEASE_MS)
         self.now = 1_000
         (hello,) = self.voter.ask(PART, Instant(self.now))
         assert hello.epoch == 0
@@ -87,7 +87,7 @@ def test_answers_to_another_life_or_view_or_question_count_nothing() -> None:
 def test_another_part_does_not_hold_what_the_last_one_held() -> None:
     bench = Bench()
     bench.answer(bench.number(), Verdict.CAST)
-    (question,) = bench.voter.ask(Part(ViewId(4, A), (A, B), None), Instant(bench.now))
+    (question,) = bench.voter.ask(Part(ViewId(4, A), (A, B), (A, B), None), Instant(bench.now))
     assert not question.holds
 
 
