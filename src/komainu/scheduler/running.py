@@ -25,7 +25,7 @@ def add(job: Job, rsc: Resource, node: Node, *, is_failed: bool) -> None:
         _stay(rsc, node)
         return
     if is_primitive and len(rsc.active) > 1:
-        _settle_multiple(rsc)
+        _settle_multiple(job, rsc)
     if rsc.parent is not None:
         add(job, rsc.parent, node, is_failed=False)
 
@@ -51,10 +51,10 @@ def _stay(rsc: Resource, node: Node) -> None:
         parent = parent.parent
 
 
-def _settle_multiple(rsc: Resource) -> None:
+def _settle_multiple(job: Job, rsc: Resource) -> None:
     match rsc.multiple_active:
         case MultipleActive.STOP_ONLY:
-            tree.ban(rsc)
+            tree.ban_everywhere(job, rsc)
         case MultipleActive.BLOCK:
             rsc.managed, rsc.blocked = False, True
             parent = rsc.parent

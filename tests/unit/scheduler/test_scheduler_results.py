@@ -54,6 +54,13 @@ def test_a_failure_after_which_it_shall_stop_forbids_nodes_that_nothing_names() 
     assert {key: row.score for key, row in job.by_id["r"].table.items()} == {"a": -INFINITY, "b": -INFINITY}
 
 
+def test_what_is_only_stopped_if_active_twice_may_go_to_no_node_that_nothing_names_either() -> None:
+    only = meta("r", multiple_active="stop_only")
+    states = state("a", past("r", UP)) + state("b", past("r", UP.replace('"a"', '"b"')))
+    job = recipe.read(whole("abc", dummy("r", only), states, options={"symmetric-cluster": "false"}), 1000)
+    assert {key: row.score for key, row in job.by_id["r"].table.items()} == dict.fromkeys("abc", -INFINITY)
+
+
 def test_what_is_configured_wrongly_is_forbidden_everywhere() -> None:
     wrong = entry("r", "a", "start", 4, rc_code="6")
     found = plan(whole("ab", dummy("r"), state("a", past("r", wrong)) + state("b")), 1000)
