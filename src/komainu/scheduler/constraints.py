@@ -76,12 +76,17 @@ def _expand(job: Job, name: str) -> list[str]:
 
 
 def read_sets(job: Job, element: Element) -> list[ResourceSet]:
-    """Return the sets of a constraint; tags and templates in them are replaced by what they stand for."""
-    sets = []
-    for xml in element.all("resource_set"):
-        names = [name for reference in xml.all("resource_ref") for name in _expand(job, reference.id)]
-        sets.append(_make_set(job, xml, names))
-    return sets
+    """Return the sets of a constraint; tags and templates in them are replaced by what they stand for.
+
+    Where one name in the end means nothing, none is replaced: then tags and templates mean nothing either.
+    """
+    sets = list(element.all("resource_set"))
+    written = [[reference.id for reference in xml.all("resource_ref")] for xml in sets]
+    meant = [[one for name in names for one in _expand(job, name)] for names in written]
+    is_whole = all(find_resource(job, one) is not None for names in meant for one in names)
+    return [
+        _make_set(job, xml, names) for xml, names in zip(sets, meant if is_whole else written, strict=True)
+    ]
 
 
 def _known_members(sets: list[ResourceSet]) -> Iterator[tuple[Resource, Element]]:
@@ -103,10 +108,8 @@ def _side(job: Job, name: str, **attributes: str | None) -> ResourceSet:
 def _read_location(job: Job, element: Element) -> None:
     name, pattern = element.get("rsc"), element.get("rsc-pattern")
     if name is not None:
-        for one in _expand(job, name):
-            rsc = find_resource(job, one)
-            if rsc is not None:
-                location.read(job, element, rsc)
+        for rsc in _side(job, name).members:
+            location.read(job, element, rsc)
         return
     if pattern is not None:
         location.read_pattern(job, element, pattern)
@@ -160,10 +163,8 @@ def _read_order(job: Job, element: Element) -> None:
 def _read_ticket(job: Job, element: Element) -> None:
     name = element.get("rsc")
     if name is not None:
-        for one in _expand(job, name):
-            rsc = find_resource(job, one)
-            if rsc is not None:
-                tickets.read(job, element, rsc, element.get("rsc-role"))
+        for rsc in _side(job, name).members:
+            tickets.read(job, element, rsc, element.get("rsc-role"))
         return
     for rsc, xml in _known_members(read_sets(job, element)):
         tickets.read(job, element, rsc, xml.get("role"))

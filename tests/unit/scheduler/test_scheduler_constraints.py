@@ -27,10 +27,10 @@ def test_two_tags_cannot_be_colocated_and_the_plan_says_so() -> None:
     assert "start x on a" in [action.label for action in found.actions]
 
 
-def _scheduled(constraint: str) -> Job:
-    job = recipe.read(
-        whole("ab", "".join(map(dummy, "uvwxyz")), state("a") + state("b"), constraints=constraint), 1000
-    )
+def _scheduled(constraint: str, tags: str = "") -> Job:
+    cib = whole("ab", "".join(map(dummy, "uvwxyz")), state("a") + state("b"), constraints=constraint)
+    text = reader.show(cib).replace("</configuration>", f"<tags>{tags}</tags></configuration>")
+    job = recipe.read(reader.parse(text, "test"), 1000)
     recipe.schedule(job)
     return job
 
@@ -91,6 +91,29 @@ def test_a_set_has_nodes_and_tickets_up_to_a_name_that_means_nothing() -> None:
     assert "".join(top.id for top in job.resources if top.table["a"].score == 7) == "uvw"
     job = _scheduled(f'<rsc_ticket id="t" ticket="T">{sets}</rsc_ticket>')
     assert "".join(top.id for top in job.resources if top.table["a"].score < 0) == "uvw"
+
+
+def _tag(name: str, members: str) -> str:
+    references = "".join(f'<obj_ref id="{member}"/>' for member in members.split())
+    return f'<tag id="{name}">{references}</tag>'
+
+
+@pytest.mark.parametrize(
+    ("constraint", "members", "named"),
+    [
+        (_sets("u t"), "v w", "uvw"),
+        (_sets("u t"), "v nobody w", "u"),  # nothing is replaced, so the tag means nothing
+        (_sets("u t v", "nobody"), "w", "u"),
+        ("", "v nobody w", "v"),  # one side alone is a set that ends there
+    ],
+)
+def test_tags_are_replaced_where_all_names_mean_something(constraint: str, members: str, named: str) -> None:
+    about = "" if constraint else 'rsc="t"'
+    tag = _tag("t", members)
+    job = _scheduled(f'<rsc_location id="l" {about} node="a" score="7">{constraint}</rsc_location>', tag)
+    assert "".join(top.id for top in job.resources if top.table["a"].score == 7) == named
+    job = _scheduled(f'<rsc_ticket id="k" {about} ticket="T">{constraint}</rsc_ticket>', tag)
+    assert "".join(top.id for top in job.resources if top.table["a"].score < 0) == named
 
 
 def test_only_a_pair_is_compared_by_another_attribute_than_the_name() -> None:
