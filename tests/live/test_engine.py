@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from komainu.lab import lab, managers, preflight, protocol
+from komainu.lab.action import Isolate
 from komainu.lab.layout import Layout
-from komainu.lab.stacks import DAEMON, PROGRAMS, Stack
+from komainu.lab.stacks import DAEMON, PROGRAMS, QNETD_SOCKET, Stack, programs
 
 STACK = Stack.KOMAINU_ON_COROSYNC
 ABSENT = preflight.absent(PROGRAMS[STACK])
@@ -86,3 +87,48 @@ def test_a_daemon_outlives_its_corosync_without_quorum_and_joins_again(three: la
     machines = {machine.node: machine.daemon for machine in three.describe().machines}
     assert machines["c"] == "running"
     assert "up" in str(status(three, "c")["links"])
+
+
+WITNESSED = Layout(
+    ("a", "b", "c"),
+    1,
+    ring_on_lan=False,
+    has_witness=True,
+    witness_algorithm="lms",
+    witness_has_tls=True,
+    detect_within_ms=1000,
+)
+
+
+@pytest.fixture(name="witnessed")
+def three_nodes_with_a_qnetd() -> Iterator[lab.Lab]:
+    one = lab.start(protocol.Blueprint(NAME, WITNESSED, DAEMON[STACK], "", stack=STACK))
+    try:
+        yield one
+    finally:
+        one.down()
+
+
+def reasons(one: lab.Lab) -> list[str]:
+    return [str(status(one, node).get("quorum_reason")) for node in ("a", "b", "c")]
+
+
+@pytest.mark.skipif(
+    bool(preflight.absent(programs(WITNESSED, STACK))), reason="corosync-qnetd is not installed"
+)
+def test_with_lms_and_certificates_of_corosyncs_own_tools_one_of_three_goes_on(witnessed: lab.Lab) -> None:
+    """qnetd takes nobody without a certificate. Without a way between the nodes the lowest one alone has 3 of 5 votes."""
+    socket = lab.base_directory() / NAME / QNETD_SOCKET
+    tool = ["corosync-qnetd-tool", "-l", "-v", "-p", str(socket)]
+
+    def said() -> str:
+        return subprocess.run(tool, capture_output=True, text=True, timeout=10, check=False).stdout
+
+    await_that(lambda: said().count("ACK (ACK)") == 3)
+    assert said().count("Yes (client certificate verified)") == 3
+    assert "LMS" in said()
+    await_that(lambda: str(status(witnessed, "a").get("quorum_reason")).startswith("5 of 5 votes"))
+    witnessed.perform(Isolate(cable="interconnect"))
+    alone = "Corosync gives no quorum on {}; 1 of 5 votes"
+    wanted = ["3 of 5 votes, 2 of them the quorum device's", alone.format("b"), alone.format("c")]
+    await_that(lambda: reasons(witnessed) == wanted)

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import ctypes
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -37,6 +38,7 @@ WATCHDOG_FILE: Final = "/run/komainu-machine/watchdog"
 FUSE_DEVICE: Final = "/dev/fuse"
 DAEMON_LOG: Final = "/var/log/komainu/daemon.log"
 WITNESS_KEY: Final = "witness.key"
+CERTIFICATES: Final = "certificates"
 OVERLAID: Final = ("/etc", "/var", "/usr/lib/ocf")
 """What a machine may change for itself. The agents' directory, so that a peer finds komainu's agents, too."""
 
@@ -220,6 +222,11 @@ def write_settings(root: Path, *, layout: Layout, name: str, key: bytes, engine:
     secret.write_bytes(base64.b64encode(key) + b"\n")
 
 
+def give_certificates(directory: Path, root: Path) -> None:
+    """Show the cluster's certificate in the machine's own layer of /etc, where corosync-qdevice looks for it."""
+    shutil.copytree(directory / CERTIFICATES / "qdevice", root / "upper/etc/corosync/qdevice")
+
+
 def write_extra(root: Path, wanted: tuple[MachineFile, ...]) -> None:
     """Write files where the machine's own layer of /etc will show them: as if they had been changed there."""
     for one in wanted:
@@ -227,6 +234,11 @@ def write_extra(root: Path, wanted: tuple[MachineFile, ...]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.touch(mode=one.mode)
         target.write_text(one.text, encoding="utf-8")
+
+
+def qnetd_tls(layout: Layout) -> str:
+    """Say whether a qnetd and those who ask it speak TLS."""
+    return "required" if layout.witness_has_tls else "off"
 
 
 def write_witness(directory: Path, name: str) -> Path:
@@ -261,7 +273,8 @@ def settings_text(
     ]
     if layout.has_witness:
         lines += ["", "[cluster.quorum.witness]", f'address = "{WITNESS_ADDRESS}"']
-        lines += ['tls = "off"'] if engine == "corosync" else []  # a qnetd without certificates
+        lines += [f'algorithm = "{layout.witness_algorithm}"']
+        lines += [f'tls = "{qnetd_tls(layout)}"'] if engine == "corosync" else []
     if layout.has_lease:
         lines += ["", "[cluster.quorum.witness]", f'path = "{LEASE_FILE}"']
     if layout.knows_clients:

@@ -96,6 +96,7 @@ class Host:
         self._plant.build()
         await asyncio.start_unix_server(self._serve_power, self._directory / protocol.POWER_SOCKET)
         if layout.has_witness:
+            self._certify()
             self._start_witness(layout.nodes[0])
         if layout.has_lease:
             self._prepare_lease(layout.nodes[0])
@@ -112,9 +113,21 @@ class Host:
         if self._blueprint.stack is stacks.Stack.KOMAINU:
             command = self._witness_command(node)
         else:
-            command = list(stacks.qnetd_command(self._directory))
+            command = list(stacks.qnetd_command(self._directory, self._blueprint.layout))
         self._children.spawn(command, env=env, stdout=log)
         os.close(log)
+
+    def _certify(self) -> None:
+        """Make the certificates of a qnetd and of the machines, where they are wanted. Raises LabFailure."""
+        layout, name = self._blueprint.layout, self._blueprint.name
+        if not layout.witness_has_tls or self._blueprint.stack is stacks.Stack.KOMAINU:
+            return
+        command = stacks.certify_command(self._directory, name)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LabFailure(f"Corosync's tools made no certificates: {done.stderr.strip()}")
+        for node in layout.nodes:
+            files.give_certificates(self._directory, self._directory / "store" / node)
 
     def _witness_command(self, node: str) -> list[str]:
         """Make the settings of komainu's own witness; give its command."""

@@ -5,7 +5,7 @@ in the layout, so that a drill can be read without looking anything up.
 """
 
 import re
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -54,6 +54,8 @@ class Layout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interconnects: int = 1
     ring_on_lan: bool = True  # the service LAN is the ring's last link
     has_witness: bool = False  # a witness hangs on the service LAN: with Corosync a qnetd
+    witness_algorithm: Literal["ffsplit", "lms"] = "ffsplit"
+    witness_has_tls: bool = False  # of a qnetd: only with certificates, made by Corosync's own tools
     has_lease: bool = False  # the witness is a file that every machine reaches
     knows_clients: bool = False  # the nodes ask the client whether it is there
     shared_disks: int = 0  # with sbd's format, which every machine reaches, 1 or 3; of a peer block devices

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from komainu.lab.files import SHARED_DISK, WATCHDOG_FILE
+from komainu.lab.files import CERTIFICATES, SHARED_DISK, WATCHDOG_FILE, qnetd_tls
 from komainu.lab.layout import WITNESS_ADDRESS, Layout
 from komainu.lab.managers import MachineFile
 
@@ -58,6 +58,8 @@ QNETD: Final = "/usr/bin/corosync-qnetd"
 QDEVICE: Final = "/usr/sbin/corosync-qdevice"
 """A witness where Corosync has the votes, and what asks it on each machine."""
 
+QNETD_SOCKET: Final = "qnetd.sock"
+
 SBD: Final = "/usr/sbin/sbd"
 SBD_SETTINGS: Final = "/etc/default/sbd"
 
@@ -98,17 +100,15 @@ _PACEMAKER: Final = (
 # A Corosync that runs already, since only the daemon was started anew, goes on.
 _ON_COROSYNC: Final = f"{shlex.join(_KOMAINU[:-1])} config corosync --write --in-container; corosync; {_ASK_WITNESS}; exec {shlex.join(_KOMAINU)}"
 
-_DEVICE: Final = (
-    "  device {",
-    "    model: net",
-    "    votes: 1",
-    "    net {",
-    f"      host: {WITNESS_ADDRESS}",
-    "      algorithm: ffsplit",
-    "      tls: off",
-    "    }",
-    "  }",
-)
+# Corosync's own tools know their directories by name only. Source: corosync-qdevice-net-certutil(8).
+_CERTIFY: Final = """
+mkdir -p "$1/qnetd" "$1/qdevice/net"; mount --bind "$1" /etc/corosync; cd /etc/corosync
+corosync-qnetd-certutil -i -G
+corosync-qdevice-net-certutil -i -c qnetd/nssdb/qnetd-cacert.crt
+corosync-qdevice-net-certutil -r -n "$2"
+corosync-qnetd-certutil -s -G -c qdevice/net/nssdb/qdevice-net-node.crq -n "$2"
+corosync-qdevice-net-certutil -M -c "qnetd/nssdb/cluster-$2.crt"
+"""
 
 DAEMON: Final[dict[Stack, tuple[str, ...]]] = {
     Stack.KOMAINU: _KOMAINU,
@@ -131,10 +131,24 @@ def _runs_sbd(layout: Layout, stack: Stack) -> bool:
     return stack is Stack.PACEMAKER and (layout.has_sbd or layout.shared_disks > 0)
 
 
-def qnetd_command(directory: Path) -> tuple[str, ...]:
-    """Give the command of a qnetd on the service LAN, whose files stand in this directory; without certificates."""
-    own_files = f"lock_file={directory}/qnetd.pid,local_socket_file={directory}/qnetd.sock"
-    return (QNETD, "-f", "-s", "off", "-l", WITNESS_ADDRESS, "-S", own_files)
+def qnetd_command(directory: Path, layout: Layout) -> tuple[str, ...]:
+    """Give the command of a qnetd on the service LAN, whose files stand in this directory."""
+    own = {
+        "lock_file": directory / "qnetd.pid",
+        "local_socket_file": directory / QNETD_SOCKET,
+        "nss_db_dir": directory / CERTIFICATES / "qnetd/nssdb",
+    }
+    own_files = ",".join(f"{name}={path}" for name, path in own.items())
+    tls = "req" if layout.witness_has_tls else "off"
+    return (QNETD, "-f", "-s", tls, "-l", WITNESS_ADDRESS, "-S", own_files)
+
+
+def certify_command(directory: Path, name: str) -> tuple[str, ...]:
+    """Give the command that makes the certificates of a qnetd and of the cluster of this name, in this directory.
+
+    As an administrator does, on both machines at once: their directories in /etc are shown this one instead.
+    """
+    return ("unshare", "--mount", "sh", "-ec", _CERTIFY, "certify", str(directory / CERTIFICATES), name)
 
 
 def links_max(stack: Stack) -> int:
@@ -186,7 +200,7 @@ def corosync_conf(layout: Layout, name: str, *, is_udpu: bool) -> str:
         lines.append("  }")
     lines += ["}", "quorum {", "  provider: corosync_votequorum"]
     if layout.has_witness:
-        lines += _DEVICE
+        lines += _device(layout)
     elif len(layout.nodes) == 2:
         lines.append("  two_node: 1")
     lines.append("}")
@@ -194,3 +208,10 @@ def corosync_conf(layout: Layout, name: str, *, is_udpu: bool) -> str:
     lines += ["logging {", "  to_stderr: no", "  to_syslog: no", "  to_logfile: yes"]
     lines += [f"  logfile: {COROSYNC_LOG}", "  timestamp: hires", "}"]
     return "\n".join(lines) + "\n"
+
+
+def _device(layout: Layout) -> list[str]:
+    votes = 1 if layout.witness_algorithm == "ffsplit" else len(layout.nodes) - 1
+    net = {"host": WITNESS_ADDRESS, "algorithm": layout.witness_algorithm, "tls": qnetd_tls(layout)}
+    lines = ["  device {", "    model: net", f"    votes: {votes}", "    net {"]
+    return [*lines, *(f"      {key}: {value}" for key, value in net.items()), "    }", "  }"]

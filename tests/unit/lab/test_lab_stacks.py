@@ -45,9 +45,21 @@ def test_with_corosync_the_witness_is_a_qnetd() -> None:
     assert stacks.QNETD in stacks.programs(layout, Stack.PACEMAKER)
     assert stacks.QNETD not in stacks.programs(layout, Stack.KOMAINU)
     assert stacks.QNETD not in stacks.programs(Layout(), Stack.PACEMAKER)
-    assert "10.77.0.8" in stacks.qnetd_command(Path("/run/x"))
+    assert "10.77.0.8" in stacks.qnetd_command(Path("/run/x"), layout)
     assert 'tls = "off"' in files.settings_text(layout, "lab", "corosync")
     assert "tls" not in files.settings_text(layout, "lab")
+
+
+def test_a_qnetd_with_certificates_takes_nobody_without_one() -> None:
+    layout = Layout(("a", "b", "c"), has_witness=True, witness_has_tls=True, witness_algorithm="lms")
+    text = stacks.corosync_conf(layout, "lab", is_udpu=False)
+    assert "    votes: 2\n" in text
+    assert "      algorithm: lms\n      tls: required\n" in text
+    assert 'algorithm = "lms"\ntls = "required"' in files.settings_text(layout, "lab", "corosync")
+    command = stacks.qnetd_command(Path("/run/x"), layout)
+    assert command[command.index("-s") + 1] == "req"
+    assert "nss_db_dir=/run/x/certificates/qnetd/nssdb" in command[-1]
+    assert stacks.certify_command(Path("/run/x"), "lab")[-2:] == ("/run/x/certificates", "lab")
 
 
 def test_sbd_runs_on_a_peer_that_has_a_shared_disk_or_is_told_to() -> None:
