@@ -10,6 +10,7 @@ import mmap
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from komainu.witness.slots import (
@@ -66,7 +67,9 @@ class LeaseFile:
         found = read_header(self._read(0, BLOCK_BYTES))
         if isinstance(found, str):
             raise ValueError(found)  # noqa: TRY004 - the content is wrong, not the type of an argument
-        return found
+        stands = os.fstat(self._descriptor)
+        identity = (stands.st_rdev,) if stat.S_ISBLK(stands.st_mode) else (stands.st_dev, stands.st_ino)
+        return replace(found, identity=identity)
 
     def _read(self, at: int, size: int) -> bytes:
         with mmap.mmap(-1, size) as buffer:  # aligned, as the direct way wants it

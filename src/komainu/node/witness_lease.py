@@ -63,9 +63,10 @@ class WitnessLease:
         where = f"the lease of witness {self._lease.name} on {self._path}"
         if self._lease.trouble:
             return (f"{where} cannot be used: {self._lease.trouble}; its vote is not counted on",)
+        names = [self._names.get(node, NodeName(str(node))) for node in self._lease.strangers()]
         return tuple(
-            f"{where}: {self._names.get(node, NodeName(str(node)))} has written nothing to it: is it the same file there?"
-            for node in self._lease.strangers()
+            f"{where}: {name} has written nothing to it: is it the same file there? Without {name} its vote is not counted"
+            for name in names
         )
 
     def _done(self, result: "_Result") -> None:

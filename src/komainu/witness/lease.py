@@ -181,13 +181,23 @@ class Lease:
         return [*self._hear(blocks, changed, now), *self._go_on(now)]
 
     def _take_anew(self, header: Header, now: Instant) -> list[Out]:
-        """Begin with another header. What was believed by the last one is not believed any longer."""
+        """Begin with another header, or with another file of the same one: a mount that is missing, a private copy.
+
+        What was believed by the last one is not believed any longer, nor that the members write to this one, too.
+        """
         was_known = bool(self._header.uuid)
         self._next_at = None
+        self._looks = 0
+        self._looked.clear()
+        self._met.clear()
         self._begin(header)
         if self._part is None:
             return []
-        gone = Told(self._part.view, False, f"witness {self.name}: its file or disk was prepared anew")
+        gone = Told(
+            self._part.view,
+            False,
+            f"witness {self.name}: its file or disk is another one, or was prepared anew",
+        )
         again = [*self._heed(self._voter.ask(self._part, now)), *self._go_on(now)]
         return [gone, *again] if was_known else again
 

@@ -50,6 +50,7 @@ class Header:
     lease_ms: int
     cluster: str
     uuid: bytes  # another one each time that the file or disk is prepared
+    identity: tuple[int, ...] = ()  # of what it was read from: a copy says the same, and is another file
 
 
 class Page(msgspec.Struct, frozen=True, array_like=True):

@@ -1,6 +1,7 @@
 """A lease's file: made once, read and written around the cache, refused when it is something else."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def test_a_new_file_has_a_header_and_blank_slots_and_is_its_owners(tmp_path: Pat
     assert Path(path).stat().st_size == FILE_BYTES
     assert Path(path).stat().st_mode & 0o777 == 0o600
     file = LeaseFile(path)
-    assert file.header == HEADER
+    assert replace(file.header, identity=()) == HEADER
     assert file.read(None) == dict.fromkeys(range(SLOTS), b"")
     file.close()
 
@@ -31,7 +32,7 @@ def test_what_is_written_is_read_and_nothing_else_changes(tmp_path: Path) -> Non
     file = LeaseFile(made(tmp_path))
     file.write(3, b"three".ljust(BLOCK_BYTES, b"\0"))
     assert file.read(frozenset({2, 3, 5})) == {2: b"", 3: b"three", 5: b""}
-    assert file.header == HEADER
+    assert replace(file.header, identity=()) == HEADER
     file.close()
 
 

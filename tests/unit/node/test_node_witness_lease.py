@@ -1,6 +1,7 @@
 """Nodes whose witness is a file: the vote comes, and what is wrong with the file is said."""
 
 import asyncio
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,6 +99,24 @@ def test_a_file_that_cannot_be_used_is_said_before_it_is_needed(
             assert said in await a.notes.get()
         (warning,) = a.lease.warnings()
         assert warning.startswith(f"the lease of witness w on {path} cannot be used: {said}")
+        a.lease.close()
+
+    asyncio.run(play())
+
+
+def test_a_copy_in_its_place_is_begun_with_anew(tmp_path: Path) -> None:
+    path = tmp_path / "lease"
+    create(str(path), HEADER, may_overwrite=False)
+
+    async def play() -> None:
+        a = Node(A, str(path))
+        await a.lease.start()
+        await a.ask(1, A)
+        await a.wait_for(is_cast=True)
+        shutil.copyfile(path, tmp_path / "copy")
+        (tmp_path / "copy").replace(path)
+        await a.wait_for(is_cast=False)
+        await a.wait_for(is_cast=True)
         a.lease.close()
 
     asyncio.run(play())

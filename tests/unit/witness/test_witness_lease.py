@@ -1,6 +1,7 @@
 """A witness that is a file or a disk: one clerk, one part with the vote, whatever the storage and the clocks do."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import combinations
 from random import Random
@@ -224,30 +225,53 @@ def test_a_hung_disk_is_said_and_keeps_no_vote_up() -> None:
     assert pair.leases[A].trouble == "a read or write takes longer than a lease"
 
 
-def test_a_file_that_is_not_shared_gives_nobody_the_vote() -> None:
-    """Each half sees a file of its own: both would go on."""
-    chance = Random(1)
-    pair = World(2, chance, Storage(chance))
-    others = Storage(chance)
-    shared, pair_begin = pair.storage, pair.begin_round
+def give_each_its_own(pair: World, files: dict[NodeId, Storage]) -> None:
+    """Let each node see a file of its own from now on."""
+    pair_begin = pair.begin_round
 
     def begin(node: NodeId, start: StartRound) -> None:
-        pair.storage = shared if node == A else others
+        pair.storage = files[node]
         pair_begin(node, start)
 
     def read(node: NodeId, life: int, slots: list[int]) -> None:
-        storage = shared if node == A else others
-        pair.took(node, life, storage.header, {slot: storage.block(slot) for slot in slots})
+        pair.took(node, life, files[node].header, {slot: files[node].block(slot) for slot in slots})
 
     pair.begin_round = begin  # type: ignore[method-assign]  # one storage for each
     pair.read = read  # type: ignore[method-assign]
     pair.check = lambda: None  # type: ignore[method-assign]  # each file has a clerk of its own
+
+
+def test_a_file_that_is_not_shared_gives_nobody_the_vote() -> None:
+    """Each half sees a file of its own: both would go on."""
+    chance = Random(1)
+    pair = World(2, chance, Storage(chance))
+    give_each_its_own(pair, {A: pair.storage, B: Storage(chance)})
     pair.split((A, B))
     pair.run((LOOKS_MIN + 60) * LEASE_MS // ROUNDS_PER_LEASE)
     assert pair.leases[A].strangers() == [B]
     pair.split((A,), (B,))
     pair.run(6 * LEASE_MS)
     assert pair.holders() == set()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("whose", [A, B])
+def test_a_private_copy_that_is_put_in_its_place_gives_no_vote(whose: NodeId, seed: int) -> None:
+    """It has the header and the pages of both nodes; only the file is another one. It came while both had the vote."""
+    pair = world(seed=seed)
+    other = B if whose == A else A
+    shared, copy = pair.storage, Storage(pair.chance)
+    copy.blocks, copy.header = dict(shared.blocks), replace(HEADER, identity=(2,))
+    give_each_its_own(pair, {other: shared, whose: copy})
+    pair.run(pair.chance.randint(0, 2 * LEASE_MS))
+    pair.split((A,), (B,))
+    for _ in range(60):
+        pair.run(LEASE_MS / ROUNDS_PER_LEASE)
+        assert (whose,) not in pair.holders()
+    assert pair.holders() == {(other,)}
+    pair.split((A, B))
+    pair.run((LOOKS_MIN + 60) * LEASE_MS // ROUNDS_PER_LEASE)
+    assert pair.leases[whose].strangers() == [other]
 
 
 def test_a_file_that_was_prepared_anew_is_begun_with_anew() -> None:
