@@ -23,6 +23,7 @@ DRILLS: Final = (
     ("fencing-watchdog", BOTH),
     ("fencing-sbd", BOTH),
     ("fencing-lease", (Stack.KOMAINU,)),
+    ("fencing-restart", (Stack.KOMAINU,)),
 )
 POWER: Final = "power-loss"
 DETECTION: Final = {
