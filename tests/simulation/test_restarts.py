@@ -3,8 +3,9 @@
 import pytest
 from ring_world import RingWorld
 
-from komainu.model.ids import LinkNumber, NodeId
+from komainu.model.ids import Instant, LinkNumber, NodeId
 from komainu.ring.packet import Packet, Request
+from komainu.sim.scenario import make_world, trouble
 
 A, B, C = NodeId(1), NodeId(2), NodeId(3)
 
@@ -127,3 +128,24 @@ def test_a_cold_start_costs_packets_by_the_square_of_the_nodes(
         world.run_for(10)
     assert {life.begun.view.members for life in world.lives.values() if life.begun} == {tuple(world.nodes)}
     assert sent <= 16 * count**2
+
+
+def test_a_daemon_that_is_back_before_the_turn_of_its_peer_costs_nothing() -> None:
+    """The active node's is killed. Its peer comes second and waits for a lead, though the port says that nobody is there."""
+    for seed in range(2):
+        world = make_world(2, seed, links=1)
+        world.hosts_answer = True
+        for node in (A, B):
+            world.boot(node)
+        world.run_until(Instant(12_000))
+        assert trouble(world) == ""
+        active = max(world.machines.values(), key=lambda machine: len(machine.running))
+        before = len(world.trace)
+        world.crash_daemon(active.node_id)
+        world.run_until(Instant(world.now + 12_000))
+        story = "\n".join(world.trace[before:])
+        assert "its daemon is gone (port closed)" in story
+        assert "loses power" not in story
+        assert " stopped " not in story
+        assert " starts " not in story
+        assert trouble(world) == ""
