@@ -13,6 +13,7 @@ import msgspec
 from komainu.model.ids import Instant, NodeId
 from komainu.model.report import Note
 from komainu.ring.interface import AskWitness, WitnessVoted
+from komainu.sim.frozen import Frozen
 from komainu.sim.machine import Machine
 from komainu.witness.clerk import Block
 from komainu.witness.lease import LIFE_BITS, Lease, Out, StartRound
@@ -45,21 +46,12 @@ class SimLease:
         self._leases: dict[tuple[NodeId, int], Lease] = {}  # by node and life
         self._fails: set[NodeId] = set()
         self.reaches = set(world.machines)
-        self._held: dict[NodeId, list[Callable[[], None]]] = {}  # what waits for a machine that stands still
+        self.frozen = Frozen()  # what was read waits, and nothing is asked
 
     def restart(self) -> None:
         """Let each node's next round fail."""
         self._fails = set(self._world.machines)
         self._world.say("the storage of the witness fails for a moment")
-
-    def freeze(self, node: NodeId) -> None:
-        """Let a machine's way stand still with it: what was read waits, and nothing is asked."""
-        self._held[node] = []
-
-    def thaw(self, node: NodeId) -> None:
-        """Let it go on with what has waited, in its order."""
-        for act in self._held.pop(node, []):
-            act()
 
     def ask(self, machine: Machine, asked: AskWitness) -> None:
         """Carry a node's wish to its lease."""
@@ -124,17 +116,14 @@ class SimLease:
 
     def _come_back(self, machine: Machine, lease: Lease, took: Callable[[Instant], list[Out]]) -> None:
         """Hand what came of a round to the core, when the machine stands still no longer."""
-        if machine.node_id in self._held:
-            self._held[machine.node_id].append(lambda: self._come_back(machine, lease, took))
-        else:
+        if not self.frozen.holds(machine.node_id, lambda: self._come_back(machine, lease, took)):
             self._carry_out(machine, lease, took(self._now(machine)))
 
     def _wake(self, machine: Machine, lease: Lease) -> None:
         """Wake a lease when it wants to be, in its life."""
 
         def wake() -> None:
-            if machine.node_id in self._held:
-                self._held[machine.node_id].append(wake)
+            if self.frozen.holds(machine.node_id, wake):
                 return
             if lease.deadline is not None and self._now(machine) >= lease.deadline:
                 self._carry_out(machine, lease, lease.tick(self._now(machine)))

@@ -116,7 +116,7 @@ class RaceWorld(World):
         self.say(f"{machine.name} stands still for {for_ms} ms")
         self._frozen[node] = []
         if self.witness is not None:
-            self.witness.freeze(node)
+            self.witness.frozen.freeze(node)
 
         def thaw() -> None:
             missed = self._frozen.pop(node, [])
@@ -125,7 +125,7 @@ class RaceWorld(World):
                 for event in missed:
                     self.give(machine, event)
             if self.witness is not None:
-                self.witness.thaw(node)
+                self.witness.frozen.thaw(node)
 
         self.clock.after(for_ms, thaw)
 

@@ -4,13 +4,14 @@ Decides nothing for them. `reaches` are the nodes whose questions and answers ar
 remembers nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, assert_never
 
 from komainu.model.ids import Instant, NodeId
 from komainu.model.report import Note
 from komainu.ring.interface import AskWitness, WitnessVoted
 from komainu.ring.settings import derive
+from komainu.sim.frozen import Frozen
 from komainu.sim.machine import Machine
 from komainu.witness.hall import Hall
 from komainu.witness.message import Answer, Question
@@ -31,7 +32,7 @@ class SimWitness:
         self._cluster = next(iter(world.settings.values())).cluster
         self._voters: dict[tuple[NodeId, int], Voter] = {}  # by node and life
         self.reaches = set(world.machines)
-        self._held: dict[NodeId, list[Callable[[], None]]] = {}  # what waits for a machine that stands still
+        self.frozen = Frozen()  # answers wait, and nothing is asked
         self.restart()
 
     def restart(self) -> None:
@@ -39,15 +40,6 @@ class SimWitness:
         epoch = self._world.chance.getrandbits(48) + 1
         self._hall = Hall([self._cluster], epoch, self._world.now)
         self._world.say("the witness starts")
-
-    def freeze(self, node: NodeId) -> None:
-        """Let a machine's voter stand still with it: answers wait, and nothing is asked."""
-        self._held[node] = []
-
-    def thaw(self, node: NodeId) -> None:
-        """Let it go on with what has waited, in its order."""
-        for act in self._held.pop(node, []):
-            act()
 
     def ask(self, machine: Machine, asked: AskWitness) -> None:
         """Carry a node's wish to its voter."""
@@ -88,9 +80,8 @@ class SimWitness:
             self._world.later(machine, delay, lambda: self._return(machine, voter, answer))
 
     def _return(self, machine: Machine, voter: Voter, answer: Answer) -> None:
-        if machine.node_id in self._held:
-            self._held[machine.node_id].append(lambda: self._return(machine, voter, answer))
-        elif machine.node_id in self.reaches:
+        is_held = self.frozen.holds(machine.node_id, lambda: self._return(machine, voter, answer))
+        if not is_held and machine.node_id in self.reaches:
             self._carry_out(machine, voter, voter.answered(answer, self._world.now))
 
     def _wake(self, machine: Machine, voter: Voter) -> None:
@@ -98,8 +89,7 @@ class SimWitness:
         due = voter.deadline or Instant(self._world.now + 50)
 
         def wake() -> None:
-            if machine.node_id in self._held:
-                self._held[machine.node_id].append(wake)
+            if self.frozen.holds(machine.node_id, wake):
                 return
             if voter.deadline is not None and self._world.now >= voter.deadline:
                 self._carry_out(machine, voter, voter.tick(self._world.now))
