@@ -5,6 +5,7 @@ T of an ISO duration may be missing where nothing is ambiguous: `P10S` is ten se
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _UNIT_MS: Final = {
@@ -37,6 +38,7 @@ _ISO_SECONDS: Final = {
 }
 
 
+@lru_cache(maxsize=1024)  # a configuration has few that differ, and says each many times
 def parse_ms(text: str | None) -> int | None:
     """Read a duration in milliseconds; None when the text is absent or is no duration.
 

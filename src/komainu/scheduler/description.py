@@ -102,6 +102,7 @@ class Descriptions:
 
     def __init__(self, before: "Descriptions | None" = None) -> None:
         self._before = {} if before is None else before.by_id
+        self._alike: dict[tuple[int, tuple[str, str, str]], Description] = {}
         self.by_id: dict[str, Description] = {}
 
     def find(self, xml: Element, parent: Description | None) -> Description | None:
@@ -113,5 +114,14 @@ class Descriptions:
         return known
 
     def keep(self, made: Description) -> None:
-        """Keep a description that was made for this plan."""
+        """Keep a description that was made for this plan.
+
+        Instances have their operations from one place, so what is read of these is read once for all of them. Only a
+        fence device's own parameters have a say in it.
+        """
         self.by_id[made.xml.id] = made
+        operations = made.xml.first("operations")
+        if operations is None or made.agent[0] == "stonith":
+            return
+        first = self._alike.setdefault((id(operations), made.agent), made)
+        made.found, made.operation_meta = first.found, first.operation_meta

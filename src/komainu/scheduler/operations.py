@@ -19,6 +19,13 @@ from komainu.scheduler.words import OnFail
 DEFAULT_TIMEOUT_MS: Final = 20_000
 """What an operation may take when nobody says otherwise; the field's default."""
 
+_NAMES: Final = {
+    "migrate_to": ("migrate_to", "migrate"),
+    "migrate_from": ("migrate_from", "migrate"),
+    "notified": ("notify",),
+}
+"""The names under which a task is configured, where it is not its own."""
+
 _ON_FAIL: Final = {
     "block": OnFail.BLOCK,
     "fence": OnFail.FENCE,
@@ -70,12 +77,9 @@ def find(
 
 
 def _find(job: Job, rsc: Resource, task: str, interval_ms: int, *, only_enabled: bool) -> Element | None:
-    names = [task, "migrate"] if task in {"migrate_to", "migrate_from"} else [task]
-    if task == "notified":
-        names = ["notify"]
-    for name in names:
+    for name in _NAMES.get(task, (task,)):
         for op in rsc.operations:
-            if op.get("name") != name or interval_of(op) != interval_ms:
+            if op.attributes.get("name") != name or interval_of(op) != interval_ms:
                 continue
             if not only_enabled or is_enabled(job, rsc, op):
                 return op
