@@ -53,11 +53,21 @@ def compatible(
     node = place(match, current=current)
     if node is not None:
         return _on(collective, node, role, current=current)
+    return _on_best(job, match, _by_node(collective, role, current=current))
+
+
+def _by_node(collective: Resource, role: Role, *, current: bool) -> dict[str, Resource]:
+    """Return the instances to go by, by the node where each is (or will be)."""
     there: dict[str, Resource] = {}
     for instance in of(collective):
         home = place(instance, current=current)
         if home is not None and _counts(instance, role, current=current):
             there.setdefault(home.id, instance)
+    return there
+
+
+def _on_best(job: Job, match: Resource, there: dict[str, Resource]) -> Resource | None:
+    """Return the instance on the best node of a resource that is nowhere itself."""
     rows = assign.sort_nodes(job, match.table.values(), None) if there else ()
     return next((there[row.node.id] for row in rows if row.node.id in there), None)
 
@@ -85,7 +95,7 @@ def interleave(job: Job, first: Action, then: Action, rel: int, deliver: Deliver
     node = then.node
     changed = 0
     for then_instance in of(then.resource):
-        counterpart = compatible(job, then_instance, first.resource, Role.UNKNOWN, current=current)
+        counterpart = _counterpart(job, then_instance, first.resource, current=current)
         if counterpart is None:
             if not current and rel & (Rel.UNRUNNABLE_FIRST_BLOCKS | Rel.FIRST_IMPLIES_THEN):
                 changed |= _keep_down(job, then_instance)
@@ -100,9 +110,20 @@ def interleave(job: Job, first: Action, then: Action, rel: int, deliver: Deliver
     return changed
 
 
+def _counterpart(job: Job, match: Resource, collective: Resource, *, current: bool) -> Resource | None:
+    """Find the same as `compatible`, at a time when only what is kept down here changes its place."""
+    pair = collective, current
+    if pair not in job.homes:
+        job.homes[pair] = _by_node(collective, Role.UNKNOWN, current=current)
+    there = job.homes[pair]
+    node = place(match, current=current)
+    return _on_best(job, match, there) if node is None else there.get(node.id)
+
+
 def _keep_down(job: Job, instance: Resource) -> int:
     if not tree.locations(instance, current=False):
         return 0
+    job.homes.clear()
     assign.settle(job, instance, None, force=True, final=True)
     return _THEN_CHANGED
 

@@ -5,7 +5,7 @@ thrown away; nothing outside this room sees it. What must not be known here: whe
 Source: Pacemaker Explained (resources, constraints, operations); the order of phases stands in plan.py.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -491,15 +491,16 @@ class Resource:
         """Whether it is the connection to a guest node."""
         return self.is_remote_connection and self.launcher is not None
 
-    def walk(self) -> Iterator["Resource"]:
-        """Give the resource and all below it."""
-        yield self
+    def walk(self) -> list["Resource"]:
+        """Return the resource and all below it."""
+        found = [self]
         for child in self.children:
-            yield from child.walk()
+            found += child.walk() if child.children else (child,)
+        return found
 
-    def primitives(self) -> Iterator["Resource"]:
-        """Give the primitives at or below it."""
-        return (rsc for rsc in self.walk() if rsc.kind is Kind.PRIMITIVE)
+    def primitives(self) -> list["Resource"]:
+        """Return the primitives at or below it."""
+        return [rsc for rsc in self.walk() if rsc.kind is Kind.PRIMITIVE]
 
 
 @dataclass(eq=False, slots=True)
@@ -571,6 +572,9 @@ class Job:
         default_factory=dict
     )  # by node name, by resource name
     forced_entries: set[Entry] = field(default_factory=set)  # what they tell of has to be scheduled anew
+    homes: "dict[tuple[Resource, bool], dict[str, Resource]]" = field(
+        default_factory=dict
+    )  # of a collective's instances, once orders are settled; see instances.py
     deferred_digest_checks: list[Callable[[], None]] = field(default_factory=list)
 
     def recheck(self, at_s: int) -> None:

@@ -3,7 +3,7 @@
 Source: Pacemaker Explained, "Utilization and Placement Strategy".
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from komainu.scheduler import together
 from komainu.scheduler.job import Colocation, Job, Node, Resource
@@ -66,12 +66,15 @@ def bound_together(rsc: Resource) -> list[Resource]:
     are reached among those that depend on it.
     """
     found = [rsc]
+    known = {rsc}
     for current in found:
         if current.kind is Kind.GROUP and (current.colocated_members or current.parent is not None):
-            found.extend(member for member in current.children if member not in found)
-            continue
-        for other in _bound_directly(current):
-            if other not in found:
+            others: Iterable[Resource] = current.children
+        else:
+            others = _bound_directly(current)
+        for other in others:
+            if other not in known:
+                known.add(other)
                 found.append(other)
     return found
 
@@ -97,14 +100,15 @@ def _demand_of(rsc: Resource, members: list[Resource]) -> Amounts:
     """Add up what is not assigned yet; of a clone one instance, unless some are listed themselves."""
     demand: Amounts = {}
     counted: set[str] = set()
+    listed = set(members)
     for other in members:
         if not other.unassigned:
             continue
-        parts = list(other.primitives())
+        parts = other.primitives()
         if other.kind is Kind.CLONE:
-            parts = list(other.children[0].primitives())
-            if any(part in members for part in other.primitives()):
+            if not listed.isdisjoint(parts):
                 continue
+            parts = other.children[0].primitives()
         for part in parts:
             if part.id not in counted and (part.unassigned or part is rsc):
                 counted.add(part.id)
