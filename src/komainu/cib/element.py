@@ -50,9 +50,11 @@ class Element:
 
     def walk(self) -> Iterator["Element"]:
         """Give this element and all below it, in document order."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+        waiting = [self]
+        while waiting:
+            element = waiting.pop()
+            yield element
+            waiting += element.children[::-1]
 
     def find(self, element_id: str) -> "Element | None":
         """Return the element with this id at or below this one."""

@@ -25,16 +25,8 @@ def read_sets(parent: Element, set_tag: str, context: RuleContext, *, first_id: 
 
 def merge(sets: Sequence[Element], context: RuleContext, *, first_id: str = "") -> dict[str, str]:
     """Merge sets of one owner."""
-    numbered = list(enumerate(sets))
-    numbered.sort(
-        key=lambda pair: (
-            (pair[1].id != first_id, -score.parse(pair[1].get("score")), -pair[0])
-            if first_id
-            else (False, -score.parse(pair[1].get("score")), -pair[0])
-        )
-    )
     values: dict[str, str] = {}
-    for _, block in numbered:
+    for block in sets if len(sets) == 1 else _in_order(sets, first_id):
         if not rules.all_hold(block, context):
             continue
         for name, value in pairs(block):
@@ -43,6 +35,16 @@ def merge(sets: Sequence[Element], context: RuleContext, *, first_id: str = "") 
             else:
                 values.setdefault(name, value)
     return values
+
+
+def _in_order(sets: Sequence[Element], first_id: str) -> list[Element]:
+    """Put sets in the order in which their values count."""
+
+    def rank(pair: tuple[int, Element]) -> tuple[bool, int, int]:
+        index, block = pair
+        return bool(first_id) and block.id != first_id, -score.parse(block.get("score")), -index
+
+    return [block for _, block in sorted(enumerate(sets), key=rank)]
 
 
 def pairs(block: Element) -> Iterable[tuple[str, str]]:

@@ -93,9 +93,10 @@ def _bounds(ordered: list[Entry]) -> tuple[int, int]:
 
 def parse(xml: Element) -> Entry:
     """Read an entry; what is missing gets a value that means "unknown"."""
+    own = xml.get("transition-key") or ""
     magic = _MAGIC.match(xml.get("transition-magic") or "")
-    key = _KEY.match(magic[3] if magic else xml.get("transition-key") or "")
-    own_key = _KEY.match(xml.get("transition-key") or "")
+    own_key = _KEY.match(own)
+    key = own_key if magic is None or magic[3] == own else _KEY.match(magic[3])
     return Entry(
         xml,
         xml.id,
