@@ -140,7 +140,7 @@ CHANGES: tuple[Change, ...] = (
 
 def whole() -> Element:
     clone = Element(
-        "clone", {"id": "many"}, (Element("meta_attributes", {"id": "many-meta"}), primitive("m"))
+        "clone", {"id": "many"}, (Element("meta_attributes", {"id": "many-meta"}), primitive("m", monitor()))
     )
     group = Element("group", {"id": "group"}, (primitive("first"), primitive("second", monitor())))
     made = (fence_device(), primitive("web", monitor()), primitive("db", monitor()), clone, group)
@@ -167,6 +167,12 @@ def test_what_is_configured_is_read_once() -> None:
     second = recipe.read(changed, NOW_S, remembered=remembered)
     kept = {rsc for rsc in first.by_id if second.by_id[rsc].description is first.by_id[rsc].description}
     assert first.by_id.keys() - kept == {"web"}
+
+
+def test_what_is_read_of_operations_is_read_once_for_all_instances() -> None:
+    read = recipe.read(whole(), NOW_S).by_id
+    assert read["m:0"].description.operation_meta is read["m:1"].description.operation_meta
+    assert read["web"].description.operation_meta is not read["db"].description.operation_meta
 
 
 def test_what_a_rule_decides_is_read_again() -> None:
