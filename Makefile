@@ -68,7 +68,7 @@ bench-watchdog: $(STAMP) ## measure how steadily the watchdog is petted while ev
 	@$(BIN)/python benchmarks/petting.py
 
 races: $(STAMP) ## run 1,000 fence races of a pair in the simulator (RACES=1000)
-	@KOMAINU_RACES=$${RACES:-1000} $(BIN)/python -m pytest -q tests/simulation/test_races.py
+	@KOMAINU_RACES=$${RACES:-1000} $(BIN)/python -m pytest -q tests/simulation/test_races.py tests/simulation/test_sbd_pair.py
 
 differential: $(STAMP) ## compare plans for random CIBs with the real crm_simulate (CIBS=5000)
 	@tools/system-packages test
