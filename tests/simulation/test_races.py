@@ -22,6 +22,7 @@ WITHIN = 300
 
 REGRESSIONS: dict[int, str] = {
     5: "a duct was cut: a carrier that went with a silence was taken for the peer's loss of power by both",
+    390: "the way went dark before the pair had named who goes first: then the lower id does",
 }
 
 

@@ -480,9 +480,15 @@ def _rightful(world: RaceWorld, fault: Fault, kind: Callable[[Fault], None]) -> 
         return None
     if kind is Fault.one_node_loses_its_clients and fault.knows_first:
         return next(world.machines[node].name for node in PAIR if node != fault.cut_off)
-    if kind is the_smaller_service_has_the_priority:
+    if kind is the_smaller_service_has_the_priority and _have_named(world):
         return next((each.name for each in world.machines.values() if PRECIOUS in each.running), None)
     return None
+
+
+def _have_named(world: RaceWorld) -> bool:
+    """Whether both nodes know of somebody who goes first: a pair that has just begun to serve has not agreed on it yet."""
+    drives = [machine.drive for machine in world.machines.values() if machine.drive is not None]
+    return all(drive.pair.goes_first(drive.replica.state) is not None for drive in drives)
 
 
 def _with_priority(cib: Element) -> Element:
