@@ -3,6 +3,7 @@
 Source: Pacemaker's transition graph (`crm_simulate --save-graph`, `--save-dotfile`).
 """
 
+import re
 from xml.sax.saxutils import quoteattr
 
 from komainu.scheduler import graph_details, routes, tree
@@ -10,6 +11,7 @@ from komainu.scheduler.graph import Graph, Synapse
 from komainu.scheduler.job import Action, Job, Node
 
 _PSEUDO = "pseudo_event"
+_TO_ESCAPE = re.compile('[&<>"\n\r\t]')
 
 
 def write(job: Job, graph: Graph) -> str:
@@ -31,17 +33,23 @@ def write(job: Job, graph: Graph) -> str:
     if not graph.synapses:
         return f"<transition_graph{_attributes(header)}/>\n"
     lines = [f"<transition_graph{_attributes(header)}>"]
+    known: dict[int, str] = {}
     for number, synapse in enumerate(graph.synapses):
-        lines += _synapse(job, number, synapse)
+        lines += _synapse(job, number, synapse, known)
     lines.append("</transition_graph>")
     return "\n".join(lines) + "\n"
 
 
 def _attributes(values: dict[str, str]) -> str:
-    return "".join(f" {name}={quoteattr(text)}" for name, text in values.items())
+    return "".join([f" {name}={_quoted(text)}" for name, text in values.items()])
 
 
-def _synapse(job: Job, number: int, synapse: Synapse) -> list[str]:
+def _quoted(text: str) -> str:
+    return quoteattr(text) if _TO_ESCAPE.search(text) else f'"{text}"'
+
+
+def _synapse(job: Job, number: int, synapse: Synapse, known: dict[int, str]) -> list[str]:
+    """Write one synapse; `known` has the actions that were named as inputs before, by their numbers."""
     priority = f' priority="{synapse.priority}"' if synapse.priority > 0 else ""
     lines = [f'  <synapse id="{number}"{priority}>', "    <action_set>"]
     lines += _whole(job, synapse.action)
@@ -50,8 +58,10 @@ def _synapse(job: Job, number: int, synapse: Synapse) -> list[str]:
         return [*lines, "    <inputs/>", "  </synapse>"]
     lines.append("    <inputs>")
     for first in synapse.inputs:
-        tag, values = identity(first)
-        lines += ["      <trigger>", f"        <{tag}{_attributes(values)}/>", "      </trigger>"]
+        if first.number not in known:
+            tag, values = identity(first)
+            known[first.number] = f"        <{tag}{_attributes(values)}/>"
+        lines += ["      <trigger>", known[first.number], "      </trigger>"]
     return [*lines, "    </inputs>", "  </synapse>"]
 
 

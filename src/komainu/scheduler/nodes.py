@@ -6,6 +6,7 @@ Source: Pacemaker's reading of `node_state` (in_ccm, crmd, join, expected).
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from komainu.cib.element import Element
@@ -20,6 +21,7 @@ from komainu.scheduler.words import Discovery
 _PARTS: Final = re.compile(r"(\d+)")
 
 
+@lru_cache(maxsize=4096)  # each node is sorted once for each resource that is shown
 def sort_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Order names as people do: without case, numbers inside them by value, shorter digits first."""
     key: list[tuple[int, int, str]] = []

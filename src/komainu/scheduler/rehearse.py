@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 from komainu.cib.element import Element
 from komainu.scheduler import digests, graph_details, injection
-from komainu.scheduler.entry import parse
 from komainu.scheduler.graph import Graph, Synapse
 from komainu.scheduler.injection import UUID, Result
 from komainu.scheduler.job import Action, Job, Node
+from komainu.scheduler.options import parse_int
 from komainu.scheduler.words import INFINITY
 
 _UNRECORDED = frozenset({"delete", "meta-data", "lrm_delete", "clear_failcount", "do_shutdown"})
@@ -156,7 +156,7 @@ class Rehearsal:
         rsc = action.resource
         assert rsc is not None, "an entry is about a resource"
         target = action.meta.get("op_target_rc", "0")
-        call = 1 + max((parse(op).call_id for op in element.all("lrm_rsc_op")), default=0)
+        call = 1 + max((parse_int(op.get("call-id"), 0) for op in element.all("lrm_rsc_op")), default=0)
         if task == "notify":
             entry_id = f"{name}_{action.meta.get('notify_key_type', 'pre')}_notify_{action.meta.get('notify_key_operation', '')}_0"
         elif action.interval_ms or task in {"migrate_to", "migrate_from"}:

@@ -14,6 +14,7 @@ from komainu.scheduler.injection import Result
 from komainu.scheduler.job import Job
 from komainu.scheduler.options import parse_int
 from komainu.scheduler.rehearse import Rehearsal
+from komainu.scheduler.remembered import Remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Simulation:
     before: list[str]
     before_banner: list[str]
     changes: list[str]
+    remembered: Remembered
     details: Details = Details()
 
     def lines(self) -> list[str]:
@@ -87,7 +89,8 @@ class Simulation:
             lines += ["Transition failed: terminated", "An invalid transition was produced"]
         if self.moment.line:
             lines.append(self.moment.line)
-        after = recipe.read(rehearsal.cib, self.moment.now_s, is_simulated=True)
+        remembered = self.remembered  # most of the CIB is as it was
+        after = recipe.read(rehearsal.cib, self.moment.now_s, is_simulated=True, remembered=remembered)
         return rehearsal.cib, [
             *lines,
             "",
@@ -107,7 +110,8 @@ def simulate(
     cib: Element, moment: Moment, *, explain: bool = True, details: Details = Details()
 ) -> Simulation:
     """Plan for a CIB."""
-    job = recipe.read(cib, moment.now_s, explain=explain, is_simulated=True)
+    remembered = Remembered()
+    job = recipe.read(cib, moment.now_s, explain=explain, is_simulated=True, remembered=remembered)
     before, banner = details.write(job), status_text.banner(job)
     graph = recipe.schedule(job)
-    return Simulation(cib, moment, job, graph, before, banner, summary.text(job), details)
+    return Simulation(cib, moment, job, graph, before, banner, summary.text(job), remembered, details)
