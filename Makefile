@@ -82,7 +82,7 @@ compiled: $(STAMP) ## build the package with a compiled scheduler, build/compile
 
 compiled-test: $(STAMP) ## hold the compiled scheduler against the suite, its tests, and the plans of the plain one (after make compiled)
 	@tools/system-packages test
-	@PYTHONPATH=$(COMPILED) $(BIN)/komainu version
+	@$(BIN)/python tools/compiled.py --check
 	@PYTHONPATH=$(abspath $(COMPILED)) $(BIN)/python -m pytest -q tests/unit/scheduler tests/unit/cib tests/cases/scheduler tests/differential
 
 docs:           ## say where the documentation is; it is plain Markdown

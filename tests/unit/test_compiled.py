@@ -1,5 +1,7 @@
 """The compiled modules run only where they were made from these sources, and the list of them is whole."""
 
+import runpy
+import shutil
 import sys
 import sysconfig
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from komainu import compiled
 
 SOURCE = Path(compiled.__file__).parent
+TOOL = runpy.run_path(str(SOURCE.parent.parent / "tools" / "compiled.py"), run_name="tool")
 FITTING = sysconfig.get_config_var("SOABI")
 
 
@@ -97,3 +100,27 @@ def test_what_runs_is_told(package: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (package / "model" / "words.py").write_text("")
     compiled.offer(package)
     assert compiled.told() == "the compiled scheduler is not used: it was made from other sources"
+
+
+def test_the_tool_says_what_is_missing_for_building(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler -O2")
+    assert "no C compiler no-such-compiler" in TOOL["obstacle"]()
+    monkeypatch.setenv("CC", sys.executable)
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
+    assert f"headers are missing ({tmp_path / 'Python.h'})" in TOOL["obstacle"]()
+    (tmp_path / "Python.h").touch()
+    assert TOOL["obstacle"]() == ""
+
+
+def test_the_tool_says_whether_what_was_built_is_of_these_sources(tmp_path: Path) -> None:
+    assert "nothing is built" in TOOL["misfit"](tmp_path)
+    package = tmp_path / "stage" / "src" / "komainu"
+    for room in compiled.RESTS_ON:
+        shutil.copytree(SOURCE / room, package / room, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / compiled.FOLDER).mkdir()
+    tell(package)
+    assert TOOL["misfit"](tmp_path) == ""
+    tell(package, "cpython-399-x86_64-linux-gnu")
+    assert "would not be used: it was made for cpython-399" in TOOL["misfit"](tmp_path)
+    (package / "cib" / "state.py").write_text("")
+    assert "other sources" in TOOL["misfit"](tmp_path)
