@@ -91,12 +91,16 @@ def _wait_on_old_node(job: Job, rsc: Resource, node: Node, connection: Resource)
 
 
 def _after_start(job: Job, first: Resource, action: Action, extra: int = 0) -> None:
-    flags = Rel.ORDERED | Rel.UNRUNNABLE_FIRST_BLOCKS | extra
+    """Order an action after a start that it needs.
+
+    Not merely ordered: a constraint that says no more would count as the same relation, and this one as told already.
+    """
+    flags = Rel.UNRUNNABLE_FIRST_BLOCKS | extra
     ordering.between(job, (first, key_of(first.id, "start")), action, flags)
 
 
 def _before_stop(job: Job, action: Action, then: Resource, extra: int = 0) -> None:
-    ordering.between(job, action, (then, key_of(then.id, "stop")), Rel.ORDERED | extra)
+    ordering.between(job, action, (then, key_of(then.id, "stop")), extra or Rel.ORDERED)
 
 
 def _order_on_guest(job: Job, action: Action, node: Node, launcher: Resource) -> None:

@@ -128,3 +128,19 @@ def test_guests_of_which_nothing_was_told_are_different_nodes() -> None:
         whole("ab", guests + dummy("x") + dummy("y"), state("a") + state("b"), constraints=rules), 1000
     )
     assert {"start x on g", "start y on g"} <= {action.label for action in planned.actions}
+
+
+@pytest.mark.parametrize("kind", ["", "Optional", "Mandatory"])
+def test_what_is_behind_a_connection_stops_before_it_whatever_else_is_ordered(kind: str) -> None:
+    """A constraint between the two says less than the connection does; it does not stand in its place."""
+    order = f'<rsc_order id="o" first="r" then="x" kind="{kind}"/>' if kind else ""
+    only = '<rsc_location id="l" rsc="x" node="r" score="INFINITY"/>'
+    only += '<rsc_location id="m" rsc="x" node="a" score="-INFINITY"/>'
+    # Apart from x, which is placed first, the connection finds no node.
+    apart = '<rsc_colocation id="c" rsc="r" with-rsc="x" score="-INFINITY"/>'
+    apart += '<rsc_location id="n" rsc="r" node="a" score="-INFINITY"/>'
+    up = past("x", entry("x", "r", "start", 5))
+    resources = dummy("x") + REMOTE.format("r", "")
+    states = state("a", _connected("r", "a")) + _remote("r", up)
+    planned = plan(whole("a", resources, states, constraints=order + only + apart), 1000)
+    assert "stop x on r" in _needs(planned, "stop r on a")
