@@ -260,9 +260,11 @@ def _make_removed(job: Job, element: Element) -> Resource | None:
 
 
 def _connect_removed(job: Job, rsc: Resource) -> None:
+    """Tie a connection that is no longer configured to its node, which goes down with it."""
     remote = job.node_by_name.get(rsc.id) or nodes.add(job, rsc.id, rsc.id, is_remote=True)
     remote.connection = rsc
     nodes.start_unknown(job, remote)
+    remote.shutdown = True
 
 
 def _note_recurring(job: Job, rsc: Resource, node: Node, history: History) -> None:

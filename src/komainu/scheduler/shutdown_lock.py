@@ -45,7 +45,7 @@ def apply(job: Job, rsc: Resource) -> None:
             rsc.lock_node, rsc.lock_time = None, 0
     elif len(rsc.active) == 1:
         host = rsc.active[0]
-        if host.shutdown and not host.unclean and not host.is_remote:
+        if host.shutdown and not host.unclean:
             rsc.lock_node = host
             rsc.lock_time = parse_int(host.attributes.get("shutdown"), job.now_s)
     if rsc.lock_node is None:

@@ -130,6 +130,9 @@ def test_guests_of_which_nothing_was_told_are_different_nodes() -> None:
     assert {"start x on g", "start y on g"} <= {action.label for action in planned.actions}
 
 
+CLOSED = meta("r", target_role="Stopped")
+
+
 @pytest.mark.parametrize("kind", ["", "Optional", "Mandatory"])
 def test_what_is_behind_a_connection_stops_before_it_whatever_else_is_ordered(kind: str) -> None:
     """A constraint between the two says less than the connection does; it does not stand in its place."""
@@ -144,3 +147,17 @@ def test_what_is_behind_a_connection_stops_before_it_whatever_else_is_ordered(ki
     states = state("a", _connected("r", "a")) + _remote("r", up)
     planned = plan(whole("a", resources, states, constraints=order + only + apart), 1000)
     assert "stop x on r" in _needs(planned, "stop r on a")
+
+
+@pytest.mark.parametrize("connection", [REMOTE.format("r", CLOSED), ""])
+@pytest.mark.parametrize(("lock", "moves"), [("true", False), ("false", True)])
+def test_what_a_lock_keeps_for_a_remote_node_that_goes_down_moves_nowhere(
+    connection: str, lock: str, moves: bool
+) -> None:
+    """It goes down when its connection is stopped, and when that was removed from the configuration."""
+    up = past("x", entry("x", "r", "start", 5))
+    states = state("a", _connected("r", "a")) + _remote("r", up)
+    cib = whole("a", dummy("x") + connection, states, options={"shutdown-lock": lock})
+    labels = [action.label for action in plan(cib, 1000).actions]
+    assert "stop x on r" in labels
+    assert ("start x on a" in labels) is moves
