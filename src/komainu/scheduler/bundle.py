@@ -105,13 +105,15 @@ class Bundle:
         if primary.unassigned:
             return
         inner = _settings(primary).child
+        if dependent.unassigned and together.is_about_inside(dependent, colocation_):
+            return
         is_about_promotion = (
             colocation_.primary_role is not Role.UNKNOWN
             and colocation_.dependent_role is Role.PROMOTED
             and not dependent.unassigned
         )
         if is_about_promotion and inner is not None:
-            clone.follow_role_in_priority(dependent, inner, colocation_)
+            clone.follow_role_in_priority(dependent, inner, colocation_, demands=False)
             return
         if (
             colocation_.dependent.kind in {Kind.CLONE, Kind.BUNDLE}

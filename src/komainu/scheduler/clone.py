@@ -252,7 +252,9 @@ def _add_beside(dependent: Resource, primary: Resource, node: Node, colocation_:
             row.score = add_scores(row.score, colocation_.score)
 
 
-def follow_role_in_priority(dependent: Resource, primary: Resource, colocation_: Colocation) -> None:
+def follow_role_in_priority(
+    dependent: Resource, primary: Resource, colocation_: Colocation, *, demands: bool = True
+) -> None:
     """Let an instance's promotion follow the role of a primary's instance beside it."""
     home = instances.place(dependent, current=False)
     name = colocation_.node_attribute
@@ -265,7 +267,7 @@ def follow_role_in_priority(dependent: Resource, primary: Resource, colocation_:
     )
     if partner:
         dependent.promotion_priority = add_scores(dependent.promotion_priority, colocation_.score)
-    elif colocation_.score >= INFINITY:
+    elif demands and colocation_.score >= INFINITY:
         dependent.promotion_priority = -INFINITY
 
 

@@ -86,6 +86,11 @@ def _role_holder(rsc: Resource) -> Resource:
     return rsc
 
 
+def is_about_inside(dependent: Resource, colocation: Colocation) -> bool:
+    """Tell whether a colocation is about the role of what runs in a container, not about the container."""
+    return colocation.dependent_role is Role.PROMOTED and _role_holder(dependent) is not dependent
+
+
 def effect_of(
     dependent: Resource, primary: Resource, colocation: Colocation, *, is_preview: bool = False
 ) -> Effect:

@@ -64,3 +64,27 @@ def test_exclusive_discovery_of_the_promoted_role_excludes_all_other_nodes() -> 
     assert not starts(
         "exclusive"
     )  # the rows of a constraint with a role are for promotion, not for placement
+
+
+def _promotable_bundle(name: str, port: int) -> str:
+    agent = dummy(f"{name}-rsc", meta(f"{name}-rsc", container_attribute_target="host"))
+    return (
+        f'<bundle id="{name}"><podman image="img" replicas="2" promoted-max="1"/>'
+        f'<network control-port="{port}"/>{agent}</bundle>'
+    )
+
+
+def test_what_is_promoted_beside_a_promoted_bundle_is_preferred_there_and_not_forbidden_elsewhere() -> None:
+    """And its containers are not concerned: the colocation is about a role of what runs in them."""
+    together = '<rsc_colocation id="c" rsc="x" rsc-role="Promoted" with-rsc="y" with-rsc-role="Promoted" score="INFINITY"/>'
+    scores = ({"master-x-rsc": "13", "master-y-rsc": "5"}, {"master-x-rsc": "11", "master-y-rsc": "7"})
+    states = "".join(state(node, **score) for node, score in zip("ab", scores, strict=True))
+    resources = _promotable_bundle("x", 3122) + _promotable_bundle("y", 3123)
+    job = recipe.read(whole("ab", resources, states, constraints=together), 1000, explain=True)
+    recipe.schedule(job)
+    promotions = sorted(line for line in job.score_lines if line.startswith("x-rsc:"))
+    assert [line.rpartition(" ")[2] for line in promotions] == ["13", "INFINITY"]
+    homes = [job.by_id[f"x-podman-{number}"].assigned_to for number in (0, 1)]
+    assert sorted(home.name for home in homes if home is not None) == ["a", "b"]
+    tried = [line for line in job.score_lines if "primitive_assign: x-podman-0 " in line]
+    assert len(tried) == 2  # one try, on two nodes
