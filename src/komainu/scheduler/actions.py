@@ -152,7 +152,7 @@ def _settle_runnable(job: Job, action: Action, rsc: Resource) -> None:
     elif not action.is_on_dc and not node.online and not (node.is_guest and not node.reset_needed):
         action.clear(Flag.RUNNABLE)
         if rsc.managed and action.task == "stop" and not node.unclean:
-            fence_node(job, node, "resource actions are unrunnable")
+            fence_node(job, node, "stop is unrunnable")
     elif not action.is_on_dc and node.pending:
         action.clear(Flag.RUNNABLE)
     elif action.needs is Requires.NOTHING:
