@@ -66,9 +66,10 @@ def disagree(part: str, folder: Path, *, without_reason: bool) -> Claim:
         if not all(section is not None and section.children for section in parts):
             return False  # both write down nothing in their own ways
         try:
-            found = reference.compare(cib, folder, parts=(part,))
-            has_reason = without_reason and explained.reason(cib, found) is not None
-            return part in signature(found) and not has_reason
+            question = reference.Question(cib, folder, parts=(part,))
+            if part not in signature(question.disagreements()):
+                return False
+            return not without_reason or explained.reason(cib, question.disagreements) is None
         except (AssertionError, KeyError, ValueError):
             return False
 
@@ -79,9 +80,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cib = document.parse(Path(sys.argv[1]).read_text(encoding="utf-8"))
-        found = reference.compare(cib, folder)
-        part = next(one for one in reference.PARTS if one in signature(found))
-        cib = reduce(cib, disagree(part, folder, without_reason=explained.reason(cib, found) is None))
+        question = reference.Question(cib, folder)
+        parts = signature(question.disagreements())
+        part = next(one for one in reference.PARTS if one in parts)
+        has_reason = explained.reason(cib, question.disagreements) is not None
+        cib = reduce(cib, disagree(part, folder, without_reason=not has_reason))
         print(document.show(cib))
         print("<!--", *reference.compare(cib, folder), "-->", sep="\n")
 

@@ -9,8 +9,11 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import older
 
 from komainu.cib import document
 from komainu.cib.element import Element
@@ -20,6 +23,7 @@ TOOL = shutil.which("crm_simulate", path="/usr/sbin:/usr/bin:/sbin:/bin")
 TIMEOUT_S = 60
 PARTS = ("summary", "status", "actions", "edges", "scores")
 CANNOT_FINISH = "an invalid transition was produced"
+UNFINISHED = "what cannot be finished"
 _STOPPED = "Stopped: [ "
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _BOLD = re.compile(r"style ?= ?bold")
@@ -201,25 +205,40 @@ def parts_of(cib: Element) -> tuple[str, ...]:
     return PARTS
 
 
+class Question:
+    """One CIB that both are asked about: the reference once, the scheduler as often as it is wanted otherwise."""
+
+    def __init__(self, cib: Element, folder: Path, parts: tuple[str, ...] = ()) -> None:
+        self.cib = cib
+        self._parts = parts or parts_of(cib)
+        self._path = folder / "cib.xml"
+        self._path.write_text(document.show(anonymous(cib)), encoding="utf-8")
+        self._theirs = ask_reference(self._path, self._parts)
+
+    def disagreements(self, ways: Sequence[str] = ()) -> list[Disagreement]:
+        """Say where they disagree, if here the ways of older.py that are named are taken."""
+        theirs = self._theirs
+        with older.ways(ways):
+            ours = ask_ours(self._path)
+        parts = self._parts
+        if theirs.summary.get(CANNOT_FINISH):
+            # 2.1.5 announces what it can never do (a circle of orderings); here that is blocked. The rest is done alike.
+            parts = tuple(part for part in parts if part in {"status", "scores"})
+        found = []
+        for part in parts:
+            left, right = getattr(theirs, part), getattr(ours, part)
+            if left != right:
+                only = tuple(sorted((left - right).elements())), tuple(sorted((right - left).elements()))
+                found.append(Disagreement(part, *only))
+        if found and theirs.summary.get(CANNOT_FINISH):
+            blocked = (line for line in ours.summary.elements() if line.endswith("(blocked)"))
+            found.append(Disagreement(UNFINISHED, (CANNOT_FINISH,), tuple(sorted(blocked))))
+        return found
+
+
 def compare(cib: Element, folder: Path, parts: tuple[str, ...] = ()) -> list[Disagreement]:
     """Ask both about a CIB; return where they disagree."""
-    parts = parts or parts_of(cib)
-    path = folder / "cib.xml"
-    path.write_text(document.show(anonymous(cib)), encoding="utf-8")
-    theirs, ours = ask_reference(path, parts), ask_ours(path)
-    if theirs.summary.get(CANNOT_FINISH):
-        # 2.1.5 announces what it can never do (a circle of orderings); here that is blocked. The rest is done alike.
-        parts = tuple(part for part in parts if part in {"status", "scores"})
-    found = []
-    for part in parts:
-        left, right = getattr(theirs, part), getattr(ours, part)
-        if left != right:
-            only = tuple(sorted((left - right).elements())), tuple(sorted((right - left).elements()))
-            found.append(Disagreement(part, *only))
-    if found and theirs.summary.get(CANNOT_FINISH):
-        blocked = (line for line in ours.summary.elements() if line.endswith("(blocked)"))
-        found.append(Disagreement("what cannot be finished", (CANNOT_FINISH,), tuple(sorted(blocked))))
-    return found
+    return Question(cib, folder, parts).disagreements()
 
 
 def version() -> str:

@@ -39,14 +39,16 @@ def test_both_agree_on_random_cibs(kind: str, tmp_path: Path, print_at_end: Call
     for seed in range(FIRST, FIRST + COUNT // 2):
         cib = MAKERS[kind](Random(seed))
         try:
-            found = reference.compare(cib, tmp_path)
+            question = reference.Question(cib, tmp_path)
         except reference.ReferenceBrokeError:
             outcome["the reference broke"] += 1
             continue
+        found = question.disagreements()
+        why = explained.reason(cib, question.disagreements) if found else None
         if not found:
             outcome["agree"] += 1
-        elif explained.reason(cib, found):
-            outcome[f"explained ({explained.reason(cib, found)})"] += 1
+        elif why is not None:
+            outcome[f"explained ({why})"] += 1
         else:
             outcome["disagree"] += 1
             unexplained.append(f"{kind} seed {seed}:\n" + "\n".join(map(str, found)))
