@@ -25,8 +25,8 @@ BLOCK_BYTES: Final = 16_384
 
 FILE_BYTES: Final = BLOCK_BYTES * (1 + SLOTS)
 
-LEASE_MS: Final = 2_000
-"""Without another word: ten rounds of a fifth of a second, which a busy disk still answers."""
+LEASE_MS: Final = 3_000
+"""Without another word: that of its clerk is half of it, ten rounds of 150 ms, which a busy disk still answers."""
 
 LEASE_MS_MIN: Final = 500
 LEASE_MS_MAX: Final = 30_000
