@@ -62,8 +62,8 @@ def lease() -> None:
 def make(path: str | None, length: str, *, overwrite: bool, config: str, name: str | None) -> None:
     """Prepare the file or disk at PATH for this cluster; run it on one node, once.
 
-    PATH is what the settings name, by default. All nodes keep the lease that is written here: longer than the
-    storage ever takes to answer, since a node alone loses its quorum when it was not renewed.
+    PATH is what the settings name, by default. All nodes keep the lease that is written here: half of it has
+    to be longer than the storage ever takes to answer, since a node alone loses its quorum when it was not renewed.
     """
     lease_ms = parse_ms(length)
     if lease_ms is None or not LEASE_MS_MIN <= lease_ms <= LEASE_MS_MAX:
