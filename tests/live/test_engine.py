@@ -12,8 +12,9 @@ import pytest
 
 from komainu.lab import lab, managers, preflight, protocol
 from komainu.lab.action import Isolate
+from komainu.lab.files import CERTIFICATES
 from komainu.lab.layout import Layout
-from komainu.lab.stacks import DAEMON, PROGRAMS, QNETD_SOCKET, Stack, programs
+from komainu.lab.stacks import DAEMON, PROGRAMS, QNETD_SOCKET, Stack, certify_command, programs
 
 STACK = Stack.KOMAINU_ON_COROSYNC
 ABSENT = preflight.absent(PROGRAMS[STACK])
@@ -109,6 +110,17 @@ def three_nodes_with_a_qnetd() -> Iterator[lab.Lab]:
         one.down()
 
 
+def give_foreign_certificates(one: lab.Lab, node: str) -> None:
+    """Let a machine ask qnetd with certificates of the same names that another authority made."""
+    foreign = Path("/run/foreign")  # of the machine, which does not see the /tmp of this one
+    assert one.run(node, certify_command(foreign, NAME)).returncode == 0
+    own = "/etc/corosync/qdevice"
+    # Names of processes are cut after 15 characters. It is started anew at once.
+    script = f"rm -r {own} && cp -r {foreign / CERTIFICATES / 'qdevice'} {own} && pkill -9 -x corosync-qdevic"
+    done = one.run(node, ["sh", "-c", script])
+    assert done.returncode == 0, done.stderr
+
+
 def reasons(one: lab.Lab) -> list[str]:
     return [str(status(one, node).get("quorum_reason")) for node in ("a", "b", "c")]
 
@@ -117,7 +129,7 @@ def reasons(one: lab.Lab) -> list[str]:
     bool(preflight.absent(programs(WITNESSED, STACK))), reason="corosync-qnetd is not installed"
 )
 def test_with_lms_and_certificates_of_corosyncs_own_tools_one_of_three_goes_on(witnessed: lab.Lab) -> None:
-    """qnetd takes nobody without a certificate. Without a way between the nodes the lowest one alone has 3 of 5 votes."""
+    """qnetd takes nobody without its certificate, and status says it. Without a way between the nodes the lowest one alone has 3 of 5 votes."""
     socket = lab.base_directory() / NAME / QNETD_SOCKET
     tool = ["corosync-qnetd-tool", "-l", "-v", "-p", str(socket)]
 
@@ -128,6 +140,9 @@ def test_with_lms_and_certificates_of_corosyncs_own_tools_one_of_three_goes_on(w
     assert said().count("Yes (client certificate verified)") == 3
     assert "LMS" in said()
     await_that(lambda: str(status(witnessed, "a").get("quorum_reason")).startswith("5 of 5 votes"))
+    give_foreign_certificates(witnessed, "c")
+    await_that(lambda: "whether qnetd took this node" in str(status(witnessed, "c").get("warnings")))
+    assert status(witnessed, "c")["quorum_reason"] == "3 of 5 votes"
     witnessed.perform(Isolate(cable="interconnect"))
     alone = "Corosync gives no quorum on {}; 1 of 5 votes"
     wanted = ["3 of 5 votes, 2 of them the quorum device's", alone.format("b"), alone.format("c")]

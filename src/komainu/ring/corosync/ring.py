@@ -71,6 +71,13 @@ from komainu.ring.settings import RingSettings, derive
 ENGINE_SILENT_MS: Final = 15_000
 """How long Corosync may deliver not even our own messages: more than it takes, at its defaults, to form a membership."""
 
+_DEVICE_REMEDIES: Final = {
+    Device.ABSENT: "start it: systemctl start corosync-qdevice",
+    Device.SILENT: "its log says why: journalctl -u corosync-qdevice",
+    Device.WITHHOLDS: "corosync-qdevice-tool -s says whether qnetd took this node, its log why not",
+}
+"""What to do when the witness gives no vote here."""
+
 Out = RingEffect | AnyWord
 
 
@@ -140,12 +147,12 @@ class CorosyncRing:
         """Say what an administrator has to know of this engine now."""
         strangers = ", ".join(str(node) for node in self._roll.strangers)
         found = [f"komainu.toml does not know the node {strangers} that is in Corosync's group"]
-        seen = self._self.quorum
-        lacks_vote = (
-            self._settings.quorum.witness is not None and seen is not None and seen.device is not Device.CASTS
-        )
         found = (found if strangers else []) + self._paths.remarks(now)
-        return [*found, f"witness {device_text(self._settings, seen)}"] if lacks_vote else found
+        seen = self._self.quorum
+        is_wanted = self._settings.quorum.witness is not None
+        if seen is not None and is_wanted and (remedy := _DEVICE_REMEDIES.get(seen.device)):
+            found.append(f"witness {device_text(self._settings, seen)}; {remedy}")
+        return found
 
     # -- events -------------------------------------------------------------------------------------------
 

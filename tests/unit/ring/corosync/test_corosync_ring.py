@@ -232,7 +232,13 @@ def test_status_says_it_when_the_witness_gives_no_vote() -> None:
     assert not one.remarks(Instant(0)), "votequorum has not spoken yet"
     one.handle(quorum(1, 2, count=2), Instant(1))
     (remark,) = one.remarks(Instant(1))
-    assert remark == "witness qnetd, 10.0.0.5 port 5403: no corosync-qdevice runs on this node"
+    assert remark == (
+        "witness qnetd, 10.0.0.5 port 5403: no corosync-qdevice runs on this node; "
+        "start it: systemctl start corosync-qdevice"
+    )
+    one.handle(replace(quorum(1, 2, count=2), device=Device.WITHHOLDS), Instant(2))
+    (remark,) = one.remarks(Instant(2))
+    assert "corosync-qdevice-tool -s" in remark
     one.handle(replace(quorum(1, 2, count=2), device=Device.CASTS, device_votes=1), Instant(2))
     assert not one.remarks(Instant(2))
 
