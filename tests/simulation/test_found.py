@@ -1,13 +1,15 @@
 """What the simulator once found, each as the shortest story that shows it."""
 
-from komainu.model.ids import Instant, NodeId
+from komainu.model.ids import Instant, NodeId, ResourceId
 from komainu.sim.agents import Devices
+from komainu.sim.machine import Agents
 from komainu.sim.machine_faults import stand_still, stop_daemon
 from komainu.sim.network import Quality
 from komainu.sim.scenario import RESOURCES, make_world, trouble
 from komainu.sim.world import World
 
 A, B, C = NodeId(1), NodeId(2), NodeId(3)
+DB = ResourceId("db")
 
 
 def settled(nodes: int, seed: int = 0) -> World:
@@ -129,3 +131,21 @@ def test_who_stood_still_accuses_nobody_of_that_time() -> None:
         assert not [line for line in world.trace if "takes nothing of what is ordered" in line]
         world.devices = Devices.WELL
         assert world.run_while(lambda world=world: trouble(world) != "", at_most_ms=30_000)  # type: ignore[misc]  # binds now
+
+
+def test_a_clean_up_while_a_monitor_hangs_does_not_end_all_planning() -> None:
+    """The node forgot the monitor that the history kept as pending: nothing was planned any more, for good."""
+    hung = 0
+    for seed in range(6):
+        world = settled(2, seed)
+        homes = [machine for machine in world.machines.values() if DB in machine.running]
+        away = next(machine for machine in world.machines.values() if machine not in homes)
+        world.clients.set_standby(A, homes[0].name, standby=True)
+        assert world.run_while(lambda away=away: DB not in away.running, at_most_ms=5_000)  # type: ignore[misc]  # binds now
+        away.agents = Agents.HANGING
+        world.run_until(Instant(world.now + 1_000))
+        away.agents = Agents.WELL
+        hung += any("monitor of db hangs" in line for line in world.trace)
+        world.clients.clean_up(A)
+        assert world.run_while(lambda world=world: trouble(world) != "", at_most_ms=120_000), trouble(world)  # type: ignore[misc]  # binds now
+    assert hung

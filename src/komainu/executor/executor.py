@@ -175,15 +175,17 @@ class Executor:
     def forget(self, resource_id: ResourceId | None) -> None:
         """Forget the history and the recurring operations of a resource, or with None of all.
 
-        The cluster forgot them too, probes anew, and asks again for what should recur.
+        The cluster forgot them too, probes anew, and asks again for what should recur. What it still waits for
+        (cib/failures.py keeps what is pending) is answered, and recurs.
         """
         self._agents.forget()
         for forgotten in sorted(self._resources) if resource_id is None else [resource_id]:
             resource = self._resources.get(forgotten)
             if resource is None:
                 continue
-            for slot in list(resource.recurring):
-                resource.forget(resource.recurring.pop(slot))
+            for slot, recurrence in list(resource.recurring.items()):
+                if recurrence.reported is not None:
+                    resource.forget(resource.recurring.pop(slot))
             resource.last.clear()
             if not (resource.waiting or resource.running or resource.is_device_on):
                 del self._resources[forgotten]

@@ -241,6 +241,18 @@ def test_what_is_forgotten_is_neither_told_nor_repeated(resource: ResourceId | N
     assert bench.deadline() is None
 
 
+def test_what_was_never_answered_is_not_forgotten() -> None:
+    """The history keeps it as pending, and nothing is planned until its result is there."""
+    bench = Bench()
+    bench.finish(only_run(bench.ask(request("start"))))
+    run = only_run(bench.ask(request("monitor", 10_000)))
+    bench.executor.forget(WEB)
+    assert bench.executor.owed() == {run.request.transition_key}
+    (told,) = (effect for effect in bench.finish(run) if isinstance(effect, ReportResult))
+    assert told.result.request.interval_ms == 10_000
+    assert bench.deadline() is not None, "it recurs"
+
+
 def test_an_ended_process_runs_the_monitors_at_once() -> None:
     bench = Bench()
     bench.finish(only_run(bench.ask(request("monitor", 10_000))))
