@@ -16,7 +16,8 @@ from komainu.model.ids import Instant, NodeId, NodeName
 from komainu.node.interface import DriveEffect, ResetMachine
 from komainu.ring.quorum import is_two_node
 from komainu.sim.machine import Machine
-from komainu.sim.races import READY_WITHIN_MS, RaceWorld, Tally
+from komainu.sim.race_world import RaceWorld, Tally
+from komainu.sim.races import READY_WITHIN_MS
 from komainu.sim.scenario import RESOURCES, make_setup
 
 WATCHDOG_MS = 5_000

@@ -7,7 +7,7 @@ from komainu.model.request import AddLink, AddNode, ChangeLink, LayoutChange, Re
 from komainu.ring.settings import QuorumOptions, WitnessOptions
 from komainu.sim.layout_faults import bring_in
 from komainu.sim.machine_faults import stop_daemon
-from komainu.sim.races import RaceWorld
+from komainu.sim.race_world import RaceWorld
 from komainu.sim.scenario import NAMES, make_setup, make_world, trouble
 from komainu.sim.witness import SimWitness
 from komainu.sim.world import World

@@ -44,6 +44,17 @@ def test_races_with_a_witness_on_shared_storage(first: int) -> None:
         run_race(seed, witness=WitnessOptions("w", path="/shared/lease"))
 
 
+@pytest.mark.parametrize("first", range(0, RACES // 8, BLOCK))
+def test_races_of_machines_that_stand_still_for_moments(first: int) -> None:
+    for seed in range(first, min(first + BLOCK, RACES // 8)):
+        run_race(seed, stalls=1 + seed % 2)
+
+
+def test_a_moment_of_standing_still_costs_no_round() -> None:
+    """The service stopped for 25 s when both of a pair that was cut in two had just stood still for 150 ms."""
+    assert run_race(0, stalls=1).decided_ms - run_race(0).decided_ms < DETECT_WITHIN_ONE_LINK_MS
+
+
 def test_a_default_run_has_every_kind() -> None:
     assert len(KINDS) <= BLOCK
 

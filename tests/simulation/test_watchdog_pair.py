@@ -14,7 +14,8 @@ from komainu.node.interface import DriveEffect, ResetMachine
 from komainu.ring.settings import QuorumOptions, WitnessOptions
 from komainu.sim.checks import SafetyViolated
 from komainu.sim.machine import Machine
-from komainu.sim.races import BOOT_MS, QUICK_BOOT_MS, READY_WITHIN_MS, RaceWorld, Tally
+from komainu.sim.race_world import BOOT_MS, QUICK_BOOT_MS, RaceWorld, Tally
+from komainu.sim.races import READY_WITHIN_MS
 from komainu.sim.scenario import RESOURCES, make_setup
 
 WATCHDOG_MS = 5_000

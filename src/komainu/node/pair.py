@@ -23,6 +23,10 @@ from komainu.ring.settings import RingSettings, derive
 LATE_FACTOR: Final = 2
 """Who stood still within so many times of detection sees the split later than its peer, which counts from then."""
 
+BRIEF_SHARE: Final = 4
+"""Who stood still for less than this part of detection is not late: the lead has room for that, and for the silence that
+the ring then counts anew. Every busy or virtual machine stands still so long now and then; a round would cost it 19 s."""
+
 
 class Pair:
     """This node's half of a pair; of a cluster that is none, nothing is ever said."""
@@ -33,7 +37,7 @@ class Pair:
         self.clients: ClientsSeen | None = None  # None: there are no targets, or none ever answered
         self._split: race.Split | None = None
         self._peer: NodeName | None = None
-        self._stood_still_at: Instant | None = None
+        self._stood_still: tuple[Instant, Instant] | None = None  # from, until
         self._looked_at = Position(-1, -1)  # where the state stood when it was last looked who goes first
         self._said_at = Position(
             -1, -1
@@ -44,9 +48,13 @@ class Pair:
         self._settings, self._timing = settings, derive(settings)
 
     def wake(self, now: Instant, *, due: Instant | None) -> None:
-        """Take note of an event. One far later than what was due: this node stood still, and its peer did not."""
+        """Take note of an event. One far later than what was due: this node stood still, and its peer did not.
+
+        Stalls that follow each other closely are taken for one: each of them lets the ring count the silence anew.
+        """
         if due is not None and now - due >= self._timing.stall_ms:
-            self._stood_still_at = now
+            since, until = self._stood_still or (due, due)
+            self._stood_still = (since if due - until <= self._recent_ms else due, now)
 
     def begin(self, begun: InstallView, state: ClusterState, ring: Ring, now: Instant) -> RaceBegan:
         """A view begins: return whom this node races with in it, and its turns."""
@@ -95,8 +103,16 @@ class Pair:
         return None if self.clients is None else self.clients.is_reached
 
     def _is_late(self, now: Instant) -> bool:
-        recent_ms = LATE_FACTOR * self._timing.detect_within_ms
-        return self._stood_still_at is not None and now - self._stood_still_at <= recent_ms
+        if self._stood_still is None:
+            return False
+        since, until = self._stood_still
+        return (
+            now - until <= self._recent_ms and until - since >= self._timing.detect_within_ms // BRIEF_SHARE
+        )
+
+    @property
+    def _recent_ms(self) -> int:
+        return LATE_FACTOR * self._timing.detect_within_ms
 
     def goes_first(self, state: ClusterState) -> NodeId | None:
         """Return who was named to go first: a witness prefers its part to an equal one."""

@@ -1,6 +1,6 @@
 """Keep what comes for a machine that stands still until it goes on.
 
-Decides nothing. Whoever carries something to machines asks here first. A machine's drive has a queue of its own (races.py).
+Decides nothing. Whoever carries something to machines asks here first. A machine's drive has a queue of its own (race_world.py).
 """
 
 from collections.abc import Callable

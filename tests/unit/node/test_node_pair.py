@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+import pytest
+
 from komainu.cib.initial import empty_cib
 from komainu.cib.pairs import set_transient
 from komainu.cib.state import ClusterState
@@ -86,6 +88,26 @@ def test_who_stood_still_lets_the_other_have_a_round() -> None:
     again = late.pair.begin(view(4, ONE, lost=(TWO,)), late.state, late.ring, much_later).turns
     assert again is not None
     assert again.place == turns[0].place
+
+
+@pytest.mark.parametrize(
+    ("stalls", "is_late"),
+    [
+        ([(9_000, 9_740)], False),
+        ([(9_000, 9_750)], True),
+        ([(8_000, 8_400), (9_400, 9_800)], True),
+        ([(1_000, 1_400), (9_400, 9_800)], False),
+    ],
+)
+def test_a_moment_is_not_late_but_one_after_the_other_is(
+    stalls: list[tuple[int, int]], *, is_late: bool
+) -> None:
+    here = world(Position(0, 0))  # one link: a beat is 375 ms, a quarter of detection 750 ms
+    for due, woken in stalls:
+        here.pair.wake(Instant(woken), due=Instant(due))
+    turns = here.pair.begin(view(2, ONE, lost=(TWO,)), here.state, here.ring, Instant(10_000)).turns
+    assert turns is not None
+    assert (turns.place >= PLACES) is is_late
 
 
 def test_clients_that_are_lost_move_a_side_that_has_not_struck() -> None:
