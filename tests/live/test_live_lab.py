@@ -298,7 +298,8 @@ def test_the_client_measures_how_long_the_service_was_away() -> None:
         assert becomes(lambda: one.service(since=began, until=lab_now()).answers > 20)
         seen = one.service(since=began, until=lab_now())
         assert {stint.node for stint in seen.stints} == {"b"}
-        assert 350 < seen.longest_gap_ms < 5000
+        # What the computer itself stood still is taken off the gap.
+        assert 350 < seen.longest_gap_ms + seen.stalled_ms < 5000
 
 
 def lab_now() -> int:

@@ -206,7 +206,7 @@ def table(result: Result) -> str:
         for miss in one.misses:
             lines += _wrapped(f"    MISSED: {miss}", "      ")
     if any(one.stalled_ms >= one.longest_gap_ms for one in result.outcomes):
-        lines += ["", "* the probe itself had to wait for the processor for longer than that"]
+        lines += ["", "* a processor of this computer stood still for longer than that"]
     missed = sum(bool(one.misses) for one in result.outcomes)
     verdict = "every step as expected" if result.is_passed else f"{missed} step(s) not as expected"
     lines += ["", f"{verdict}; {len(result.outcomes)} steps in {show_ms(result.steps_ms)}"]

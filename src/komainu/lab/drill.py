@@ -293,16 +293,20 @@ class _Reader:
         try:
             return msgspec.convert(table, type=kind)
         except msgspec.ValidationError as error:
-            keys = [field.encode_name for field in msgspec.structs.fields(kind)]  # type: ignore[arg-type]  # Structs only
+            fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}  # type: ignore[arg-type]  # Structs only
             unknown = re.search(r"unknown field `(.*)`", str(error))
+            wrong = re.search(r"Invalid enum value '(.*)' - at `\$\.(\w+)`", str(error))
             if unknown:
                 said = f"`{unknown[1]}` is no key here"
-                hint = _meant(unknown[1], keys)
+                hint = _meant(unknown[1], list(fields))
+            elif wrong:
+                said = f"`{wrong[1]}` is no value of `{wrong[2]}`"
+                hint = _meant(wrong[1], list(get_args(fields[wrong[2]])))
             else:
                 said = (
                     str(error).replace("Object missing required field", "it lacks the key").replace("$.", "")
                 )
-                hint = f"its keys: {', '.join(keys)}"
+                hint = f"its keys: {', '.join(fields)}"
             self._report("drill.bad-value", said, path, hint)
             return None
 

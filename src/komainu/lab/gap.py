@@ -1,7 +1,8 @@
 """Decide how long a service was away, from the moments at which its answers came.
 
 Pure. A gap is the time between two answers, less the time in which the probe itself did not get the
-processor: it blames itself before it blames the service. The window's two ends count as part of a gap.
+processor, or a processor stood still: it blames itself and the computer before it blames the service. The
+window's two ends count as part of a gap.
 """
 
 from collections.abc import Sequence

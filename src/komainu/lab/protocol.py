@@ -136,7 +136,7 @@ class Stint(msgspec.Struct, frozen=True):
 
 
 class ServiceSeen(msgspec.Struct, frozen=True, tag="service-seen"):
-    """What the client saw in a window. Gaps in ms, without the time in which the probe itself was stalled."""
+    """What the client saw in a window. Gaps in ms, without the time in which the probe or a processor was stalled."""
 
     answers: int
     longest_gap_ms: int

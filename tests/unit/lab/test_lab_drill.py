@@ -55,6 +55,8 @@ def step(actions: str, expect: str = "") -> str:
         (HEAD + "[lab]\nnodez = []\n" + STEP, "did you mean `nodes`?"),
         (HEAD + '[lab]\nnodes = ["A"]\n' + STEP, "cannot name a node"),
         (HEAD + '[lab]\ninterconnects = "1"\n' + STEP, "Expected `int`, got `str`"),
+        (HEAD + '[lab]\nwitness_algorithm = "lmss"\n' + STEP, "did you mean `lms`?"),
+        (step('do = "fence_device", mood = "bad"'), "known: dead, good, lies, slow"),
         (step('do = "pul", cable = "interconnect"'), "did you mean `pull`?"),
         (step('cable = "interconnect"'), "an action needs the key `do`"),
         (step('do = "pull"'), "it lacks the key `cable`"),
