@@ -192,11 +192,11 @@ def release(rsc: Resource) -> None:
         rsc.unassigned = True
         return
     node = rsc.assigned_to
+    rsc.unassigned = True
     if node is None:
         return
     rsc.next_role = Role.UNKNOWN
     rsc.assigned_to = None
-    rsc.unassigned = True
     node.assigned_count -= 1
     node.assigned.remove(rsc)
     utilization.restore(node, rsc)

@@ -54,6 +54,7 @@ def _check(job: Job, rsc: Resource, node: Node, history: History) -> None:
         unfencing.trigger(job, rsc, node, "Device definition changed", None)
         if is_active:
             actions.make(job, rsc, "stop", node, optional=False)
+            rsc.start_pending = True  # it starts anew: it is neither reloaded nor migrated
         schedule_cleanup(job, rsc, node, optional=False)
     if not is_active:
         return

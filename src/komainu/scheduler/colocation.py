@@ -152,8 +152,8 @@ def _within(job: Job, element: Element, resource_set: SetLike, default: int) -> 
             pair = (earlier, later) if backwards else (later, earlier)
             make(job, element, value, pair, roles)
         return
-    for index, member in enumerate(members):
-        for earlier in members[:index]:
+    for member in members:  # of one that is named twice, the first mention counts
+        for earlier in members[: members.index(member)]:
             make(job, element, value, (member, earlier), roles)
 
 

@@ -123,7 +123,8 @@ def read_migrate_from_failure(job: Job, rsc: Resource, entry: Entry) -> None:
         return
     rsc.role = Role.STARTED
     sent = _find(job, rsc, source, "migrate_to", target)
-    if not _newer_state(job, rsc, source, sent, entry):
+    # Where nothing is known of it a probe will tell.
+    if not _is_unknown_on(job, rsc, source) and not _newer_state(job, rsc, source, sent, entry):
         source_node = job.node_by_name.get(source)
         if source_node is not None and source_node.online:
             running.add(job, rsc, source_node, is_failed=True)

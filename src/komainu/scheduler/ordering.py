@@ -149,7 +149,7 @@ def _symmetry_of(element: Element, kind: OrderKind, inherited: str | None = None
     return Symmetry.SYMMETRIC if parse_bool(text, default=True) else Symmetry.ASYMMETRIC
 
 
-def flags_for(kind: OrderKind, first_task: str, symmetry: Symmetry) -> int:
+def flags_for(kind: OrderKind, task: str, symmetry: Symmetry) -> int:
     """Say what a constraint of this kind demands."""
     if kind is OrderKind.OPTIONAL:
         return Rel.ORDERED
@@ -159,7 +159,7 @@ def flags_for(kind: OrderKind, first_task: str, symmetry: Symmetry) -> int:
         case Symmetry.ASYMMETRIC:
             return Rel.ORDERED | Rel.ASYMMETRIC
         case Symmetry.SYMMETRIC:
-            blocks = Rel.UNRUNNABLE_FIRST_BLOCKS if first_task in _BLOCKING else 0
+            blocks = Rel.UNRUNNABLE_FIRST_BLOCKS if task in _BLOCKING else 0
             return Rel.ORDERED | Rel.FIRST_IMPLIES_THEN | blocks
         case Symmetry.INVERTED:
             return Rel.ORDERED | Rel.THEN_IMPLIES_FIRST
@@ -260,7 +260,8 @@ def _sets(job: Job, left: SetLike, right: SetLike, kind: OrderKind, symmetry: Sy
         first_task, then_task = INVERSE.get(first_task, ""), INVERSE.get(then_task, "")
         if not first_task or not then_task:
             return
-    flags = flags_for(kind, first_task, symmetry)
+    # Unlike in a pair it is the second action that tells whether what cannot be done holds up the rest.
+    flags = flags_for(kind, then_task, symmetry)
     needs_all = parse_bool(left.xml.get("require-all"), default=True)
     if not needs_all and first_task not in {"stop", "demote"}:
         enough = _pseudo(job, f"one-or-more:{left.xml.id}", 1)

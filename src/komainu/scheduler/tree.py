@@ -55,7 +55,7 @@ def current_node(rsc: Resource) -> Node | None:
     """Return the node where it is now; of several, the one that it is leaving in a migration, or a clean one."""
     if rsc.partial_source is not None and rsc.partial_source in rsc.active:
         return rsc.partial_source
-    nodes = rsc.active if rsc.kind is Kind.PRIMITIVE else locations(rsc)
+    nodes = locations(rsc) if rsc.kind is Kind.BUNDLE else rsc.active
     clean = [node for node in nodes if node.is_clean_online]
     if rsc.requires >= 2:  # what needs fencing is believed wherever it may be
         return nodes[0] if nodes else None

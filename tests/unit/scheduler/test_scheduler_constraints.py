@@ -7,6 +7,7 @@ from komainu.cib import document as reader
 from komainu.scheduler import recipe
 from komainu.scheduler.job import Job
 from komainu.scheduler.plan import plan
+from komainu.scheduler.words import Rel
 
 TAGS = (
     '<tag id="one"><obj_ref id="x"/></tag>',
@@ -85,6 +86,13 @@ def test_sets_are_colocated_up_to_a_name_that_means_nothing(
     assert {c.dependent.id + c.primary.id for c in job.colocations} == set(pairs.split())
 
 
+def test_of_a_resource_that_a_set_names_twice_the_first_mention_counts() -> None:
+    """Each of them is apart from those before it; the second u would be so from itself and from v."""
+    job = _scheduled(f'<rsc_colocation id="c" score="-INFINITY">{_sets("u v u w")}</rsc_colocation>')
+    pairs = [f"{one.dependent.id}{one.primary.id}" for one in job.colocations]
+    assert pairs == ["vu", "wu", "wv", "wu"]
+
+
 def test_a_set_has_nodes_and_tickets_up_to_a_name_that_means_nothing() -> None:
     sets = _sets("u v", "w nobody x", "y")
     job = _scheduled(f'<rsc_location id="l" node="a" score="7">{sets}</rsc_location>')
@@ -121,6 +129,25 @@ def test_only_a_pair_is_compared_by_another_attribute_than_the_name() -> None:
     assert [c.node_attribute for c in _scheduled(pair).colocations] == ["colour"]
     sets = f'<rsc_colocation id="k" score="1" node-attribute="colour">{_sets("u v")}</rsc_colocation>'
     assert [c.node_attribute for c in _scheduled(sets).colocations] == ["#uname"]
+
+
+@pytest.mark.parametrize(
+    ("actions", "in_sets", "in_a_pair"),
+    [(("demote", "start"), True, False), (("start", "stop"), False, True), (("start", "start"), True, True)],
+)
+def test_between_sets_the_second_action_tells_whether_the_first_holds_it_up(
+    actions: tuple[str, str], in_sets: bool, in_a_pair: bool
+) -> None:
+    first, then = actions
+    pair = f'<rsc_order id="o" first="u" first-action="{first}" then="v" then-action="{then}"/>'
+    sets = _sets("u", "v").replace('"s0"', f'"s0" action="{first}"').replace('"s1"', f'"s1" action="{then}"')
+    for constraint, holds_up in ((pair, in_a_pair), (f'<rsc_order id="o">{sets}</rsc_order>', in_sets)):
+        (order,) = (
+            order
+            for order in _scheduled(constraint).orderings
+            if (order.first_key, order.then_key) == (f"u_{first}_0", f"v_{then}_0")
+        )
+        assert bool(order.flags & Rel.UNRUNNABLE_FIRST_BLOCKS) is holds_up
 
 
 def test_of_a_tag_in_an_ordering_the_second_does_not_do_what_the_first_does() -> None:

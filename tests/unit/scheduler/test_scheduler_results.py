@@ -83,3 +83,14 @@ def test_a_stop_that_failed_forbids_the_node_until_it_was_started_there_since() 
     assert "stop r on a" in labels(UP, failed)
     assert labels(failed, again) == []
     assert "stop r on a" in labels(again, entry("r", "a", "stop", 7, rc_code="1"))
+
+
+def test_what_did_not_arrive_is_not_taken_for_active_where_its_history_was_cleaned() -> None:
+    """A probe tells; it was stopped there unseen."""
+    arrival = entry("x", "b", "migrate_from", 3, rc_code="1").replace(
+        "<lrm_rsc_op", '<lrm_rsc_op migrate_source="a" migrate_target="b"'
+    )
+    started = entry("x", "a", "start", 1)
+    for known, active in ((state("a"), ["b"]), (state("a", past("x", started)), ["a", "b"])):
+        job = recipe.read(whole("ab", dummy("x"), known + state("b", past("x", arrival))), 1000)
+        assert sorted(node.name for node in job.resources[0].active) == active

@@ -3,6 +3,7 @@
 from whole_text import dummy, entry, meta, past, state, whole
 
 from komainu.model.plan import ActionKind
+from komainu.scheduler import recipe
 from komainu.scheduler.plan import plan
 
 
@@ -15,3 +16,17 @@ def test_a_member_that_finds_no_node_on_trial_stops_with_all_that_follows() -> N
     )
     done = [(a.kind, a.label) for a in found.actions if a.resource == "s"]
     assert done == [(ActionKind.RESOURCE, "stop s on a")]
+
+
+def test_a_member_without_a_node_is_placed_again_when_its_instance_is() -> None:
+    """On trial the instance goes from a to b, which is better; b is kept for the other, and it is tried again."""
+    members = dummy("r") + dummy("s", meta("s", target_role="Stopped"))
+    better = '<rsc_location id="l" rsc="c" node="b" score="100"/>'
+    states = state("a", past("r", entry("r", "a", "start", 3))) + state("b")
+    clone = f'<clone id="c"><group id="g">{members}</group></clone>'
+    job = recipe.read(whole("ab", clone, states, constraints=better), 1000, explain=True)
+    recipe.schedule(job)
+    placed = [
+        line for line in job.score_lines if line.startswith("pcmk__primitive_assign") and " on a:" in line
+    ]
+    assert [line.split()[1] for line in placed] == ["r:0", "s:0", "r:0", "s:0", "r:1", "s:1"]
