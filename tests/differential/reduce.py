@@ -70,7 +70,7 @@ def disagree(part: str, folder: Path, *, without_reason: bool) -> Claim:
             if part not in signature(question.disagreements()):
                 return False
             return not without_reason or explained.reason(cib, question.disagreements) is None
-        except (AssertionError, KeyError, ValueError):
+        except (reference.ReferenceRefusesError, KeyError, ValueError):
             return False
 
     return still
