@@ -24,21 +24,22 @@ LIST: Final = "made-from.json"
 PLAIN: Final = "KOMAINU_PLAIN"
 """The environment variable that, set to anything, has the sources run: to compare, or to read a traceback."""
 
-ONLY_TEXT: Final = frozenset(
-    "explain explain_actions explain_scores graph_xml injection rehearse simulation status_details status_text "
-    "what_if why".split()
-)
-"""Modules of the scheduler that write texts and try things out: the daemon's plans do not need them to be quick."""
+LEFT_PLAIN: Final = frozenset("explain explain_actions explain_scores simulation what_if why".split())
+"""Modules of the scheduler that are asked by people, one plan at a time: they need not be quick."""
 
 RESTS_ON: Final = ("model", "cib", "scheduler")
 """The rooms whose sources the compiled modules were made from, and those whose types they were made with."""
 
 COMPILED: Final = (
+    "komainu.cib.digest",
+    "komainu.cib.document",
     "komainu.cib.element",
+    "komainu.cib.plain",
+    "komainu.model.score",
     *sorted(
         f"komainu.scheduler.{path.stem}"
         for path in (Path(__file__).parent / "scheduler").glob("*.py")
-        if path.stem not in {"__init__", *ONLY_TEXT}
+        if path.stem not in {"__init__", *LEFT_PLAIN}
     ),
 )
 

@@ -30,19 +30,19 @@ def tell(package: Path, python: str = FITTING) -> None:
     compiled.tell(package, python)
 
 
-def test_each_module_of_the_scheduler_is_compiled_or_only_writes_text() -> None:
+def test_each_module_of_the_scheduler_is_compiled_or_left_plain() -> None:
     found = {path.stem for path in (SOURCE / "scheduler").glob("*.py")} - {"__init__"}
     listed = {name.rpartition(".")[2] for name in compiled.COMPILED if ".scheduler." in name}
-    assert listed | compiled.ONLY_TEXT == found
-    assert not listed & compiled.ONLY_TEXT
+    assert listed | compiled.LEFT_PLAIN == found
+    assert not listed & compiled.LEFT_PLAIN
 
 
-def test_what_is_compiled_needs_nothing_that_only_writes_text_but_to_hand_it_on() -> None:
+def test_what_is_compiled_needs_nothing_that_is_left_plain_but_to_hand_it_on() -> None:
     """A phase of planning that used a plain module would run at the speed of that."""
     for name in compiled.COMPILED:
         text = SOURCE.parent.joinpath(*name.split(".")).with_suffix(".py").read_text(encoding="utf-8")
         used = {
-            word for word in compiled.ONLY_TEXT if f"import {word}\n" in text or f"scheduler.{word} " in text
+            word for word in compiled.LEFT_PLAIN if f"import {word}\n" in text or f"scheduler.{word} " in text
         }
         assert used <= ({"explain"} if name.endswith(".plan") else set()), name
 
