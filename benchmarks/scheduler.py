@@ -53,8 +53,8 @@ PEER_LIMIT_S = 900
 TRIES = 3
 SLOW_S = 8.0
 """What takes longer than this is run once: a try more would tell little and take long."""
-TEXT_EVERY = 6
-"""Every how many cases of the suite are run as its own driver runs them: two processes for each."""
+SUITE_TRIES = 5
+"""So many times the suite is planned by each in turn: a machine that others share is slower in one minute than in the next."""
 BYTES_MAX = 1 << 30
 BUILT = ROOT / "build" / "compiled" / "stage" / "src"
 """Where `make compiled` leaves what it made; it is measured where it was made from the sources that lie here."""
@@ -141,8 +141,6 @@ def parts(suite: Path, *, is_long: bool) -> dict[str, Callable[[], Figures]]:
     if suite.is_dir():
         found["suite-planning"] = partial(suite_planning, suite)
         found["suite-used"] = partial(suite_used, suite)
-        if has_built():
-            found["suite-planning-compiled"] = partial(suite_compiled, suite)
     for size, states in {**CELLS, **(LONG_CELLS if is_long else {})}.items():
         for state in states:
             found[f"{size}-{state}"] = partial(beside, size, state)
@@ -168,24 +166,35 @@ def machine() -> str:
 
 
 def suite_planning(suite: Path) -> Figures:
-    """Plan every case once in one process, theirs and ours."""
-    theirs = best(lambda: peer(["-P", str(suite / "xml")]))
-    assert theirs is not None, "crm_simulate took too long for its own suite"
-    ours = min(own_json("--suite-cell", str(suite))["plan_s"] for _ in range(TRIES))
-    return {"theirs_s": theirs.user_s, "ours_s": ours, "cases": len(list((suite / "xml").glob("*.xml")))}
+    """Plan every case once in one process, theirs and ours, in turns; the least of each."""
 
+    def theirs() -> float:
+        cost = peer(["-P", str(suite / "xml")])
+        assert cost is not None, "crm_simulate took too long for its own suite"
+        return cost.user_s
 
-def suite_compiled(suite: Path) -> Figures:
-    """Plan every case once in one process, with the compiled scheduler."""
-    ours = min(own_json("--suite-cell", str(suite), is_compiled=True)["plan_s"] for _ in range(TRIES))
-    return {"ours_s": ours}
+    def ours(*, is_compiled: bool = False) -> float:
+        return own_json("--suite-cell", str(suite), is_compiled=is_compiled)["plan_s"]
+
+    runs = {"theirs_s": theirs, "ours_s": ours}
+    if has_built():
+        runs["compiled_s"] = partial(ours, is_compiled=True)
+    tries = [{name: run() for name, run in runs.items()} for _ in range(SUITE_TRIES)]
+    least = {name: min(each[name] for each in tries) for name in runs}
+    return {**least, "cases": len(list((suite / "xml").glob("*.xml")))}
 
 
 def suite_used(suite: Path) -> Figures:
-    """Answer cases as the suite's driver asks for them."""
-    chosen = cases(suite)[::TEXT_EVERY]
-    used = sum(as_used(suite / "xml", name, arguments) for name, arguments in chosen) / len(chosen)
-    return {"theirs_s": used, "ours_s": min(answered(suite) for _ in range(TRIES)), "every": TEXT_EVERY}
+    """Answer every case as the suite's driver asks for it: theirs a part at a time, ours whole after each part, on average."""
+    asked = cases(suite)
+    theirs, ours, compiled_s = 0.0, 0.0, 0.0
+    for part in range(SUITE_TRIES):
+        theirs += sum(as_used(suite / "xml", *case) for case in asked[part::SUITE_TRIES])
+        ours += answered(suite) / SUITE_TRIES
+        if has_built():
+            compiled_s += answered(suite, is_compiled=True) / SUITE_TRIES
+    found = {"theirs_s": theirs / len(asked), "ours_s": ours}
+    return {**found, "compiled_s": compiled_s} if compiled_s else found
 
 
 def cases(suite: Path) -> list[tuple[str, list[str]]]:
@@ -220,14 +229,16 @@ def suite_cell(suite: Path) -> dict[str, float]:
     return {"plan_s": planning}
 
 
-def answered(suite: Path) -> float:
+def answered(suite: Path, *, is_compiled: bool = False) -> float:
     """Have one warm server answer every case in full; return the user seconds of one, its start included."""
     asked = cases(suite)
     requests = [{"xml": str(suite / "xml" / f"{name}.xml"), "args": arguments} for name, arguments in asked]
     with tempfile.TemporaryFile("w+") as lines:
         lines.write("".join(json.dumps(request) + "\n" for request in requests))
         lines.seek(0)
-        cost = measured([sys.executable, "-m", "komainu.cli.simulate", "--server"], lines)[0]
+        cost = measured([*python(is_compiled=is_compiled), "-m", "komainu.cli.simulate", "--server"], lines)[
+            0
+        ]
     assert cost is not None, "our own answers took too long"
     return cost.user_s / len(asked)
 
@@ -257,15 +268,21 @@ def beside(size: str, state: str) -> Figures:
     """Plan a file with both programs, from the file to the summary; ours also without start and reading."""
     path = file_of(size, state)
     theirs = best(lambda: peer(["-x", str(path), "-R", *peer_time()]))
-    command = [sys.executable, "-m", "komainu.cli.simulate", "-R", *peer_time(), "-x", str(path)]
-    ours = best(lambda: measured(command)[0])
-    assert ours is not None, "our own plan took too long"
+
+    def own(*, is_compiled: bool = False) -> Cost:
+        command = [*python(is_compiled=is_compiled), "-m", "komainu.cli.simulate", "-R", *peer_time()]
+        cost = best(lambda: measured([*command, "-x", str(path)])[0])
+        assert cost is not None, "our own plan took too long"
+        return cost
+
+    ours = own()
     return {
         "theirs_s": None if theirs is None else theirs.user_s,
         "theirs_mb": None if theirs is None else theirs.memory_mb,
         "ours_s": ours.user_s,
         "ours_mb": ours.memory_mb,
         "plan_s": own_json("--cell", str(path))["plan_s"],
+        **({"compiled_s": own(is_compiled=True).user_s} if has_built() else {}),
     }
 
 
@@ -311,9 +328,13 @@ def peer(arguments: list[str]) -> Cost | None:
     return measured(["crm_simulate", *arguments])[0]
 
 
+def python(*, is_compiled: bool) -> list[str]:
+    """Give the beginning of a command that runs Python with our sources, or with what was compiled of them."""
+    return ["env", f"PYTHONPATH={BUILT}", sys.executable] if is_compiled else [sys.executable]
+
+
 def own_json(*arguments: str, is_compiled: bool = False) -> dict[str, float]:
-    before = ["env", f"PYTHONPATH={BUILT}"] if is_compiled else []
-    cost, text = measured([*before, sys.executable, __file__, *arguments])
+    cost, text = measured([*python(is_compiled=is_compiled), __file__, *arguments])
     assert cost is not None, "our own plan took too long"
     return {**json.loads(text), "user_s": cost.user_s, "memory_mb": cost.memory_mb}
 

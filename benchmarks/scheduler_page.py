@@ -21,8 +21,10 @@ SUITE_HEAD: Final = """## The regression suite
 Planning: every case planned once in one process (`crm_simulate -P`; ours: read, plan, summary). As used: summary, scores
 and graphs, as the suite's own driver asks for them: two processes a case, against one answer of `komainu simulate --server`.
 
-| | crm_simulate | komainu | ratio | measured |
-|---|---|---|---|---|"""
+*Compiled*: with what `make compiled` made of the same sources (decision 0053).
+
+| | crm_simulate | komainu | ratio | compiled | ratio | measured |
+|---|---|---|---|---|---|---|"""
 
 CELLS_HEAD: Final = """
 ## Generated clusters
@@ -32,8 +34,8 @@ groups with and after a clone, a 10 s monitor everywhere. *Whole*: one process f
 (`crm_simulate -R`; ours includes Python's start). *Plan*: ours without start and reading of the file.
 Memory is the process's greatest (ru_maxrss). A fresh cluster of 5,000 x 32 would keep crm_simulate for most of a day.
 
-| primitives x nodes | state | crm_simulate -R | komainu, whole | ratio | plan | ratio | memory: theirs | ours | measured |
-|---|---|---|---|---|---|---|---|---|---|"""
+| primitives x nodes | state | crm_simulate -R | komainu, whole | ratio | plan | ratio | whole, compiled | ratio | memory: theirs | ours | measured |
+|---|---|---|---|---|---|---|---|---|---|---|---|"""
 
 AGAIN_HEAD: Final = """
 ## Planning again in a live cluster
@@ -56,28 +58,21 @@ while a plan is made in it (as it once was) or beside it; the longest gap betwee
 AIMS_HEAD: Final = """
 ## What was aimed at
 
-| what | aim | found | |
+| what | aim | found | compiled |
 |---|---|---|---|"""
 
 
 def page(figures: Figures) -> str:
     """Return the whole page; what was never measured says so."""
     lines = [HEAD.format(machine=figures["machine"]), SUITE_HEAD]
-    for part, name in (
-        ("suite-planning", "planning, {cases} cases"),
-        ("suite-used", "as used, a case (every {every}th)"),
-    ):
+    for part, name in (("suite-planning", "planning, {cases} cases"), ("suite-used", "as used, a case")):
         if found := figures.get(part):
-            shown = [_seconds(found[side]) for side in ("theirs_s", "ours_s")]
-            lines.append(
-                f"| {name.format(**found)} | {shown[0]} | {shown[1]} | {_ratio(found)} | {_when(found)} |"
-            )
+            cells = [_seconds(found["theirs_s"])]
+            for side in ("ours_s", "compiled_s"):
+                cells += [_seconds(found[side]), _ratio(found, side)] if side in found else ["", ""]
+            lines.append(f"| {name.format(**found)} | {' | '.join(cells)} | {_when(found)} |")
         else:
-            lines.append(f"| {part} | | | | not yet |")
-    if found := figures.get("suite-planning-compiled"):
-        lines.append(
-            f"| planning, compiled (decision 0053) | | {_seconds(found['ours_s'])} | | {_when(found)} |"
-        )
+            lines.append(f"| {part} | | | | | | not yet |")
     lines.append(CELLS_HEAD)
     lines += [
         _cell(figures, size, state)
@@ -112,15 +107,13 @@ def _cell(figures: Figures, size: str, state: str) -> str:
     head = f"| {_name(size)} | {STATES[state]} "
     found = figures.get(f"{size}-{state}")
     if not found:
-        return f"{head}| | | | | | | | not yet |"
-    own = f"{found['ours_s']:.2f} s"
-    if found["theirs_s"] is None:
-        return f"{head}| over 900 s | {own} | | {found['plan_s']:.2f} s | | | {found['ours_mb']:.0f} MB | {_when(found)} |"
-    return (
-        f"{head}| {found['theirs_s']:.2f} s | {own} | {_ratio(found)} "
-        f"| {found['plan_s']:.2f} s | {found['theirs_s'] / found['plan_s']:.1f}x "
-        f"| {found['theirs_mb']:.0f} MB | {found['ours_mb']:.0f} MB | {_when(found)} |"
-    )
+        return f"{head}| | | | | | | | | | not yet |"
+    theirs = found["theirs_s"]
+    cells = ["over 900 s" if theirs is None else f"{theirs:.2f} s"]
+    for side in ("ours_s", "plan_s", "compiled_s"):
+        cells += [f"{found[side]:.2f} s", _ratio(found, side)] if side in found else ["", ""]
+    cells += ["" if theirs is None else f"{found['theirs_mb']:.0f} MB", f"{found['ours_mb']:.0f} MB"]
+    return f"{head}| {' | '.join(cells)} | {_when(found)} |"
 
 
 def _aims(figures: Figures) -> list[str]:
@@ -129,25 +122,26 @@ def _aims(figures: Figures) -> list[str]:
     for part, aim in quicker.items():
         found = figures.get(part)
         if found and found["theirs_s"] is not None:
-            times = found["theirs_s"] / found["ours_s"]
-            lines.append(
-                _aim(part, f"at least {aim} times quicker", f"{times:.1f} times", is_met=times >= aim)
-            )
+            times = [found["theirs_s"] / found[side] for side in ("ours_s", "compiled_s") if side in found]
+            met = [each >= aim for each in times]
+            lines.append(_aim(part, f"at least {aim} times quicker", [f"{each:.1f}x" for each in times], met))
     for part, limit_s in (("1000x8-again", 0.3), ("5000x32-again", 3.0)):
         for state in ("failed", "lost"):
-            if found := figures.get(part):
-                shown = f"{found[state]:.2f} s"
-                lines.append(
-                    _aim(f"{part}, {state}", f"under {limit_s} s", shown, is_met=found[state] < limit_s)
-                )
+            kinds = [figures[name] for name in (part, f"{part}-compiled") if name in figures]
+            shown = [f"{found[state]:.2f} s" for found in kinds]
+            met = [found[state] < limit_s for found in kinds]
+            lines.append(_aim(f"{part}, {state}", f"under {limit_s} s", shown, met))
     if found := figures.get("5000x32-idle"):
         shown = f"theirs {found['theirs_mb'] or 0:.0f} MB, ours {found['ours_mb']:.0f} MB"
         lines.append(f"| memory of the 5,000 x 32 plan | beside theirs | {shown} | |")
     return lines
 
 
-def _aim(what: str, aim: str, found: str, *, is_met: bool) -> str:
-    return f"| {what} | {aim} | {found} | {'met' if is_met else '**missed**'} |"
+def _aim(what: str, aim: str, found: list[str], met: list[bool]) -> str:
+    cells = [
+        f"{shown}, {'met' if is_met else '**missed**'}" for shown, is_met in zip(found, met, strict=True)
+    ]
+    return f"| {what} | {aim} | {' | '.join((*cells, '', '')[:2])} |"
 
 
 def _name(size: str) -> str:
@@ -159,8 +153,9 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
 
 
-def _ratio(found: Figures) -> str:
-    return f"{found['theirs_s'] / found['ours_s']:.1f}x"
+def _ratio(found: Figures, side: str) -> str:
+    theirs = found["theirs_s"]
+    return "" if theirs is None else f"{theirs / found[side]:.1f}x"
 
 
 def _when(found: Figures) -> str:
