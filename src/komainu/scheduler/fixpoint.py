@@ -195,7 +195,8 @@ def _apply(job: Job, relation: Relation, first: Action, then: Action) -> int:
     if rel & Rel.FIRST_IMPLIES_SAME_NODE_THEN:
         rel = rel & ~Rel.FIRST_IMPLIES_SAME_NODE_THEN | Rel.FIRST_IMPLIES_THEN
         node = first.node
-    for kind, mask in _pushed(rel):
+    pushed = _pushed(rel) if instances.has_instances(then.resource) else _told(rel, first_flags & _AT_REST)
+    for kind, mask in pushed:
         changed |= _push_kind(job, relation, _Push(first, then, node, first_flags & mask, kind))
     if (
         first.is_runnable  # itself: a group that may not begin may look as if it could, member by member
@@ -231,6 +232,21 @@ _PUSHED: Final = (
 def _pushed(rel: int) -> tuple[tuple[int, int], ...]:
     """Return the kinds that are in a relation; there are few combinations, and they are asked for all day."""
     return tuple((kind, mask) for kind, mask in _PUSHED if rel & kind)
+
+
+@lru_cache(maxsize=2048)
+def _told(rel: int, first_flags: int) -> tuple[tuple[int, int], ...]:
+    """Return those of them that tell a single action anything."""
+    return tuple((kind, mask) for kind, mask in _pushed(rel) if not _is_silent(kind, first_flags))
+
+
+def _is_silent(kind: int, first_flags: int) -> bool:
+    """Tell whether a kind has no say about two actions as long as the first has these flags."""
+    if kind == Rel.FIRST_IMPLIES_THEN:
+        return bool(first_flags & Flag.OPTIONAL)
+    if kind == Rel.UNRUNNABLE_FIRST_BLOCKS:
+        return bool(first_flags & Flag.RUNNABLE)
+    return kind == Rel.ORDERED
 
 
 def _push_kind(job: Job, relation: Relation, push: _Push) -> int:
@@ -297,8 +313,11 @@ def _deliver_to_instances(job: Job, push: _Push) -> int:
         return 0
     if instances.can_interleave(push.first, push.then):
         return _interleave(job, push)
+    parts = instances.of(then_rsc)
+    if _is_silent(push.rel, push.first_flags) and parts and parts[0].kind is Kind.PRIMITIVE:
+        return 0
     changed = _change(job, push)
-    for instance in instances.of(then_rsc):
+    for instance in parts:
         found = find_first(instance, push.then.task, push.node)
         if found is None:
             continue

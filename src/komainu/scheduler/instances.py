@@ -24,6 +24,11 @@ def of(rsc: Resource) -> list[Resource]:
     return tree.parts(rsc)
 
 
+def has_instances(rsc: Resource | None) -> bool:
+    """Tell whether a resource is a collective whose instances are related one by one."""
+    return rsc is not None and rsc.kind in _COLLECTIVE
+
+
 def matches(instance: Resource, node: Node, role: Role, *, current: bool) -> bool:
     """Tell whether an instance is on a node, in a role if one is given."""
     return place(instance, current=current) is node and _counts(instance, role, current=current)
