@@ -40,6 +40,7 @@ class _Push:
 
 def settle(job: Job) -> None:
     """Settle all actions, the newest first: it is that order in which reasons are found."""
+    instances.gather(job)
     for action in reversed(list(job.actions)):
         if not action.is_runnable:
             _run(job, _block_dependents(job, action))

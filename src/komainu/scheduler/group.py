@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from komainu.model.role import Role
 from komainu.scheduler import actions, colocation, location, ordering, probes, scores
-from komainu.scheduler.actions import BEGINNING, find_first
+from komainu.scheduler.actions import BEGINNING
 from komainu.scheduler.job import Action, Candidate, Colocation, Job, Location, Node, Resource
 from komainu.scheduler.options import is_true
 from komainu.scheduler.words import INFINITY, Flag, Rel, add_scores
@@ -130,20 +130,23 @@ class Group:
         """A group must if any member must; it has come up only if every member can."""
         flags = Flag.OPTIONAL | Flag.RUNNABLE | Flag.PSEUDO
         assert action.resource is not None, "a group's action has a resource"
-        for member in action.resource.children:
-            task = BEGINNING.get(action.task, action.task)
-            found = find_first(member, task, node)
-            if found is None:
-                if task not in {"stop", "demote"}:
-                    flags &= ~Flag.RUNNABLE
+        is_completion = action.task in BEGINNING
+        answers = 0
+        last: Resource | None = None  # a member is asked for its newest action only
+        for found in action.parts:
+            if found.resource is last or (node is not None and found.node is not node):
                 continue
-            theirs = member.variant.action_flags(found, node)
-            if not theirs & Flag.OPTIONAL:
+            last = found.resource
+            answers += 1
+            if not found.is_optional:
                 flags &= ~Flag.OPTIONAL
                 action.clear(Flag.OPTIONAL)
-            if task != action.task and not theirs & Flag.RUNNABLE:
+            if is_completion and not found.is_runnable:
                 flags &= ~Flag.RUNNABLE
                 action.clear(Flag.RUNNABLE)
+        goes_down = BEGINNING.get(action.task, action.task) in {"stop", "demote"}
+        if not goes_down and answers < len(action.resource.children):
+            flags &= ~Flag.RUNNABLE
         return flags
 
     def add_internal_constraints(self, job: Job, rsc: Resource) -> None:

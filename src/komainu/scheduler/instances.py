@@ -164,25 +164,46 @@ def _instance_action(
     return find_first(instance, task, node)
 
 
+def gather(job: Job) -> None:
+    """Give each collective's actions those that they stand for, once all actions have been made.
+
+    They are in the order of the parts, each part's newest first.
+    """
+    for rsc in job.resources:
+        for whole in rsc.walk():
+            if whole.kind is not Kind.PRIMITIVE:
+                _gather(whole)
+
+
+def _gather(whole: Resource) -> None:
+    parts = whole.children if whole.kind is Kind.GROUP else of(whole)
+    by_task: dict[str, list[Action]] = {}
+    for part in parts:
+        for action in reversed(part.actions):
+            by_task.setdefault(action.task, []).append(action)
+    for action in whole.actions:
+        task = original_task(action, parts[0]) if parts else ""  # parts are of one kind
+        action.parts = tuple(by_task.get(task, ()))
+
+
 def collective_flags(action: Action, node: Node | None) -> int:
     """A collective must if any instance must, and can if any instance can."""
-    assert action.resource is not None, "a collective's action has a resource"
-    flags = Flag.OPTIONAL | Flag.RUNNABLE | Flag.PSEUDO
-    any_runnable = False
-    parts = of(action.resource)
-    task = original_task(action, parts[0]) if parts else ""  # parts are of one kind
-    for instance in parts:
-        where = node if instance.kind is Kind.PRIMITIVE else None
-        found = find_first(instance, task, where)
-        if found is None:
+    flags = Flag.OPTIONAL | Flag.PSEUDO
+    last: Resource | None = None  # a part is asked for its newest action only
+    for part_action in action.parts:
+        part = part_action.resource
+        if part is last or part is None:
             continue
-        theirs = instance.variant.action_flags(found, node)
-        if not theirs & Flag.OPTIONAL:
-            flags &= ~Flag.OPTIONAL
-            action.clear(Flag.OPTIONAL)
-        any_runnable = any_runnable or bool(theirs & Flag.RUNNABLE)
-    if not any_runnable:
-        flags &= ~Flag.RUNNABLE
-        if node is None:
-            action.clear(Flag.RUNNABLE)
+        if part.kind is not Kind.PRIMITIVE:
+            theirs = part.variant.action_flags(part_action, node)
+        elif node is None or part_action.node is node:
+            theirs = part_action.flags
+        else:
+            continue
+        last = part
+        flags = flags & (theirs | ~Flag.OPTIONAL) | theirs & Flag.RUNNABLE
+    if not flags & Flag.OPTIONAL:
+        action.clear(Flag.OPTIONAL)
+    if not flags & Flag.RUNNABLE and node is None:
+        action.clear(Flag.RUNNABLE)
     return flags

@@ -156,6 +156,7 @@ class Action:
     before: list[Relation] = field(default_factory=list)
     after: list[Relation] = field(default_factory=list)
     before_by_number: dict[int, int] = field(default_factory=dict)  # union of flags per first action
+    parts: "tuple[Action, ...]" = ()  # a collective's: those that it stands for; see instances.py
     cancels: "tuple[str, int, str | None] | None" = None  # task, interval_ms and call id of what is cancelled
     seen: bool = False
 
