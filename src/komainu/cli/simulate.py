@@ -144,7 +144,8 @@ def _simulate(wanted: Wanted, client: Client) -> None:
     if wanted.form == "json":
         show_json(planning.answer(planned.job, planned.graph))
         return
-    _show(wanted, planned, simulation.status_of(cib, moment, details), events)
+    status = planned.status_lines() if changed is cib else simulation.status_of(cib, moment, details)
+    _show(wanted, planned, status, events)
     if output[1] and not wanted.quiet:
         click.echo("\n".join(output[1]))
 
