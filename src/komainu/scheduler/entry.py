@@ -15,6 +15,9 @@ from komainu.scheduler.options import parse_int
 
 _KEY: Final = re.compile(r"(-?\d+):(-?\d+):(-?\d+):(.*)$")
 _MAGIC: Final = re.compile(r"(-?\d+):(-?\d+);(.*)$")
+_NOT_RUNNING: Final = str(int(ExitCode.NOT_RUNNING))
+_DONE: Final = str(int(OpStatus.DONE))
+_EXPECTS_NOTHING: Final = re.compile(rf"-?\d+:-?\d+:{_NOT_RUNNING}:.*$")
 PENDING: Final = -1
 
 
@@ -47,30 +50,73 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class History:
-    """All that one node tells of one resource: an `lrm_resource`."""
+class Told:
+    """What the entries of a history come to."""
 
-    xml: Element
     entries: tuple[Entry, ...]  # in document order
     ordered: tuple[Entry, ...]  # from oldest to newest
     last_start: int  # the index, in `ordered`, of the last start or what implies one; -1: none
     last_stop: int
+
+
+@dataclass(eq=False, slots=True)
+class History:
+    """All that one node tells of one resource: an `lrm_resource`. Its entries are read once they are asked for."""
+
+    xml: Element
     agent: tuple[str, str, str]  # the class, provider and type with which it was run
     is_plainly_inactive: bool  # nothing is told but that it was looked for once and, as expected, did not run
+    _told: Told | None = None
+
+    @property
+    def told(self) -> Told:
+        """What its entries come to."""
+        if self._told is None:  # of most, nobody asks: all other nodes tell that it does not run there
+            entries = [parse(op) for op in self.xml.children if op.tag == "lrm_rsc_op"]
+            ordered = sort(entries) if len(entries) > 1 else entries
+            self._told = Told(tuple(entries), tuple(ordered), *_bounds(ordered))
+        return self._told
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Its entries, in document order."""
+        return self.told.entries
+
+    @property
+    def ordered(self) -> tuple[Entry, ...]:
+        """Its entries, from oldest to newest."""
+        return self.told.ordered
+
+    @property
+    def last_start(self) -> int:
+        """The index, in `ordered`, of the last start or what implies one; -1: none."""
+        return self.told.last_start
+
+    @property
+    def last_stop(self) -> int:
+        """The index, in `ordered`, of the last stop; -1: none."""
+        return self.told.last_stop
 
 
 def read(xml: Element) -> History:
-    """Read the history of one resource."""
-    entries = [parse(op) for op in xml.all("lrm_rsc_op")]
-    ordered = sort(entries)
-    agent = (xml.get("class") or "", xml.get("provider") or "", xml.get("type") or "")
-    is_plain = len(entries) == 1 and _found_inactive(entries[0])
-    return History(xml, tuple(entries), tuple(ordered), *_bounds(ordered), agent, is_plain)
+    """Begin the history of one resource."""
+    said = xml.attributes.get
+    agent = (said("class") or "", said("provider") or "", said("type") or "")
+    return History(xml, agent, len(xml.children) == 1 and _found_inactive(xml.children[0]))
 
 
-def _found_inactive(entry: Entry) -> bool:
-    is_expected = entry.rc == entry.target_rc == ExitCode.NOT_RUNNING and entry.status == OpStatus.DONE
-    return entry.is_probe and is_expected and not entry.id.endswith("_last_failure_0")
+def _found_inactive(xml: Element) -> bool:
+    """Tell whether an entry is, in the usual words, of a probe that expected to find nothing, and did."""
+    said = xml.attributes.get
+    return (
+        said("rc-code") == _NOT_RUNNING
+        and said("op-status") == _DONE
+        and said("operation") == "monitor"
+        and said("interval") == "0"
+        and xml.tag == "lrm_rsc_op"
+        and _EXPECTS_NOTHING.match(said("transition-key") or "") is not None
+        and not xml.id.endswith("_last_failure_0")
+    )
 
 
 def _bounds(ordered: list[Entry]) -> tuple[int, int]:
@@ -93,21 +139,24 @@ def _bounds(ordered: list[Entry]) -> tuple[int, int]:
 
 def parse(xml: Element) -> Entry:
     """Read an entry; what is missing gets a value that means "unknown"."""
-    own = xml.get("transition-key") or ""
-    magic = _MAGIC.match(xml.get("transition-magic") or "")
-    own_key = _KEY.match(own)
-    key = own_key if magic is None or magic[3] == own else _KEY.match(magic[3])
+    said = xml.attributes.get
+    own, magic = said("transition-key") or "", said("transition-magic") or ""
+    own_key = key = _KEY.match(own)
+    if magic.partition(";")[2] != own:  # nearly always it ends with the key
+        asked = _MAGIC.match(magic)
+        key = own_key if asked is None else _KEY.match(asked[3])
+    status = said("op-status")
     return Entry(
         xml,
         xml.id,
-        xml.get("operation") or "",
-        parse_int(xml.get("interval"), 0),
-        parse_int(xml.get("call-id"), 0),
-        parse_int(xml.get("rc-code"), -1),
-        parse_int(xml.get("op-status"), 0) if xml.get("op-status") is not None else -2,
+        said("operation") or "",
+        parse_int(said("interval"), 0),
+        parse_int(said("call-id"), 0),
+        parse_int(said("rc-code"), -1),
+        -2 if status is None else parse_int(status, 0),
         parse_int(own_key[3], -1) if own_key else -1,
-        parse_int(xml.get("last-rc-change"), -1),
-        xml.get("on_node"),
+        parse_int(said("last-rc-change"), -1),
+        said("on_node"),
         parse_int(key[2], -1) if key else -1,
         key[4] if key else "",
     )

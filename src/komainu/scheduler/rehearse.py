@@ -33,7 +33,8 @@ class Rehearsal:
         self._failing = {(result.key, result.node): result for result in failing}
         self._confirmed: set[int] = set()
         histories = (history for found in job.history.values() for history in found.values())
-        known = (entry.changed_s for history in histories for entry in history.entries)
+        ops = (op for history in histories for op in history.xml.all("lrm_rsc_op"))
+        known = (parse_int(op.get("last-rc-change"), -1) for op in ops)
         self._time_s = max(job.now_s, 1 + max(known, default=0))  # later than all that was done before
 
     def run(self) -> bool:
