@@ -172,11 +172,12 @@ def _completion(action: Action) -> Action:
     return next(iter(actions.find_all(rsc, key, None)), action)
 
 
-def flags_of(action: Action, node: Node | None) -> int:
-    """Return an action's flags as others see them; a clone's is runnable if it is so anywhere."""
+def _flags_seen_by(other: Action, action: Action) -> int:
+    """Return an action's flags as another sees them; a clone's is runnable if it is so anywhere."""
     rsc = action.resource
     if rsc is None or rsc.kind is Kind.PRIMITIVE:
         return action.flags
+    node = _place_of(other)
     flags = rsc.variant.action_flags(action, None)
     if node is None or rsc.kind is not Kind.CLONE:
         return flags
@@ -188,8 +189,8 @@ def flags_of(action: Action, node: Node | None) -> int:
 
 
 def _apply(job: Job, relation: Relation, first: Action, then: Action) -> int:
-    first_flags = flags_of(first, _place_of(then))
-    then_flags = flags_of(then, _place_of(first))
+    first_flags = _flags_seen_by(then, first)
+    then_flags = _flags_seen_by(first, then)
     changed = 0
     node = then.node
     rel = relation.flags

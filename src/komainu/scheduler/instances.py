@@ -12,7 +12,6 @@ from komainu.scheduler.job import Action, Job, Node, Resource
 from komainu.scheduler.options import is_true
 from komainu.scheduler.words import Flag, Kind, Rel
 
-_COLLECTIVE = frozenset({Kind.CLONE, Kind.BUNDLE})
 _CHANGED = 3
 _THEN_CHANGED = 2
 
@@ -26,7 +25,7 @@ def of(rsc: Resource) -> list[Resource]:
 
 def has_instances(rsc: Resource | None) -> bool:
     """Tell whether a resource is a collective whose instances are related one by one."""
-    return rsc is not None and rsc.kind in _COLLECTIVE
+    return rsc is not None and (rsc.kind is Kind.CLONE or rsc.kind is Kind.BUNDLE)
 
 
 def matches(instance: Resource, node: Node, role: Role, *, current: bool) -> bool:
@@ -86,7 +85,7 @@ def can_interleave(first: Action, then: Action) -> bool:
     left, right = first.resource, then.resource
     if left is None or right is None or left is right:
         return False
-    if left.kind not in _COLLECTIVE or right.kind not in _COLLECTIVE:
+    if not (has_instances(left) and has_instances(right)):
         return False
     goes_down = then.key.endswith(("_stop_0", "_demote_0"))
     return is_true((left if goes_down else right).meta.get("interleave"))
