@@ -83,9 +83,11 @@ def find_all(rsc: Resource, key: str, node: Node | None) -> list[Action]:
     known = rsc.actions_by_key.get(key) or rsc.actions_by_key.get(key.lower())
     if known is None:
         return []
+    if node is None:
+        return known[::-1]
     found: list[Action] = []
     for action in reversed(known):
-        if node is None or action.node is node:
+        if action.node is node:
             found.append(action)
         elif action.node is None:
             action.node = node

@@ -44,7 +44,7 @@ def build(job: Job) -> Graph:
 
 
 def _add_resource(graph: Graph, rsc: Resource) -> None:
-    if rsc.kind in {Kind.CLONE, Kind.BUNDLE}:
+    if rsc.kind is Kind.CLONE or rsc.kind is Kind.BUNDLE:
         for action in reversed(rsc.actions):
             rsc.variant.action_flags(action, None)  # settles what the instances decided last
         for child in _graph_order(rsc):
@@ -97,11 +97,8 @@ def _merge_inputs(action: Action) -> None:
         return
     merged: dict[int, Relation] = {}
     for relation in sorted(action.before, key=_first_number):
-        known = merged.get(relation.action.number)
-        if known is None:
-            merged[relation.action.number] = Relation(relation.action, relation.flags)
-        else:
-            known.flags |= relation.flags
+        known = merged.setdefault(relation.action.number, relation)
+        known.flags |= relation.flags
     action.before = list(merged.values())
 
 

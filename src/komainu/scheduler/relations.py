@@ -16,7 +16,8 @@ from komainu.scheduler.words import Flag, Rel
 _KEY: Final = re.compile(
     r"(.*)_(pre_notify|post_notify|confirmed-pre_notify|confirmed-post_notify)_([a-z]+)_(\d+)$"
 )
-_COMPOUND: Final = ("migrate_to", "migrate_from", "clear_failcount", "lrm_delete")
+_COMPOUND: Final = ("_migrate_to", "_migrate_from", "_clear_failcount", "_lrm_delete")
+"""The endings that are tasks of more than one word."""
 
 
 def parse_key(key: str) -> tuple[str, str, int]:
@@ -25,9 +26,9 @@ def parse_key(key: str) -> tuple[str, str, int]:
     if notification:
         return notification[1], f"{notification[2]}_{notification[3]}", int(notification[4])
     rest, _, interval = key.rpartition("_")
-    for task in _COMPOUND:
-        if rest.endswith(f"_{task}"):
-            return rest[: -len(task) - 1], task, int(interval)
+    if rest.endswith(_COMPOUND):
+        ending = next(ending for ending in _COMPOUND if rest.endswith(ending))
+        return rest.removesuffix(ending), ending[1:], int(interval)
     resource, _, task = rest.rpartition("_")
     return resource, task, int(interval) if interval.isdigit() else 0
 
