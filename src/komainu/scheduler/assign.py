@@ -110,7 +110,7 @@ def _best_rows(table: Table) -> list[Candidate]:
     """Return the rows with the greatest score; only between them there is anything left to choose."""
     if not table:
         return []
-    scores_ = [_score_now(row) for row in table.values()]
+    scores_ = [row.score if row.node.is_available else -INFINITY for row in table.values()]
     best = max(scores_)
     return [row for row, score in zip(table.values(), scores_, strict=True) if score == best]
 

@@ -25,14 +25,10 @@ def configured(job: Job, rsc: Resource) -> tuple[Recurring, ...]:
 
 
 def _read(job: Job, rsc: Resource) -> list[Recurring]:
-    seen: dict[tuple[str, int], int] = {}
-    for op in rsc.operations:
-        pair = (op.get("name") or "", operations.interval_of(op))
-        seen[pair] = seen.get(pair, 0) + 1
+    pairs = [(op.get("name") or "", operations.interval_of(op)) for op in rsc.operations]
     found = []
-    for op in rsc.operations:
-        task, interval_ms = op.get("name") or "", operations.interval_of(op)
-        if interval_ms <= 0 or task in _NEVER_RECURRING or seen[task, interval_ms] > 1:
+    for op, (task, interval_ms) in zip(rsc.operations, pairs, strict=True):
+        if interval_ms <= 0 or task in _NEVER_RECURRING or pairs.count((task, interval_ms)) > 1:
             continue
         if not operations.is_enabled(job, rsc, op):
             continue

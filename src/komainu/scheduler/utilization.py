@@ -5,6 +5,7 @@ Source: Pacemaker Explained, "Utilization and Placement Strategy".
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from komainu.model.role import Role
 from komainu.scheduler import together
 from komainu.scheduler.job import Colocation, Job, Node, Resource
 from komainu.scheduler.options import parse_int
@@ -90,10 +91,11 @@ def _bound_directly(rsc: Resource) -> Iterator[Resource]:
 
 
 def _binds(dependent: Resource, primary: Resource, colocation: Colocation) -> bool:
-    return (
-        colocation.score >= INFINITY
-        and together.effect_of(dependent, primary, colocation, is_preview=True) is together.Effect.LOCATION
-    )
+    if colocation.score < INFINITY:
+        return False
+    if colocation.dependent_role is Role.UNKNOWN and colocation.primary_role is Role.UNKNOWN:
+        return True  # whatever their roles will be
+    return together.effect_of(dependent, primary, colocation, is_preview=True) is together.Effect.LOCATION
 
 
 def _demand_of(rsc: Resource, members: list[Resource]) -> Amounts:
