@@ -11,13 +11,16 @@ from xml.parsers import expat
 
 from komainu.cib.element import Element
 
-_UNUSUAL: Final = re.compile(r">\s*+[^<]|<!\[")
-"""Found wherever there is text between elements, or a section of it; now and then also in a value or a comment."""
+_TEXT: Final = re.compile(r">\s*+[^<]")
+"""Found wherever there is text between elements; now and then also in a value or a comment."""
+
+_SECTION: Final = "<!["
+"""Begins a section of text."""
 
 
 def read(text: str, data: bytes, *, depth_max: int, characters_max: int) -> Element | None:
     """Read a plain document, given as it is and in UTF-8; None where it is none, or deeper or with longer values than these limits allow."""
-    if _UNUSUAL.search(text) or max(map(len, text.split("<"))) > characters_max:
+    if _SECTION in text or _TEXT.search(text) or max(map(len, text.split("<"))) > characters_max:
         return None
     names: dict[str, str] = {}
     try:
