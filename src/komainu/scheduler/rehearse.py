@@ -17,6 +17,41 @@ from komainu.scheduler.words import INFINITY
 _UNRECORDED = frozenset({"delete", "meta-data", "lrm_delete", "clear_failcount", "do_shutdown"})
 
 
+class _Histories:
+    """What one node tells of its resources, while entries are added to it."""
+
+    def __init__(self, node: Node, holder: Element | None) -> None:
+        self.node = node
+        self._holder = holder or Element("lrm_resources")
+        self._children = list(self._holder.children)
+        self._first: dict[
+            str, int
+        ] = {}  # the place of the first history of a name, which is what is replaced
+        self.last: dict[str, int] = {}  # the place of the last one, which is what counts
+        for place, child in enumerate(self._children):
+            if child.tag == "lrm_resource":
+                self._first.setdefault(child.id, place)
+                self.last[child.id] = place
+
+    def find(self, name: str) -> Element | None:
+        """Return the history of a resource."""
+        place = self.last.get(name)
+        return None if place is None else self._children[place]
+
+    def put(self, history: Element) -> None:
+        """Put a history in the place of the one of the same name, or behind all others."""
+        place = self._first.setdefault(history.id, len(self._children))
+        if place < len(self._children):
+            self._children[place] = history
+            return
+        self._children.append(history)
+        self.last[history.id] = place
+
+    def whole(self) -> Element:
+        """Return all of it as the node's `lrm_resources`."""
+        return self._holder.with_children(tuple(self._children))
+
+
 class Rehearsal:
     """One transition being carried out. `done` and `lines` say what was done; `cib` is what came of it.
 
@@ -32,6 +67,7 @@ class Rehearsal:
         self.has_failed = False
         self._failing = {(result.key, result.node): result for result in failing}
         self._confirmed: set[int] = set()
+        self._histories: dict[str, _Histories] = {}  # by id of node_state; not yet in the CIB
         histories = (history for found in job.history.values() for history in found.values())
         ops = (op for history in histories for op in history.xml.all("lrm_rsc_op"))
         known = (parse_int(op.get("last-rc-change"), -1) for op in ops)
@@ -39,6 +75,11 @@ class Rehearsal:
 
     def run(self) -> bool:
         """Fire synapses until nothing fires any more; tell whether all did, or an operation failed."""
+        is_whole = self._fire_all()
+        self._write_back()
+        return is_whole
+
+    def _fire_all(self) -> bool:
         waiting = list(self._graph.synapses)
         while waiting:
             left = [synapse for synapse in waiting if not self._fire(synapse)]
@@ -104,6 +145,7 @@ class Rehearsal:
         self.has_failed = True
         self.lines.append(f"Pretending action {action.number} failed with rc={result.rc}")
         agent = {key: text for key in ("class", "provider", "type") if (text := action.resource.xml.get(key))}
+        self._write_back()
         self.cib, counted = injection.record(self.cib, result, agent, self._job.now_s)
         self.lines += injection.describe(self.cib, result.node, counted)
 
@@ -126,6 +168,7 @@ class Rehearsal:
         return Element("node_state", {"id": node.id, "uname": node.name, **remote})
 
     def _fence(self, node: Node) -> None:
+        self._write_back()
         state = self._state(node)
         for name, text in (("in_ccm", "false"), ("crmd", "offline"), ("join", "down"), ("expected", "down")):
             state = state.with_attribute(name, text)
@@ -135,22 +178,32 @@ class Rehearsal:
     def _record(self, action: Action, node: Node, bare: str) -> None:
         rsc = action.resource
         assert rsc is not None, "only resources have a history"
-        state = self._state(node)
-        lrm = state.first("lrm") or Element("lrm", {"id": node.id})
-        holder = lrm.first("lrm_resources") or Element("lrm_resources")
-        known = {element.id: element for element in holder.all("lrm_resource")}
+        histories = self._histories_of(node)
         long_name = graph_details.long_name(rsc)
-        name = bare if bare in known or long_name not in known else long_name or bare
-        element = known.get(name)
+        name = bare if bare in histories.last or long_name not in histories.last else long_name or bare
+        element = histories.find(name)
         if element is None:
             agent = {key: text for key in ("class", "provider", "type") if (text := rsc.xml.get(key))}
             element = Element("lrm_resource", {"id": name, **agent})
             if rsc.launcher is not None:
                 element = element.with_attribute("container", rsc.launcher.id)
-        element = element.with_child(self._entry(action, node, name, element))
-        holder = holder.with_child(element)
-        lrm = _replace(lrm, holder)
-        self._edit_state(_replace(state, lrm))
+        histories.put(element.with_child(self._entry(action, node, name, element)))
+
+    def _histories_of(self, node: Node) -> _Histories:
+        """Return what a node tells, as it is by now."""
+        state = self._state(node)
+        known = self._histories.get(state.id)
+        if known is None:
+            known = self._histories[state.id] = _Histories(node, state.at("lrm", "lrm_resources"))
+        return known
+
+    def _write_back(self) -> None:
+        """Put what nodes tell by now into the CIB: once for many entries, for it takes a new CIB each time."""
+        for histories in self._histories.values():
+            state = self._state(histories.node)
+            lrm = state.first("lrm") or Element("lrm", {"id": histories.node.id})
+            self._edit_state(_replace(state, _replace(lrm, histories.whole())))
+        self._histories.clear()
 
     def _entry(self, action: Action, node: Node, name: str, element: Element) -> Element:
         task = "start" if action.task in {"reload", "reload-agent"} else action.task
