@@ -5,7 +5,7 @@ A set whose rule does not hold is passed over. Knows nothing of what the names m
 Source: Pacemaker Explained, "Attribute sets", with the order that the scheduler's regression suite demands.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from komainu.cib.element import Element
@@ -47,10 +47,13 @@ def _in_order(sets: Sequence[Element], first_id: str) -> list[Element]:
     return [block for _, block in sorted(enumerate(sets), key=rank)]
 
 
-def pairs(block: Element) -> Iterable[tuple[str, str]]:
-    """Give the pairs of one set in document order; a pair without value is none."""
+def pairs(block: Element) -> list[tuple[str, str]]:
+    """Return the pairs of one set in document order; a pair without value is none."""
     holder = block.first("attributes") or block
-    for pair in holder.all("nvpair"):
-        name, value = pair.get("name"), pair.get("value")
-        if name and value is not None:
-            yield name, value
+    found = []
+    for pair in holder.children:
+        if pair.tag == "nvpair":
+            name, value = pair.attributes.get("name"), pair.attributes.get("value")
+            if name and value is not None:
+                found.append((name, value))
+    return found

@@ -41,11 +41,9 @@ def write(job: Job, graph: Graph) -> str:
 
 
 def _attributes(values: dict[str, str]) -> str:
-    return "".join([f" {name}={_quoted(text)}" for name, text in values.items()])
-
-
-def _quoted(text: str) -> str:
-    return quoteattr(text) if _TO_ESCAPE.search(text) else f'"{text}"'
+    if _TO_ESCAPE.search("".join(values.values())):
+        return "".join([f" {name}={quoteattr(text)}" for name, text in values.items()])
+    return "".join([f' {name}="{text}"' for name, text in values.items()])
 
 
 def _synapse(job: Job, number: int, synapse: Synapse, known: dict[int, str]) -> list[str]:
