@@ -72,10 +72,8 @@ def describe(xml: Element, parent: Description | None) -> Description:
     """Begin the description of a resource; its meta attributes and utilization are still to be read."""
     operations = xml.first("operations")
     attribute_xml = (xml,) if parent is None else (xml, *parent.attribute_xml)
-    has_rules = any(
-        block.first("rule") is not None
-        for element in attribute_xml
-        for block in element.all("instance_attributes")
+    has_rules = (parent is not None and parent.has_parameter_rules) or any(
+        block.tag == "instance_attributes" and block.first("rule") is not None for block in xml.children
     )
     return Description(
         xml,
@@ -89,12 +87,15 @@ def describe(xml: Element, parent: Description | None) -> Description:
 
 def is_lasting(xml: Element) -> bool:
     """Tell whether what an element says is the same at any time."""
-    return not any(
-        element.tag == "rule"
-        or element.get("name") == "interval-origin"
-        or "interval-origin" in element.attributes
-        for element in xml.walk()
-    )
+    for element in xml.walk():
+        attributes = element.attributes
+        if (
+            element.tag == "rule"
+            or attributes.get("name") == "interval-origin"
+            or "interval-origin" in attributes
+        ):
+            return False
+    return True
 
 
 class Descriptions:

@@ -17,14 +17,19 @@ _LEVEL_MAX: Final = 9
 
 def prepare(configuration: Element) -> Element:
     """Return a configuration in its newest form."""
+    renewed = configuration
+    if any("id-ref" in element.attributes for element in configuration.walk()):
+        renewed = _resolve(configuration, _by_id(configuration), 0)
+    return renewed.with_children(tuple(_renew_section(section) for section in renewed.children))
+
+
+def _by_id(configuration: Element) -> dict[str, Element]:
+    """Return the first element of each id."""
     by_id: dict[str, Element] = {}
-    has_references = False
     for element in configuration.walk():
         if element.id:
             by_id.setdefault(element.id, element)
-        has_references = has_references or "id-ref" in element.attributes
-    renewed = _resolve(configuration, by_id, 0) if has_references else configuration
-    return renewed.with_children(tuple(_renew_section(section) for section in renewed.children))
+    return by_id
 
 
 def names_unfencing(configuration: Element) -> bool:

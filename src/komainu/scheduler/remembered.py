@@ -85,6 +85,7 @@ def _read(xml: Element, before: NodeHistory | None) -> NodeHistory:
     known = {} if before is None else before.by_resource
     by_resource: dict[str, History] = {}
     for element in xml.all("lrm_resource"):
-        past = known.get(element.id)
-        by_resource[element.id] = past if past is not None and past.xml is element else entry.read(element)
+        name = element.id
+        past = known.get(name)
+        by_resource[name] = past if past is not None and past.xml is element else entry.read(element)
     return NodeHistory(xml, by_resource)

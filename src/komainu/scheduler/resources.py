@@ -27,6 +27,9 @@ _KINDS: Final = {
 }
 _REQUIRES: Final = {requires.name.lower(): requires for requires in Requires}
 _MULTIPLE: Final = {multiple.value: multiple for multiple in MultipleActive}
+_CONNECTION: Final = ("ocf", "pacemaker", "remote")
+"""The agent of a connection to a remote node."""
+
 _ONE_PER_NODE: Final = frozenset({"lsb", "systemd", "service", "upstart"})
 """Agents of these standards cannot tell one instance from another."""
 
@@ -177,14 +180,9 @@ def meta_value(rsc: Resource, name: str) -> str | None:
 
 
 def _settle_flags(job: Job, rsc: Resource) -> None:
-    element = rsc.xml
-    rsc.is_fence_device = rsc.kind is Kind.PRIMITIVE and element.get("class") == "stonith"
-    rsc.is_remote_connection = (
-        rsc.kind is Kind.PRIMITIVE
-        and element.get("class") == "ocf"
-        and element.get("provider") == "pacemaker"
-        and element.get("type") == "remote"
-    )
+    is_primitive, agent = rsc.kind is Kind.PRIMITIVE, rsc.description.agent
+    rsc.is_fence_device = is_primitive and agent[0] == "stonith"
+    rsc.is_remote_connection = is_primitive and agent == _CONNECTION
     rsc.notify = is_true(rsc.meta.get("notify"))
     rsc.critical = parse_bool(rsc.meta.get("critical"), default=True)
     is_plain_connection = rsc.is_remote_connection and "container" not in rsc.meta
@@ -192,16 +190,16 @@ def _settle_flags(job: Job, rsc: Resource) -> None:
     rsc.managed = parse_bool(meta_value(rsc, "is-managed"), default=not job.options.maintenance_mode)
     if is_true(rsc.meta.get("maintenance")) or job.options.maintenance_mode:
         rsc.managed, rsc.maintenance = False, True
-    clone = next((r for r in _chain(rsc) if r.kind is Kind.CLONE), None)
-    rsc.unique = clone is None or clone_is_unique(clone)
+    clone = _clone_around(rsc)
+    rsc.unique = clone is None or (clone_is_unique(clone) if clone is rsc else clone.unique)
 
 
-def _chain(rsc: Resource) -> list[Resource]:
-    chain, here = [], rsc
-    while here.parent is not None and here.parent.kind is not Kind.BUNDLE:
-        chain.append(here)
+def _clone_around(rsc: Resource) -> Resource | None:
+    """Return the clone that a resource is, or is an instance or a member of; a bundle's own is not looked beyond."""
+    here: Resource | None = rsc
+    while here is not None and here.kind not in {Kind.CLONE, Kind.BUNDLE}:
         here = here.parent
-    return [*chain, here]
+    return here if here is not None and here.kind is Kind.CLONE else None
 
 
 def clone_is_unique(clone: Resource) -> bool:
