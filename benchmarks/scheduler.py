@@ -34,7 +34,7 @@ import scheduler_page
 from komainu import compiled
 from komainu.cib import document
 from komainu.cib.element import Element
-from komainu.cli.simulate import GARBAGE_OBJECTS
+from komainu.cli.simulate import collect_seldom
 from komainu.model import iso8601
 from komainu.scheduler import recipe, simulation, summary
 from komainu.scheduler.plan import plan
@@ -214,7 +214,7 @@ def as_used(folder: Path, name: str, arguments: list[str]) -> float:
 
 def suite_cell(suite: Path) -> dict[str, float]:
     """Plan every case of the suite in this process."""
-    gc.set_threshold(GARBAGE_OBJECTS)  # as `komainu simulate` does
+    collect_seldom()  # as `komainu simulate` does
     planning = user_s()
     for name, arguments in cases(suite):
         path = suite / "xml" / f"{name}.xml"

@@ -24,9 +24,7 @@ class _Histories:
         self.node = node
         self._holder = holder or Element("lrm_resources")
         self._children = list(self._holder.children)
-        self._first: dict[
-            str, int
-        ] = {}  # the place of the first history of a name, which is what is replaced
+        self._first: dict[str, int] = {}  # the place of the first history of a name: it is replaced
         self.last: dict[str, int] = {}  # the place of the last one, which is what counts
         for place, child in enumerate(self._children):
             if child.tag == "lrm_resource":
