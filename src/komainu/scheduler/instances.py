@@ -116,6 +116,13 @@ def interleave(job: Job, first: Action, then: Action, rel: int, deliver: Deliver
 
 def _counterpart(job: Job, match: Resource, collective: Resource, *, current: bool) -> Resource | None:
     """Find the same as `compatible`, at a time when only what is kept down here changes its place."""
+    wanted = match, collective, current
+    if wanted not in job.counterparts:
+        job.counterparts[wanted] = _find_counterpart(job, match, collective, current=current)
+    return job.counterparts[wanted]
+
+
+def _find_counterpart(job: Job, match: Resource, collective: Resource, *, current: bool) -> Resource | None:
     pair = collective, current
     if pair not in job.homes:
         job.homes[pair] = _by_node(collective, Role.UNKNOWN, current=current)
@@ -128,6 +135,7 @@ def _keep_down(job: Job, instance: Resource) -> int:
     if not tree.locations(instance, current=False):
         return 0
     job.homes.clear()
+    job.counterparts.clear()
     assign.settle(job, instance, None, force=True, final=True)
     return _THEN_CHANGED
 

@@ -576,6 +576,9 @@ class Job:
     homes: "dict[tuple[Resource, bool], dict[str, Resource]]" = field(
         default_factory=dict
     )  # of a collective's instances, once orders are settled; see instances.py
+    counterparts: "dict[tuple[Resource, Resource, bool], Resource | None]" = field(
+        default_factory=dict
+    )  # of an instance in a collective, by whether it is the present that counts; from homes
     deferred_digest_checks: list[Callable[[], None]] = field(default_factory=list)
 
     def recheck(self, at_s: int) -> None:
