@@ -85,7 +85,8 @@ def _rows_of_rule(
     rows: dict[str, Candidate] = {}
     for node in job.nodes:
         here = replace(
-            context.for_node(node.attributes),
+            context,
+            node_attributes=node.attributes,
             parameters=operations.parameters(job, rsc, (node.id, node.attributes)),
         )
         if not rules.holds(rule, here):
