@@ -71,6 +71,9 @@ class Cost:
 
 
 def main() -> None:
+    os.environ.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # where it is installed, its sources were compiled to bytecode once
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
