@@ -19,7 +19,8 @@ run on the same machine. Where other work kept the machine busy, both sides are 
 SUITE_HEAD: Final = """## The regression suite
 
 Planning: every case planned once in one process (`crm_simulate -P`; ours: read, plan, summary). As used: summary, scores
-and graphs, as the suite's own driver asks for them: two processes a case, against one answer of `komainu simulate --server`.
+and graphs, as the suite's own driver asks for them: two processes a case, against one answer of `komainu simulate --server`;
+the kernel's seconds count there, too, for they are a quarter of what starting processes costs.
 
 *Compiled*: with what `make compiled` made of the same sources (decision 0053).
 

@@ -53,11 +53,12 @@ def is_enabled(job: Job, rsc: Resource, op: Element) -> bool:
     return parse_bool(text, default=True)
 
 
-def context(job: Job, rsc: Resource | None, op: Element | None = None) -> RuleContext:
-    """Make the rule context for a resource, or one of its operations."""
-    about = None if rsc is None else agent_of(rsc)
+def context(
+    job: Job, rsc: Resource, op: Element | None = None, node_attributes: Mapping[str, str] | None = None
+) -> RuleContext:
+    """Make the rule context for a resource, or one of its operations; on a node, where its attributes are given."""
     operation = None if op is None else (op.get("name") or "", interval_of(op))
-    return RuleContext(job.now_s, job.recheck, resource=about, operation=operation)
+    return RuleContext(job.now_s, job.recheck, node_attributes, agent_of(rsc), operation)
 
 
 def agent_of(rsc: Resource) -> tuple[str, str, str]:
@@ -165,7 +166,7 @@ def parameters(job: Job, rsc: Resource, node_attributes: tuple[str, dict[str, st
     cached = described.parameters.get(key)
     if cached is not None:
         return cached
-    about = context(job, rsc).for_node(None if node_attributes is None else node_attributes[1])
+    about = context(job, rsc, None, None if node_attributes is None else node_attributes[1])
     values: dict[str, str] = {}
     for element in described.attribute_xml:
         for name, text in attributes.read_sets(element, "instance_attributes", about).items():
@@ -180,7 +181,7 @@ def own_parameters(
     """Return the parameters that only this operation has."""
     if op is None or op.first("instance_attributes") is None:
         return {}
-    about = context(job, rsc, op).for_node(node_attributes)
+    about = context(job, rsc, op, node_attributes)
     return attributes.read_sets(op, "instance_attributes", about)
 
 

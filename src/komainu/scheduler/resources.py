@@ -5,7 +5,6 @@ Source: Pacemaker Explained, "Cluster Resources", "Advanced Resource Types".
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final
 
 from komainu.cib.element import Element
@@ -116,7 +115,7 @@ def _with_template(job: Job, element: Element) -> Element | None:
     attributes_ = {**template.attributes, **element.attributes}
     attributes_.pop("template", None)
     parts = (*inherited, *own) if ops is None else (*inherited, *own, ops)
-    return replace(element, attributes=attributes_, children=tuple(parts))
+    return Element(element.tag, attributes_, tuple(parts), element.line)
 
 
 def _operation_key(op: Element) -> tuple[str, str]:

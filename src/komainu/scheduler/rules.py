@@ -7,7 +7,7 @@ Source: Pacemaker Explained, "Rules".
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from komainu.cib.element import Element
@@ -30,10 +30,6 @@ class RuleContext:
     submatches: tuple[str, ...] = ()  # what %0 to %9 stand for
     parameters: Mapping[str, str] | None = None
     meta: Mapping[str, str] | None = None
-
-    def for_node(self, attributes: Mapping[str, str] | None) -> "RuleContext":
-        """Make the same context about a node."""
-        return replace(self, node_attributes=attributes)
 
     def expand(self, text: str) -> str:
         """Replace %0 to %9 by what the resource pattern matched."""
