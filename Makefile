@@ -83,7 +83,8 @@ compiled: $(STAMP) ## build the package with a compiled scheduler, build/compile
 compiled-test: $(STAMP) ## hold the compiled scheduler against the suite, its tests, and the plans of the plain one (after make compiled)
 	@tools/system-packages test
 	@$(BIN)/python tools/compiled.py --check
-	@PYTHONPATH=$(abspath $(COMPILED)) $(BIN)/python -m pytest -q tests/unit/scheduler tests/unit/cib tests/cases/scheduler tests/differential
+	@PYTHONPATH=$(abspath $(COMPILED)) $(BIN)/python -m pytest -q tests/unit/scheduler tests/unit/cib tests/unit/node/test_node_planner.py \
+		tests/cases/scheduler $(addprefix tests/differential/test_,compiled_plans.py fuzz.py properties.py)
 
 docs:           ## say where the documentation is; it is plain Markdown
 	@ls -1 README.md ARCHITECTURE.md docs/*/*.md

@@ -18,9 +18,12 @@ class Kept(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Fresh(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """A child that the earlier version does not have."""
+    """A child that the earlier version does not have. An Element does not say what it holds where it is compiled; this does."""
 
-    element: Element
+    name: str
+    attributes: dict[str, str]
+    line: int | None
+    children: tuple["Fresh", ...]
 
 
 class Changed(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -50,7 +53,7 @@ def difference(old: Element, new: Element, place: int = 0) -> Changed:
         if named is None:  # most often nothing, or one child in a thousand, has changed
             named = {(other.tag, other.id): index for index, other in enumerate(old.children)}
         like = named.get((child.tag, child.id))
-        parts.append(Fresh(child) if like is None else difference(old.children[like], child, like))
+        parts.append(_fresh(child) if like is None else difference(old.children[like], child, like))
     return Changed(place, dict(new.attributes), new.line, tuple(parts))
 
 
@@ -61,8 +64,18 @@ def later(old: Element, change: Changed) -> Element:
         match part:
             case Kept(place=place, count=count):
                 children += old.children[place : place + count]
-            case Fresh(element=element):
-                children.append(element)
+            case Fresh():
+                children.append(_element(part))
             case Changed(place=place):
                 children.append(later(old.children[place], part))
     return Element(old.tag, change.attributes, tuple(children), change.line)
+
+
+def _fresh(element: Element) -> Fresh:
+    children = tuple([_fresh(child) for child in element.children])
+    return Fresh(element.tag, dict(element.attributes), element.line, children)
+
+
+def _element(fresh: Fresh) -> Element:
+    children = tuple([_element(child) for child in fresh.children])
+    return Element(fresh.name, fresh.attributes, children, fresh.line)
