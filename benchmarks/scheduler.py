@@ -72,9 +72,8 @@ class Cost:
 
 
 def main() -> None:
-    os.environ.pop(
-        "PYTHONDONTWRITEBYTECODE", None
-    )  # where it is installed, its sources were compiled to bytecode once
+    # Where it is installed, its sources were compiled to bytecode once.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

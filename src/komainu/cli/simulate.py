@@ -59,9 +59,9 @@ def collect_seldom() -> None:
 def _server() -> None:
     """Answer one JSON line a request, until the input ends."""
     for line in sys.stdin:
-        request = json.loads(line)
         started = time.perf_counter()
         try:
+            request = json.loads(line)
             answer = _answer(request["xml"], request.get("args") or [])
         except Exception as error:  # noqa: BLE001 - one bad case must not end the run of all others
             answer = {"error": f"{type(error).__name__}: {error}"}

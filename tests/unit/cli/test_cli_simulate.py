@@ -232,3 +232,17 @@ def test_profile_wants_a_folder_with_cibs(tmp_path: Path) -> None:
         assert out == ""
         assert wrong in said
         assert "files that end in .xml" in said
+
+
+def test_a_request_that_is_none_is_answered_and_ends_nothing(tmp_path: Path) -> None:
+    asked = [
+        "no JSON",
+        "{}",
+        json.dumps({"xml": str(tmp_path / "absent.xml")}),
+        json.dumps({"xml": service(tmp_path)}),
+    ]
+    code, out, _ = run("--server", given="".join(f"{line}\n" for line in asked))
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert ["error" in answer for answer in answers] == [True, True, True, False]
+    assert "absent.xml" in answers[2]["error"]
